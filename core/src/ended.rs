@@ -1,0 +1,245 @@
+//! Why a call ended: the only place that knows.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::{FailureClass, Stage, StageFailure};
+
+/// Why a call ended, spelled on the wire as the contract's `endedReason`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EndedReason {
+    CustomerEndedCall,
+    /// The model called its `endCall` tool.
+    AssistantEndedCall,
+    AssistantSaidEndCallPhrase,
+    AssistantEndedCallAfterMessageSpoken,
+    SilenceTimedOut,
+    ExceededMaxDuration,
+    /// A client ended it through the API or the control URL.
+    ManuallyCanceled,
+    CallDeleted,
+    /// Nobody connected to the leg in time.
+    TransportNeverConnected,
+    /// No slot was free.
+    ConcurrencyLimitReached,
+    AssistantNotFound,
+    AssistantNotValid,
+    /// The process that held the call is gone.
+    WorkerDied,
+    /// The runtime was told to stop and could not wait for the call.
+    WorkerShutdown,
+    /// A stage failed and every fallback with it.
+    Pipeline {
+        stage: Stage,
+        provider: String,
+        class: FailureClass,
+    },
+}
+
+/// Who is answerable for the end of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    Nobody,
+    Caller,
+    Provider,
+    Runtime,
+}
+
+impl Blame {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody",
+            Self::Caller => "caller",
+            Self::Provider => "provider",
+            Self::Runtime => "runtime",
+        }
+    }
+}
+
+impl EndedReason {
+    pub fn pipeline(failure: &StageFailure) -> Self {
+        Self::Pipeline {
+            stage: failure.stage,
+            provider: failure.provider.clone(),
+            class: failure.class,
+        }
+    }
+
+    pub const fn blame(&self) -> Blame {
+        match self {
+            Self::CustomerEndedCall
+            | Self::AssistantEndedCall
+            | Self::AssistantSaidEndCallPhrase
+            | Self::AssistantEndedCallAfterMessageSpoken
+            | Self::SilenceTimedOut
+            | Self::ExceededMaxDuration
+            | Self::ManuallyCanceled
+            | Self::CallDeleted => Blame::Nobody,
+            Self::TransportNeverConnected
+            | Self::ConcurrencyLimitReached
+            | Self::AssistantNotFound
+            | Self::AssistantNotValid => Blame::Caller,
+            Self::Pipeline { .. } => Blame::Provider,
+            Self::WorkerDied | Self::WorkerShutdown => Blame::Runtime,
+        }
+    }
+
+    fn wire(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::CustomerEndedCall => "customer-ended-call",
+            Self::AssistantEndedCall => "assistant-ended-call",
+            Self::AssistantSaidEndCallPhrase => "assistant-said-end-call-phrase",
+            Self::AssistantEndedCallAfterMessageSpoken => {
+                "assistant-ended-call-after-message-spoken"
+            }
+            Self::SilenceTimedOut => "silence-timed-out",
+            Self::ExceededMaxDuration => "exceeded-max-duration",
+            Self::ManuallyCanceled => "manually-canceled",
+            Self::CallDeleted => "call-deleted",
+            Self::TransportNeverConnected => {
+                "call.in-progress.error-vapifault-transport-never-connected"
+            }
+            Self::ConcurrencyLimitReached => {
+                "call.start.error-subscription-concurrency-limit-reached"
+            }
+            Self::AssistantNotFound => "assistant-not-found",
+            Self::AssistantNotValid => "assistant-not-valid",
+            Self::WorkerDied => "call.in-progress.error-vapifault-worker-died",
+            Self::WorkerShutdown => "worker-shutdown",
+            Self::Pipeline { stage, provider, class } => {
+                return Cow::Owned(pipeline_reason(*stage, provider, *class));
+            }
+        })
+    }
+}
+
+/// The contract names providers here otherwise than in documents, and models by HTTP status.
+fn pipeline_reason(stage: Stage, provider: &str, class: FailureClass) -> String {
+    let provider = match provider {
+        "11labs" => "eleven-labs",
+        "assembly-ai" | "assemblyai" => "assembly-ai",
+        "azure" if stage == Stage::Transcriber => "azure-speech",
+        "rime-ai" => "rime-ai",
+        "custom-transcriber" => "custom",
+        other => other,
+    };
+    match (stage, class) {
+        (Stage::Transcriber, _) => format!("pipeline-error-{provider}-transcriber-failed"),
+        (Stage::Voice, _) => format!("pipeline-error-{provider}-voice-failed"),
+        (Stage::Model, FailureClass::Unauthorized) => {
+            format!("pipeline-error-{provider}-401-unauthorized")
+        }
+        (Stage::Model, FailureClass::Quota) => {
+            format!("pipeline-error-{provider}-429-exceeded-quota")
+        }
+        (Stage::Model, FailureClass::RateLimited { .. }) => {
+            format!("pipeline-error-{provider}-429-rate-limit-reached")
+        }
+        (Stage::Model, FailureClass::BadRequest) => {
+            format!("pipeline-error-{provider}-400-bad-request-validation-failed")
+        }
+        (
+            Stage::Model,
+            FailureClass::Unavailable
+            | FailureClass::Timeout
+            | FailureClass::Closed
+            | FailureClass::Stalled
+            | FailureClass::Protocol
+            | FailureClass::Unsupported,
+        ) => format!("pipeline-error-{provider}-llm-failed"),
+    }
+}
+
+/// Every reason without data in it, to read one back.
+const PLAIN: &[EndedReason] = &[
+    EndedReason::CustomerEndedCall,
+    EndedReason::AssistantEndedCall,
+    EndedReason::AssistantSaidEndCallPhrase,
+    EndedReason::AssistantEndedCallAfterMessageSpoken,
+    EndedReason::SilenceTimedOut,
+    EndedReason::ExceededMaxDuration,
+    EndedReason::ManuallyCanceled,
+    EndedReason::CallDeleted,
+    EndedReason::TransportNeverConnected,
+    EndedReason::ConcurrencyLimitReached,
+    EndedReason::AssistantNotFound,
+    EndedReason::AssistantNotValid,
+    EndedReason::WorkerDied,
+    EndedReason::WorkerShutdown,
+];
+
+impl fmt::Display for EndedReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.wire())
+    }
+}
+
+impl Serialize for EndedReason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.wire())
+    }
+}
+
+impl<'de> Deserialize<'de> for EndedReason {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse(&text).ok_or_else(|| de::Error::custom(format!("unknown ended reason `{text}`")))
+    }
+}
+
+fn parse(text: &str) -> Option<EndedReason> {
+    if let Some(plain) = PLAIN.iter().find(|reason| reason.wire() == text) {
+        return Some(plain.clone());
+    }
+    let rest = text.strip_prefix("pipeline-error-")?;
+    let endings = [
+        ("-transcriber-failed", Stage::Transcriber, FailureClass::Unavailable),
+        ("-voice-failed", Stage::Voice, FailureClass::Unavailable),
+        ("-401-unauthorized", Stage::Model, FailureClass::Unauthorized),
+        ("-429-exceeded-quota", Stage::Model, FailureClass::Quota),
+        ("-429-rate-limit-reached", Stage::Model, FailureClass::RateLimited { retry_after: None }),
+        ("-400-bad-request-validation-failed", Stage::Model, FailureClass::BadRequest),
+        ("-llm-failed", Stage::Model, FailureClass::Unavailable),
+    ];
+    endings.into_iter().find_map(|(ending, stage, class)| {
+        let provider = rest.strip_suffix(ending)?;
+        let provider = if provider == "eleven-labs" { "11labs" } else { provider };
+        Some(EndedReason::Pipeline { stage, provider: provider.into(), class })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn provider_failures_name_the_stage_and_the_provider() {
+        let reason = EndedReason::Pipeline {
+            stage: Stage::Voice,
+            provider: "11labs".into(),
+            class: FailureClass::Closed,
+        };
+        assert_eq!(reason.to_string(), "pipeline-error-eleven-labs-voice-failed");
+        assert_eq!(reason.blame(), Blame::Provider);
+    }
+
+    #[test]
+    fn every_reason_reads_back_as_it_was_written() {
+        let pipeline = [
+            (Stage::Transcriber, FailureClass::Unavailable),
+            (Stage::Voice, FailureClass::Unavailable),
+            (Stage::Model, FailureClass::Unauthorized),
+            (Stage::Model, FailureClass::Unavailable),
+        ]
+        .map(|(stage, class)| EndedReason::Pipeline {
+            stage,
+            provider: "11labs".into(),
+            class,
+        });
+        for reason in PLAIN.iter().chain(&pipeline) {
+            let json = serde_json::to_string(reason).unwrap();
+            assert_eq!(&serde_json::from_str::<EndedReason>(&json).unwrap(), reason, "{json}");
+        }
+    }
+}

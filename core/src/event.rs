@@ -1,0 +1,181 @@
+//! What the conversation is told, and what it asks for.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CallTime, EndedReason, ServerEvent, StageFailure, ToolCall};
+
+/// Counts the assistant's turns. Whatever answers a command carries its turn back, so that an
+/// answer to a turn that is over can be told from an answer to the present one.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct TurnId(pub u32);
+
+/// One stretch of assistant speech: the first message, one reply, a tool's message, a `say`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct SpeechId(pub u32);
+
+/// Why a model's reply ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Finish {
+    /// It said what it had to say (or asked for tools).
+    Stop,
+    /// It ran into `maxTokens`.
+    Length,
+    /// The provider's filter cut it off.
+    ContentFilter,
+}
+
+/// What became of a tool call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ToolOutcome {
+    /// The tool's result, as text for the model; `message` is to be spoken instead of the
+    /// configured one.
+    Done { result: String, message: Option<String> },
+    /// It failed: the text says how, and the model is told so.
+    Failed { error: String, message: Option<String> },
+}
+
+/// What a client asks for while the call runs (`monitor.controlUrl`, or the socket of the leg).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Control {
+    Say {
+        content: String,
+        end_call_after_spoken: bool,
+        /// Whether the caller may interrupt it; absent means as the assistant's plan says.
+        interruptions_enabled: Option<bool>,
+        /// Speak at once, cutting off what is being spoken.
+        interrupt_assistant: bool,
+    },
+    AddMessage {
+        role: AddedRole,
+        content: String,
+        /// Whether the model answers it at once.
+        trigger_response: bool,
+    },
+    MuteAssistant,
+    UnmuteAssistant,
+    SayFirstMessage,
+    EndCall,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AddedRole {
+    System,
+    User,
+    Assistant,
+}
+
+/// What has happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// The leg's media is up: from here both sides can hear each other.
+    LegConnected,
+    /// The caller began to speak; `at` is the time in the audio, a little before it was noticed.
+    SpeechStarted {
+        at: CallTime,
+    },
+    /// The caller fell silent; `at` is the time in the audio.
+    SpeechStopped {
+        at: CallTime,
+    },
+    /// What the caller said. A partial replaces the partial before it; a final is appended.
+    Transcript {
+        text: String,
+        is_final: bool,
+    },
+    /// The transcriber's own judgement that the caller's turn is over.
+    EndOfTurn,
+    /// A piece of the reply to `turn`; pieces are concatenated as they are.
+    ReplyText {
+        turn: TurnId,
+        text: String,
+    },
+    /// The model wants tools run; comes before `ReplyFinished` of the same turn.
+    ReplyToolCalls {
+        turn: TurnId,
+        calls: Vec<ToolCall>,
+    },
+    ReplyFinished {
+        turn: TurnId,
+        finish: Finish,
+    },
+    /// The model failed and has no other way to go on.
+    ReplyFailed {
+        turn: TurnId,
+        failure: StageFailure,
+    },
+    ToolFinished {
+        turn: TurnId,
+        call_id: String,
+        outcome: ToolOutcome,
+    },
+    /// The first audio of a speech left for the caller.
+    SpeechBegan {
+        speech: SpeechId,
+    },
+    /// All of a finished speech was heard.
+    SpeechHeard {
+        speech: SpeechId,
+    },
+    /// The answer to [`Command::CutSpeech`]: the words of it that the caller heard.
+    SpeechCut {
+        speech: SpeechId,
+        heard: String,
+    },
+    /// A stage failed and has no other way to go on.
+    StageFailed {
+        failure: StageFailure,
+    },
+    Control(Control),
+    /// The leg is gone (the caller hung up, the carrier says so, the socket stayed away).
+    LegClosed {
+        reason: EndedReason,
+    },
+    /// An operator or the API ends the call.
+    EndRequested {
+        reason: EndedReason,
+    },
+}
+
+/// What shall be done about it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Ask the model for a reply to the conversation as [`crate::Conversation::prompt`] gives it.
+    Generate {
+        turn: TurnId,
+    },
+    /// Stop the model; its output is worth nothing from here.
+    CancelReply {
+        turn: TurnId,
+    },
+    /// Append text to a speech; the voice may begin as soon as it has enough.
+    Speak {
+        speech: SpeechId,
+        text: String,
+    },
+    /// No more text will come for this speech.
+    FinishSpeech {
+        speech: SpeechId,
+    },
+    /// Silence this speech now, whatever is queued; answered by [`Event::SpeechCut`].
+    CutSpeech {
+        speech: SpeechId,
+    },
+    RunTool {
+        turn: TurnId,
+        call: ToolCall,
+    },
+    Publish(ServerEvent),
+    /// The call is over. Given at most once, and nothing after it.
+    End {
+        reason: EndedReason,
+    },
+}
+
+/// Why [`crate::Conversation::handle_timeout`] is next due.
+pub type Deadline = (CallTime, &'static str);

@@ -1,0 +1,31 @@
+//! The decisions of a phone call, with no I/O.
+//!
+//! Feed [`Event`]s in, carry [`Command`]s out, wake up at [`Conversation::next_deadline`].
+
+pub mod conversation;
+mod ended;
+mod event;
+mod failure;
+mod message;
+mod options;
+mod restart;
+mod server_event;
+mod speech_ledger;
+mod text_chunks;
+mod time;
+
+pub use conversation::Conversation;
+pub use ended::{Blame, EndedReason};
+pub use event::{
+    AddedRole, Command, Control, Deadline, Event, Finish, SpeechId, ToolOutcome, TurnId,
+};
+pub use failure::{FailureClass, Stage, StageFailure};
+pub use message::{Entry, Message, ToolCall};
+pub use options::{
+    CallOptions, FirstMessageMode, StartSpeaking, StopSpeaking, ToolKind, ToolMessage, ToolSpec,
+};
+pub use restart::{Disposition, Intensity, RestartBudget};
+pub use server_event::{CallStatus, Role, ServerEvent, SpeechSource, SpeechStatus, TranscriptType};
+pub use speech_ledger::SpeechLedger;
+pub use text_chunks::TextChunker;
+pub use time::CallTime;

@@ -1,0 +1,145 @@
+//! The settings of one call that its conversation acts on, with defaults as the contract has them.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Who speaks first, and what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FirstMessageMode {
+    #[default]
+    AssistantSpeaksFirst,
+    AssistantSpeaksFirstWithModelGeneratedMessage,
+    AssistantWaitsForUser,
+}
+
+/// When the caller's turn is over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StartSpeaking {
+    /// Silence after the end of a turn before the assistant speaks (`startSpeakingPlan.waitSeconds`).
+    pub wait: Duration,
+    /// Silence after text that ends in punctuation.
+    pub on_punctuation: Duration,
+    /// Silence after text that does not.
+    pub on_no_punctuation: Duration,
+    /// Silence after text that ends in a number.
+    pub on_number: Duration,
+}
+
+impl Default for StartSpeaking {
+    fn default() -> Self {
+        Self {
+            wait: Duration::from_millis(400),
+            on_punctuation: Duration::from_millis(100),
+            on_no_punctuation: Duration::from_millis(1_500),
+            on_number: Duration::from_millis(500),
+        }
+    }
+}
+
+/// When the caller interrupts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StopSpeaking {
+    /// Words that the caller must say to interrupt; 0: voice alone does (`numWords`).
+    pub num_words: u32,
+    /// Voice activity that interrupts when `num_words` is 0 (`voiceSeconds`).
+    pub voice: Duration,
+    /// How long the assistant stays silent after an interruption (`backoffSeconds`).
+    pub backoff: Duration,
+    /// Said by the caller, these never interrupt.
+    pub acknowledgement_phrases: Vec<String>,
+    /// Said by the caller, these always interrupt.
+    pub interruption_phrases: Vec<String>,
+}
+
+impl Default for StopSpeaking {
+    fn default() -> Self {
+        Self {
+            num_words: 0,
+            voice: Duration::from_millis(200),
+            backoff: Duration::from_secs(1),
+            acknowledgement_phrases: Vec::new(),
+            interruption_phrases: Vec::new(),
+        }
+    }
+}
+
+/// What a tool does when the model calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToolKind {
+    /// Someone else's function: the tool executor asks them.
+    Function,
+    /// Ends the call after what is being said.
+    EndCall,
+}
+
+/// A message spoken around a tool call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ToolMessage {
+    /// Spoken when the call starts; `blocking` waits with the call until it has been heard.
+    Start { content: String, blocking: bool },
+    /// Spoken when no result has come after this long.
+    Delayed { content: String, after: Duration },
+    /// Spoken in place of a model's reply when it succeeded; `end_call` ends the call after it.
+    Complete { content: String, end_call: bool },
+    /// Spoken in place of a model's reply when it failed; `end_call` ends the call after it.
+    Failed { content: String, end_call: bool },
+}
+
+/// A tool as the conversation and the model see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolSpec {
+    pub name: String,
+    pub description: String,
+    /// JSON Schema of the arguments: an object.
+    pub parameters: Value,
+    pub kind: ToolKind,
+    /// The model is answered at once that the tool was started, and its result is not awaited.
+    pub is_async: bool,
+    pub messages: Vec<ToolMessage>,
+}
+
+/// The settings of one call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallOptions {
+    /// Messages that the model is given before the conversation: the system prompt first.
+    pub preamble: Vec<crate::Message>,
+    pub first_message: Option<String>,
+    pub first_message_mode: FirstMessageMode,
+    pub first_message_interruptions_enabled: bool,
+    pub start_speaking: StartSpeaking,
+    pub stop_speaking: StopSpeaking,
+    /// Silence on both sides before the call is ended.
+    pub silence_timeout: Duration,
+    /// Age at which the call is ended, whatever happens in it.
+    pub max_duration: Duration,
+    /// Said by the assistant, any of these ends the call after it was spoken (case-insensitive).
+    pub end_call_phrases: Vec<String>,
+    /// Spoken before the assistant ends the call.
+    pub end_call_message: Option<String>,
+    pub tools: Vec<ToolSpec>,
+    /// Spoken when the model or the transcriber has failed for good, before the call ends.
+    pub apology: String,
+}
+
+impl Default for CallOptions {
+    fn default() -> Self {
+        Self {
+            preamble: Vec::new(),
+            first_message: None,
+            first_message_mode: FirstMessageMode::default(),
+            first_message_interruptions_enabled: false,
+            start_speaking: StartSpeaking::default(),
+            stop_speaking: StopSpeaking::default(),
+            silence_timeout: Duration::from_secs(30),
+            max_duration: Duration::from_secs(600),
+            end_call_phrases: Vec::new(),
+            end_call_message: None,
+            tools: Vec::new(),
+            apology: "I am sorry, something went wrong on our side. Please call again later."
+                .into(),
+        }
+    }
+}

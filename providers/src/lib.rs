@@ -1,0 +1,15 @@
+//! Speech to text, language models and text to speech: one file per provider.
+//!
+//! A provider knows its wire protocol and nothing of calls, actors or configuration files. To add
+//! one, write `stt/yours.rs` (or `llm/`, `tts/`) and name it in the `providers!` list beside it.
+
+mod error;
+pub mod llm;
+mod net;
+mod registry;
+pub mod stt;
+pub mod tts;
+
+pub use error::ProviderError;
+pub use net::{Access, Net};
+pub use registry::BuildError;
