@@ -1,1 +1,3 @@
-//! offhook-testkit
+//! Offhook for tests: scripted fakes, a synthetic caller, assertions.
+
+pub mod caller;

@@ -1,1 +1,28 @@
-//! offhook-transports
+//! The legs of a call: how each carrier's or client's messages are read and written.
+//!
+//! Everything here is pure: a codec turns messages of the wire into what they mean and back, and
+//! whoever owns the socket (the transport actor) carries it out. The order for each message that
+//! comes in is [`RateLimit::admit`], [`LegCodec::decode`], and for its audio
+//! [`RateLimit::admit_audio`] and [`Timeline::on_audio`].
+//!
+//! Assumptions:
+//! - The socket delivers whole messages, in order (websocket over TCP).
+//! - It was told to read no message longer than [`SOCKET_MESSAGE_BYTES`]; if it met one, the answer
+//!   is [`LegError::message_too_long`].
+//! - Time is a [`std::time::Duration`] since the leg connected and never runs backwards.
+
+mod fuzz;
+mod leg;
+mod limits;
+mod registry;
+mod timeline;
+
+pub use fuzz::fuzz_decode;
+pub use leg::{LegCodec, LegError, LegEvent, REFUSED, Wire, close_code};
+pub use limits::{MAX_MESSAGE_BYTES, RateLimit, SOCKET_MESSAGE_BYTES};
+pub use registry::BuildError;
+pub use timeline::Timeline;
+
+registry::transports! {
+    websocket,
+}

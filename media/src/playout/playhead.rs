@@ -1,0 +1,175 @@
+use std::{collections::VecDeque, time::Duration};
+
+use super::Hearing;
+use crate::AudioFormat;
+
+/// How long after its time a mark may be echoed before the leg is taken for one that lost it. Longer
+/// than the way to any carrier and back, shorter than what a caller takes for a dead line. Without
+/// echoes the clock counts, until one comes again.
+const MARK_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Outstanding marks that are remembered. A lead of 600 ms has three or four; a leg that never
+/// echoes must not grow the list.
+const MARKS_MAX: usize = 64;
+
+/// Where the caller's ear is in what was sent. Positions and times are in samples.
+///
+/// What was sent while nothing was left to hear begins a run. In a run nothing is heard faster
+/// than real time. With marks it is also not heard before the first echo, not faster than real time
+/// since the last echo, and not up to a mark that is still outstanding.
+pub(super) struct Playhead {
+    hearing: Hearing,
+    patience: u64,
+    sent: u64,
+    heard: u64,
+    run: Run,
+    /// Oldest first.
+    outstanding: VecDeque<Mark>,
+    marks: u64,
+    /// Marks come back.
+    trusting: bool,
+}
+
+struct Run {
+    position: u64,
+    tick: u64,
+    /// The last mark of this run that was echoed: its position, and when.
+    proof: Option<(u64, u64)>,
+}
+
+struct Mark {
+    name: String,
+    position: u64,
+    sent_at: u64,
+}
+
+impl Playhead {
+    pub(super) fn new(hearing: Hearing, format: AudioFormat) -> Self {
+        Self {
+            hearing,
+            patience: format.samples_in(MARK_PATIENCE),
+            sent: 0,
+            heard: 0,
+            run: Run { position: 0, tick: 0, proof: None },
+            outstanding: VecDeque::new(),
+            marks: 0,
+            trusting: true,
+        }
+    }
+
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    pub(super) fn heard(&self) -> u64 {
+        self.heard
+    }
+
+    /// Sent and not heard.
+    pub(super) fn ahead(&self) -> u64 {
+        self.sent - self.heard
+    }
+
+    /// Begins a run: something will be sent, and all before it was heard.
+    pub(super) fn start(&mut self, tick: u64) {
+        self.run = Run { position: self.sent, tick, proof: None };
+    }
+
+    pub(super) fn handle_sent(&mut self, samples: u64) {
+        self.sent += samples;
+    }
+
+    /// Drops what was not heard; marks sent before prove nothing.
+    pub(super) fn handle_clear(&mut self) {
+        self.sent = self.heard;
+        self.outstanding.clear();
+    }
+
+    /// Names a mark behind what was sent.
+    pub(super) fn mark(&mut self, tick: u64) -> String {
+        self.marks += 1;
+        let name = format!("m{}", self.marks);
+        if self.outstanding.len() == MARKS_MAX {
+            self.outstanding.pop_front();
+        }
+        let mark = Mark { name: name.clone(), position: self.sent, sent_at: tick };
+        self.outstanding.push_back(mark);
+        name
+    }
+
+    pub(super) fn handle_echo(&mut self, tick: u64, name: &str) {
+        let Some(index) = self.outstanding.iter().position(|mark| mark.name == name) else {
+            return;
+        };
+        // An echo lost on the way does not matter: this one lies behind it.
+        if let Some(mark) = self.outstanding.drain(..=index).next_back()
+            && mark.position > self.run.position
+        {
+            self.run.proof = Some((mark.position, tick));
+        }
+        self.trusting = true;
+    }
+
+    /// Moves on to a time. Returns by how many samples.
+    pub(super) fn advance(&mut self, tick: u64) -> u64 {
+        let before = self.heard;
+        self.heard = self.position(tick);
+        self.trusting = self.trusts(tick);
+        self.heard - before
+    }
+
+    /// The position at a time, if no echo comes before.
+    pub(super) fn position(&self, tick: u64) -> u64 {
+        let clock = self.run.position + tick.saturating_sub(self.run.tick);
+        let position = match self.hearing {
+            Hearing::Marks if self.trusts(tick) => clock.min(self.proven(tick)),
+            Hearing::Marks | Hearing::Clock => clock,
+        };
+        position.min(self.sent).max(self.heard)
+    }
+
+    /// When a position will be reached, if no echo comes before; `None` when it was not sent.
+    pub(super) fn due(&self, position: u64) -> Option<u64> {
+        if position > self.sent {
+            return None;
+        }
+        let clock = self.run.tick + position.saturating_sub(self.run.position);
+        if position <= self.heard {
+            return Some(self.run.tick);
+        }
+        match self.hearing {
+            Hearing::Marks if self.trusting => {
+                let is_open = self.outstanding.front().is_none_or(|mark| position < mark.position);
+                match self.run.proof {
+                    Some((proven, at)) if is_open => {
+                        Some(clock.max(at + position.saturating_sub(proven)))
+                    }
+                    Some(_) | None => {
+                        self.outstanding.front().map(|mark| clock.max(self.deadline(mark)))
+                    }
+                }
+            }
+            Hearing::Marks | Hearing::Clock => Some(clock),
+        }
+    }
+
+    fn proven(&self, tick: u64) -> u64 {
+        let Some((position, at)) = self.run.proof else { return self.run.position };
+        let clock = position + tick.saturating_sub(at);
+        match self.outstanding.front() {
+            Some(mark) => clock.min(mark.position.saturating_sub(1)),
+            None => clock,
+        }
+    }
+
+    fn trusts(&self, tick: u64) -> bool {
+        self.trusting && self.outstanding.front().is_none_or(|mark| tick < self.deadline(mark))
+    }
+
+    /// When a mark is given up: some time after it should have been played.
+    fn deadline(&self, mark: &Mark) -> u64 {
+        let (position, tick) = self.run.proof.unwrap_or((self.run.position, self.run.tick));
+        let played = tick + mark.position.saturating_sub(position);
+        played.max(mark.sent_at) + self.patience
+    }
+}

@@ -1,0 +1,188 @@
+//! When the caller speaks.
+
+mod noise_floor;
+
+use std::{collections::VecDeque, time::Duration};
+
+use earshot::Detector;
+
+use self::noise_floor::NoiseFloor;
+use crate::Resampler;
+
+/// What the detector listens to: frames of 256 samples at 16 kHz.
+const DETECTOR_HZ: u32 = 16_000;
+const FRAME_SAMPLES: usize = 256;
+const FRAME: Duration = Duration::from_millis(16);
+
+/// Quietest level that counts as speech whatever the floor is: a whisper on a bad line is at -45 dB,
+/// noise of an idle line below -60 dB.
+const SILENCE_DB: f32 = -55.0;
+
+/// How far above the noise floor speech begins, and how far it must stay: the second is lower, as words
+/// fade out. Both are above what the level of steady noise varies by from frame to frame.
+const START_ABOVE_FLOOR_DB: f32 = 8.0;
+const STAY_ABOVE_FLOOR_DB: f32 = 6.0;
+
+/// How far before the first frame that was surely speech its beginning is looked for: the detector hears
+/// a soft consonant only with the vowel behind it.
+const ONSET_SEARCH: Duration = Duration::from_millis(160);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct VadOptions {
+    /// Score, between 0 and 1, from which on a frame can begin speech.
+    pub start: f32,
+    /// Score below which a frame is no longer speech.
+    pub stop: f32,
+    /// Speech shorter than this is a click.
+    pub min_speech: Duration,
+    /// A silence shorter than this is a gap between words.
+    pub hang: Duration,
+}
+
+impl Default for VadOptions {
+    fn default() -> Self {
+        Self {
+            start: 0.6,
+            stop: 0.4,
+            min_speech: Duration::from_millis(60),
+            hang: Duration::from_millis(200),
+        }
+    }
+}
+
+/// A beginning or an end of speech, where it was in the audio, a little before it was noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VadEdge {
+    Started { at: Duration },
+    Stopped { at: Duration },
+}
+
+/// Finds speech in one stream of audio.
+pub struct Vad {
+    options: VadOptions,
+    detector: Box<Detector>,
+    resampler: Resampler,
+    /// Samples at the detector's rate that do not make a whole frame yet.
+    pending: Vec<i16>,
+    /// Frames seen.
+    frames: u32,
+    floor: NoiseFloor,
+    /// The newest frames, as many as the search for a beginning may look at.
+    recent: VecDeque<Frame>,
+    state: State,
+}
+
+enum State {
+    /// Frames in a row that are surely speech.
+    Silent { voiced: u32 },
+    /// Frame behind the last that was speech.
+    Speaking { until: u32 },
+}
+
+#[derive(Clone, Copy)]
+struct Frame {
+    score: f32,
+    level_db: f32,
+}
+
+impl Vad {
+    pub fn new(sample_rate_hz: u32, options: VadOptions) -> Self {
+        Self {
+            options,
+            detector: Detector::default_boxed(),
+            resampler: Resampler::new(sample_rate_hz, DETECTOR_HZ),
+            pending: Vec::with_capacity(FRAME_SAMPLES),
+            frames: 0,
+            floor: NoiseFloor::default(),
+            recent: VecDeque::new(),
+            state: State::Silent { voiced: 0 },
+        }
+    }
+
+    /// Listens to samples, any number of them. Times are from the first sample ever pushed.
+    pub fn push(&mut self, samples: &[i16]) -> Vec<VadEdge> {
+        let resampled = self.resampler.process(samples);
+        let mut edges = Vec::new();
+        let mut rest = &resampled[..];
+        while !rest.is_empty() {
+            let missing = rest.len().min(FRAME_SAMPLES - self.pending.len());
+            self.pending.extend_from_slice(&rest[..missing]);
+            rest = &rest[missing..];
+            if self.pending.len() == FRAME_SAMPLES {
+                let score = self.detector.predict_i16(&self.pending);
+                let frame = Frame { score, level_db: level_db(&self.pending) };
+                self.pending.clear();
+                edges.extend(self.handle_frame(frame));
+            }
+        }
+        edges
+    }
+
+    fn handle_frame(&mut self, frame: Frame) -> Option<VadEdge> {
+        self.frames += 1;
+        self.floor.follow(frame.level_db);
+        let search = frames_in(ONSET_SEARCH) + frames_in(self.options.min_speech);
+        if self.recent.len() >= search as usize {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(frame);
+        match self.state {
+            State::Silent { voiced } if self.begins(frame) => {
+                let voiced = voiced + 1;
+                if voiced >= frames_in(self.options.min_speech) {
+                    self.state = State::Speaking { until: self.frames };
+                    Some(VadEdge::Started { at: FRAME * self.onset(voiced) })
+                } else {
+                    self.state = State::Silent { voiced };
+                    None
+                }
+            }
+            State::Silent { .. } => {
+                self.state = State::Silent { voiced: 0 };
+                None
+            }
+            State::Speaking { .. } if self.stays(frame) => {
+                self.state = State::Speaking { until: self.frames };
+                None
+            }
+            State::Speaking { until } if self.frames - until >= frames_in(self.options.hang) => {
+                self.state = State::Silent { voiced: 0 };
+                Some(VadEdge::Stopped { at: FRAME * until })
+            }
+            State::Speaking { .. } => None,
+        }
+    }
+
+    fn begins(&self, frame: Frame) -> bool {
+        frame.score >= self.options.start
+            && frame.level_db >= SILENCE_DB.max(self.floor.db() + START_ABOVE_FLOOR_DB)
+    }
+
+    fn stays(&self, frame: Frame) -> bool {
+        frame.score >= self.options.stop && self.is_audible(frame)
+    }
+
+    fn is_audible(&self, frame: Frame) -> bool {
+        frame.level_db >= SILENCE_DB.max(self.floor.db() + STAY_ABOVE_FLOOR_DB)
+    }
+
+    /// The frame that speech began with, when the newest `voiced` are surely speech.
+    fn onset(&self, voiced: u32) -> u32 {
+        let before = self.recent.iter().rev().skip(voiced as usize);
+        let audible = before.take_while(|&&frame| self.is_audible(frame)).count() as u32;
+        self.frames - voiced - audible
+    }
+}
+
+fn frames_in(time: Duration) -> u32 {
+    time.as_millis().div_ceil(FRAME.as_millis()) as u32
+}
+
+/// Mean power relative to the loudest square wave; digital silence is at -120 dB.
+fn level_db(samples: &[i16]) -> f32 {
+    let energy: f32 = samples.iter().map(|&sample| (f32::from(sample) / 32_768.0).powi(2)).sum();
+    10.0 * (energy / samples.len() as f32).max(1e-12).log10()
+}
+
+#[cfg(test)]
+mod tests;

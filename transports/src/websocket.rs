@@ -1,0 +1,199 @@
+//! Vapi's websocket transport: binary messages are audio, text messages are JSON.
+//!
+//! Source: Vapi's documentation, page `calls/websocket-transport`.
+
+use bytes::Bytes;
+use offhook_media::{AudioFormat, Encoding, Hearing};
+use serde_json::{Value, json};
+
+use crate::{BuildError, LegCodec, LegError, LegEvent, Transport, Wire, close_code};
+
+pub(crate) const TRANSPORT: Transport = Transport { name: NAME, build };
+
+const NAME: &str = "vapi.websocket";
+
+/// Messages we could make nothing of before the leg is closed.
+///
+/// Each is answered, so this bounds what a broken client costs; a client with a bug that can be
+/// lived with (a stray odd byte now and then) keeps its call.
+const MAX_BAD_MESSAGES: u32 = 50;
+
+/// Good messages that make up for one bad one: about a second of audio.
+const GOOD_PER_BAD: u32 = 50;
+
+/// Sample rates that are worth carrying: from telephone quality to all that can be heard, in Hz.
+const SAMPLE_RATES_HZ: std::ops::RangeInclusive<u32> = 8_000..=48_000;
+
+struct Websocket {
+    format: AudioFormat,
+    /// Bad messages that good ones have not made up for.
+    bad: u32,
+    /// Good messages since the last one that was made up for.
+    good: u32,
+}
+
+fn build(options: &Value) -> Result<Box<dyn LegCodec>, BuildError> {
+    let format = audio_format(options.get("audioFormat").unwrap_or(&Value::Null))
+        .map_err(|reason| BuildError::Options { name: NAME, reason })?;
+    Ok(Box::new(Websocket { format, bad: 0, good: 0 }))
+}
+
+impl LegCodec for Websocket {
+    fn format(&self) -> AudioFormat {
+        self.format
+    }
+
+    /// The protocol reports nothing back: what was sent is heard in real time.
+    fn hearing(&self) -> Hearing {
+        Hearing::Clock
+    }
+
+    fn decode(&mut self, message: Wire) -> Result<Vec<LegEvent>, LegError> {
+        let read = match message {
+            Wire::Binary(audio) => self.read_audio(audio),
+            Wire::Text(text) => read_control(&text).map(Some),
+        };
+        match read {
+            Ok(event) => {
+                self.count_good();
+                Ok(event.into_iter().collect())
+            }
+            Err(reason) => {
+                self.count_bad(&reason)?;
+                Ok(vec![LegEvent::Refused(reason)])
+            }
+        }
+    }
+
+    fn audio(&mut self, audio: Bytes) -> Wire {
+        Wire::Binary(audio)
+    }
+
+    fn mark(&mut self, _name: &str) -> Option<Wire> {
+        None
+    }
+
+    fn clear(&mut self) -> Option<Wire> {
+        None
+    }
+
+    fn event(&mut self, message: &Value) -> Option<Wire> {
+        Some(Wire::Text(message.to_string()))
+    }
+
+    fn error(&mut self, name: &str, message: &str) -> Option<Wire> {
+        let error = json!({"type": "error", "error": {"code": name, "message": message}});
+        Some(Wire::Text(error.to_string()))
+    }
+}
+
+impl Websocket {
+    /// An empty message means nothing, and does no harm.
+    fn read_audio(&self, audio: Bytes) -> Result<Option<LegEvent>, String> {
+        let bytes_per_sample = self.format.bytes_per_sample();
+        if !audio.len().is_multiple_of(bytes_per_sample) {
+            return Err(format!(
+                "audio message of {} bytes dropped: pcm_s16le samples are {bytes_per_sample} bytes \
+                 each, send whole samples",
+                audio.len()
+            ));
+        }
+        Ok((!audio.is_empty()).then_some(LegEvent::Audio(audio)))
+    }
+
+    fn count_good(&mut self) {
+        self.good += 1;
+        if self.good >= GOOD_PER_BAD {
+            self.good = 0;
+            self.bad = self.bad.saturating_sub(1);
+        }
+    }
+
+    fn count_bad(&mut self, reason: &str) -> Result<(), LegError> {
+        self.bad += 1;
+        if self.bad < MAX_BAD_MESSAGES {
+            return Ok(());
+        }
+        Err(LegError::new(
+            close_code::INVALID_PAYLOAD,
+            format!("{MAX_BAD_MESSAGES} bad messages, the last: {reason}"),
+        ))
+    }
+}
+
+/// What works instead, for whoever sent a text message that does not.
+const EXPECTED: &str = "audio goes in binary messages, control messages are JSON objects with a \
+                        `type`, for example {\"type\":\"hangup\"}";
+
+fn read_control(text: &str) -> Result<LegEvent, String> {
+    let message: Value = serde_json::from_str(text)
+        .map_err(|_| format!("text message of {} bytes is not JSON: {EXPECTED}", text.len()))?;
+    let message = unwrapped(message);
+    match message.get("type").and_then(Value::as_str) {
+        Some("hangup" | "end-call") => Ok(LegEvent::HungUp),
+        Some(_) => Ok(LegEvent::Client(message)),
+        None => Err(format!("JSON message without a `type`: {EXPECTED}")),
+    }
+}
+
+/// The contract's `ClientInboundMessage` has the message in an envelope; the documentation sends it
+/// bare. Both are read.
+fn unwrapped(mut message: Value) -> Value {
+    let enveloped = message.get("type").is_none()
+        && message.get("message").is_some_and(|inner| inner.get("type").is_some());
+    if enveloped { message["message"].take() } else { message }
+}
+
+/// Reads `transport.audioFormat`; absent members have the documented defaults.
+fn audio_format(options: &Value) -> Result<AudioFormat, String> {
+    let container = options.get("container").unwrap_or(&Value::Null);
+    if !container.is_null() && container != "raw" {
+        return Err(format!("audioFormat.container is {container}, expected \"raw\""));
+    }
+    let encoding = match options.get("format") {
+        None | Some(Value::Null) => Encoding::Pcm16,
+        Some(format) if format == "pcm_s16le" => Encoding::Pcm16,
+        Some(format) if format == "mulaw" => Encoding::Mulaw,
+        Some(format) => {
+            return Err(format!(
+                "audioFormat.format is {format}, expected \"pcm_s16le\" or \"mulaw\""
+            ));
+        }
+    };
+    let rate = match options.get("sampleRate") {
+        None | Some(Value::Null) => None,
+        Some(rate) => Some(
+            whole_number(rate)
+                .ok_or_else(|| format!("audioFormat.sampleRate is {rate}, expected whole Hz"))?,
+        ),
+    };
+    match encoding {
+        Encoding::Pcm16 => {
+            let rate = rate.unwrap_or(16_000);
+            if !SAMPLE_RATES_HZ.contains(&rate) {
+                return Err(format!(
+                    "audioFormat.sampleRate is {rate}, expected {} to {} for pcm_s16le",
+                    SAMPLE_RATES_HZ.start(),
+                    SAMPLE_RATES_HZ.end()
+                ));
+            }
+            Ok(AudioFormat::pcm16(rate))
+        }
+        Encoding::Mulaw => match rate {
+            None | Some(8_000) => Ok(AudioFormat::mulaw()),
+            Some(rate) => {
+                Err(format!("audioFormat.sampleRate is {rate}, expected 8000 for mulaw"))
+            }
+        },
+    }
+}
+
+/// Clients may write `16000` as `16000.0`.
+fn whole_number(value: &Value) -> Option<u32> {
+    let number = value.as_f64()?;
+    let whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
+    whole.then_some(number as u32)
+}
+
+#[cfg(test)]
+mod tests;
