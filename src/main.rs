@@ -1,1 +1,24 @@
-fn main() {}
+//! Offhook: a self-hosted, fault-tolerant runtime for voice agents on the phone.
+
+mod auth;
+mod call_command;
+mod cli;
+mod config_command;
+mod demo;
+mod doctor;
+mod http;
+mod logs;
+mod serve;
+mod signer;
+mod telemetry;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Workers are this program again, hosting C libraries that may crash: nothing else is set up.
+    let args: Vec<String> = std::env::args().collect();
+    if args.get(1).map(String::as_str) == Some("worker") {
+        return offhook_providers::worker::run(&args[2..]);
+    }
+    cli::run()
+}

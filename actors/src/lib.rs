@@ -1,1 +1,49 @@
-//! offhook-actors
+//! The actors of a call: thin shells around `core` and `media`.
+//!
+//! An actor receives, asks the core, carries out. None of them waits in a handler; none of them
+//! moves audio through a mailbox; what each must not lose when it dies lies in a slot of
+//! [`CallContext`] and in its [`Port`].
+
+pub mod call;
+mod child;
+mod clock;
+mod context;
+pub mod egress;
+mod leaf;
+mod leg;
+mod leg_audio;
+pub mod listen;
+pub mod model;
+pub mod outbox;
+mod port;
+mod publish;
+pub mod recorder;
+mod retry;
+pub mod tool_executor;
+pub mod transcriber;
+pub mod transport;
+mod turns;
+pub mod vad;
+pub mod voice;
+
+pub use child::{CallChild, Pulse, Role, Running, Spawner};
+pub use clock::CallClock;
+pub use context::{CallContext, CallSpec, NodeParts, Ports, RecordingPlan, Staged, Stages};
+pub use leaf::Leaf;
+pub use leg::{Incoming, LegSlot, LegSocket, Outgoing};
+pub use leg_audio::LegAudio;
+pub use outbox::{Outbox, OutboxActor};
+pub use port::{Port, Signal};
+pub use turns::{TurnLog, TurnTimes};
+
+/// Every actor of a call, in the order they are started: who is listened to before who speaks.
+pub const ROLES: &[Spawner] = &[
+    Spawner::of::<call::CallActor>(),
+    Spawner::of::<recorder::RecorderActor>(),
+    Spawner::of::<vad::VadActor>(),
+    Spawner::of::<transcriber::TranscriberActor>(),
+    Spawner::of::<model::ModelActor>(),
+    Spawner::of::<voice::VoiceActor>(),
+    Spawner::of::<tool_executor::ToolExecutorActor>(),
+    Spawner::of::<transport::TransportActor>(),
+];

@@ -1,1 +1,34 @@
-//! offhook-api
+//! The documents of the HTTP API: typed views over the JSON that clients sent.
+//!
+//! A stored document is what its client sent, plus the server's fields. Nothing here changes its
+//! meaning: views read it, builders write new documents (a call, its artifacts, a server message).
+
+pub mod artifact;
+pub mod assistant;
+pub mod audio_format;
+pub mod call;
+pub mod contract;
+pub mod control;
+pub mod envelope;
+mod error;
+mod lenient;
+mod message_filter;
+pub mod patch;
+pub mod performance;
+pub mod plans;
+mod query;
+mod resolve;
+mod server;
+pub mod server_fields;
+pub mod template;
+pub mod time;
+pub mod tool;
+pub mod tool_response;
+
+pub use assistant::{AssistantView, Defaults, StageConfig};
+pub use call::CallDocument;
+pub use error::{ApiError, ErrorText};
+pub use message_filter::MessageFilter;
+pub use query::{Bounds, CALL_FILTERS, ListQuery};
+pub use resolve::{Resolved, resolve_assistant};
+pub use server::{Backoff, BackoffKind, ServerTarget};

@@ -1,1 +1,20 @@
-//! offhook-config
+//! The settings of a server: what there is, what it defaults to, and where a value came from.
+//!
+//! Values come, each over the one before, from the defaults, the customary variables of providers
+//! (`DEEPGRAM_API_KEY` ...), a TOML file, variables `OFFHOOK_<SECTION>__<KEY>`, and flags. A key that
+//! nobody knows is an error wherever it comes from.
+//!
+//! Every setting is declared once, in `settings.rs`; its struct field, default, check, and entry in
+//! `default.toml` follow from that.
+
+mod document;
+mod error;
+mod form;
+mod layers;
+mod path;
+mod settings;
+
+pub use document::{SettingDoc, describe, render_defaults};
+pub use error::{ConfigError, Problem};
+pub use form::LogFormat;
+pub use settings::{Auth, Calls, Local, Provider, Server, Settings, Store, Webhooks};

@@ -1,40 +1,265 @@
 //! Whose turn it is.
+//!
+//! [`Conversation`] is the whole of turn-taking: endpointing, barge-in, tools, silence, the end.
+//! It owns no task, no channel and no clock: the same events at the same times give the same
+//! commands, so that a conversation is rebuilt from its journal.
+//!
+//! Assumptions:
+//! - Times never go backwards; one that does is read as the latest time seen.
+//! - The voice plays speeches in the order in which their first [`Command::Speak`] came. A second
+//!   speech is given text only after [`Command::FinishSpeech`] of the first.
+//! - Every [`Command::CutSpeech`] is answered by [`Event::SpeechCut`], or by
+//!   [`Event::SpeechHeard`] where the end was faster; no answer counts as nothing heard.
+//! - Answers that come after [`Command::End`] still correct the history.
 
-use crate::{CallOptions, CallTime, Command, Deadline, Entry, Event, Message};
+mod barge_in;
+mod caller;
+mod closing;
+mod control;
+mod endpointing;
+mod history;
+mod phrases;
+mod reply;
+mod seam;
+mod speaking;
+mod speeches;
+mod timers;
+mod tools;
+mod turn;
+mod utterance;
+
+use self::{
+    closing::Closing, history::History, seam::Seam, speeches::Speeches, tools::ToolRuns,
+    turn::Turn, utterance::Utterance,
+};
+use crate::{CallOptions, CallTime, Command, Deadline, Entry, Event, Message, ServerEvent, TurnId};
 
 /// One call's conversation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Conversation {
     options: CallOptions,
+    /// The latest time that we were told.
+    now: CallTime,
+    floor: Floor,
+    /// The assistant's latest turn.
+    turn: TurnId,
+    /// Everything spoken in that turn.
+    said: String,
+    utterance: Utterance,
+    seam: Option<Seam>,
+    speeches: Speeches,
+    tools: ToolRuns,
+    history: History,
+    muted: bool,
+    /// A message was added that the model shall answer as soon as nobody speaks.
+    reply_wanted: bool,
+    /// The assistant was interrupted and stays silent until then.
+    quiet_until: CallTime,
+    /// Known from the moment that the leg is up.
+    max_duration_at: Option<CallTime>,
+    /// What the event at hand has led to so far; empty between events.
+    commands: Vec<Command>,
+}
+
+/// Who holds the floor.
+#[derive(Clone, Debug, PartialEq)]
+enum Floor {
+    /// The leg is not up: nobody hears anything.
+    Ringing,
+    /// Nobody speaks.
+    Idle { since: CallTime },
+    /// The caller speaks, or paused, or words of theirs are awaited.
+    Caller,
+    /// The assistant thinks, waits for tools or speaks. The caller may be speaking over it.
+    Assistant(Turn),
+    /// The last words are spoken.
+    Closing(Closing),
+    /// The call is over; nothing more is commanded.
+    Ended,
 }
 
 impl Conversation {
     pub fn new(options: CallOptions) -> Self {
-        Self { options }
+        Self {
+            options,
+            now: CallTime::ZERO,
+            floor: Floor::Ringing,
+            turn: TurnId::default(),
+            said: String::new(),
+            utterance: Utterance::default(),
+            seam: None,
+            speeches: Speeches::default(),
+            tools: ToolRuns::default(),
+            history: History::default(),
+            muted: false,
+            reply_wanted: false,
+            quiet_until: CallTime::ZERO,
+            max_duration_at: None,
+            commands: Vec::new(),
+        }
     }
 
     /// Takes one event and says what to do about it.
-    pub fn handle(&mut self, _now: CallTime, _event: Event) -> Vec<Command> {
-        unimplemented!()
+    pub fn handle(&mut self, now: CallTime, event: Event) -> Vec<Command> {
+        self.now = self.now.max(now);
+        self.decide(event);
+        self.settle();
+        std::mem::take(&mut self.commands)
     }
 
     /// When [`Conversation::handle_timeout`] next has something to do, and what for.
+    ///
+    /// Right after [`Conversation::handle`] that may be a time already past: something is due.
     pub fn next_deadline(&self) -> Option<Deadline> {
-        unimplemented!()
+        self.next_timer().map(|(due, timer)| (due, timer.reason()))
     }
 
     /// Does what fell due by `now`.
-    pub fn handle_timeout(&mut self, _now: CallTime) -> Vec<Command> {
-        unimplemented!()
+    pub fn handle_timeout(&mut self, now: CallTime) -> Vec<Command> {
+        self.now = self.now.max(now);
+        self.run_timers();
+        std::mem::take(&mut self.commands)
     }
 
-    /// What the model is asked with: the preamble and the history, as heard so far.
+    /// What the model is asked with: the preamble and the history as heard so far, with what is
+    /// being spoken in its place, and a word on every tool that is still running.
+    ///
+    /// Models insist on a result for each of their calls.
     pub fn prompt(&self) -> Vec<Message> {
-        self.options.preamble.clone()
+        let speaking = self.speeches.playing().iter().map(|speech| {
+            let content = speech.text.trim().to_owned();
+            (speech.key, Message::Assistant { content, interrupted: false })
+        });
+        let running = self.tools.running().map(|run| (run.key, run.still_running()));
+        let recorded = self.history.keyed().map(|(key, entry)| (key, entry.message.clone()));
+
+        let mut keyed: Vec<_> = recorded.chain(speaking).chain(running).collect();
+        keyed.sort_by_key(|(key, _)| *key);
+        let spoken = keyed.into_iter().map(|(_, message)| message);
+        self.options.preamble.iter().cloned().chain(spoken).collect()
     }
 
     /// What was said and done so far, oldest first, without the preamble.
     pub fn history(&self) -> &[Entry] {
-        &[]
+        self.history.entries()
+    }
+
+    /// The assistant's latest turn; 0 until the model was first asked.
+    pub fn turn(&self) -> TurnId {
+        self.turn
+    }
+
+    /// Whether [`Command::End`] was given.
+    pub fn is_over(&self) -> bool {
+        self.floor == Floor::Ended
+    }
+
+    fn decide(&mut self, event: Event) {
+        match (&self.floor, event) {
+            // What a speech or a tool came to belongs into the history even after the end.
+            (_, Event::SpeechHeard { speech }) => self.speech_heard(speech),
+            (_, Event::SpeechCut { speech, heard }) => self.speech_cut(speech, &heard),
+            (_, Event::ToolFinished { turn, call_id, outcome }) => {
+                self.tool_finished(turn, &call_id, outcome);
+            }
+            (Floor::Ended, _) => {}
+
+            (_, Event::LegClosed { reason } | Event::EndRequested { reason }) => self.end(reason),
+            (_, Event::StageFailed { failure }) => self.stage_failed(&failure),
+            (_, Event::Control(control)) => self.control(control),
+
+            (Floor::Ringing, Event::LegConnected) => self.leg_connected(),
+            (_, Event::LegConnected) => {}
+            (Floor::Ringing, _) => {}
+
+            (Floor::Idle { .. }, Event::SpeechStarted { at }) => {
+                self.floor = Floor::Caller;
+                self.voice_started(at);
+            }
+            (_, Event::SpeechStarted { at }) => self.voice_started(at),
+            (_, Event::SpeechStopped { at }) => self.voice_stopped(at),
+            (_, Event::EndOfTurn) => self.utterance.end_of_turn(self.now),
+
+            (Floor::Idle { .. }, Event::Transcript { text, is_final }) => {
+                self.hear(&text, is_final);
+                if self.utterance.has_words() {
+                    self.floor = Floor::Caller;
+                }
+            }
+            (Floor::Caller | Floor::Closing(_), Event::Transcript { text, is_final }) => {
+                self.hear(&text, is_final);
+            }
+            (Floor::Assistant(turn), Event::Transcript { text, is_final }) => {
+                let was_answered_lately = turn.answers_words_before(self.now);
+                self.hear_over_assistant(&text, is_final, was_answered_lately);
+            }
+
+            (Floor::Assistant(turn), Event::ReplyText { turn: id, text })
+                if turn.is_generating(id) =>
+            {
+                self.reply_text(&text);
+            }
+            (Floor::Assistant(turn), Event::ReplyToolCalls { turn: id, calls })
+                if turn.is_generating(id) =>
+            {
+                self.reply_tool_calls(calls);
+            }
+            (Floor::Assistant(turn), Event::ReplyFinished { turn: id, finish })
+                if turn.is_generating(id) =>
+            {
+                self.reply_finished(finish);
+            }
+            (Floor::Assistant(turn), Event::ReplyFailed { turn: id, failure })
+                if turn.is_generating(id) =>
+            {
+                self.reply_failed(&failure);
+            }
+            // A reply that was cancelled meanwhile.
+            (
+                _,
+                Event::ReplyText { .. }
+                | Event::ReplyToolCalls { .. }
+                | Event::ReplyFinished { .. }
+                | Event::ReplyFailed { .. },
+            ) => {}
+
+            (_, Event::SpeechBegan { speech }) => self.speech_began(speech),
+        }
+    }
+
+    /// Draws the conclusions that any event may allow: what waited is spoken, and a floor that
+    /// nobody needs is given up.
+    fn settle(&mut self) {
+        self.release_queued();
+        match &self.floor {
+            Floor::Assistant(turn) if turn.is_done() && self.speeches.playing().is_empty() => {
+                match turn.ending.clone() {
+                    Some(reason) => self.close(reason, self.options.end_call_message.clone()),
+                    None => self.yield_floor(),
+                }
+            }
+            Floor::Caller if self.utterance.wait(&self.options.start_speaking).is_none() => {
+                self.yield_floor();
+            }
+            Floor::Ringing
+            | Floor::Idle { .. }
+            | Floor::Caller
+            | Floor::Assistant(_)
+            | Floor::Closing(_)
+            | Floor::Ended => {}
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        if !self.is_over() {
+            self.commands.push(command);
+        }
+    }
+
+    fn publish(&mut self, event: ServerEvent) {
+        self.command(Command::Publish(event));
     }
 }
+
+#[cfg(test)]
+mod tests;

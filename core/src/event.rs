@@ -11,6 +11,23 @@ use crate::{CallTime, EndedReason, ServerEvent, StageFailure, ToolCall};
 )]
 pub struct TurnId(pub u32);
 
+impl TurnId {
+    /// The turn as server events name it, for example `turn-3`.
+    pub fn wire_id(self) -> String {
+        format!("turn-{}", self.0)
+    }
+
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
+impl SpeechId {
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
 /// One stretch of assistant speech: the first message, one reply, a tool's message, a `say`.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,

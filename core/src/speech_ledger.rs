@@ -1,5 +1,212 @@
-//! Which words of a speech were spoken, sent and heard.
+//! Which words of a speech were spoken and heard.
+//!
+//! Text goes to a voice, audio comes back, the leg reports how much of the audio was heard. From
+//! the time heard follows a position in the text: exactly where the voice timed its words, by the
+//! whole speech's own rate once all of it is there, by a usual rate before that. A word counts
+//! as heard when at least half of it was.
+
+use std::time::Duration;
+
+/// How fast a voice speaks, before we know better: 150 to 180 words a minute.
+const CHARS_PER_SECOND: f64 = 15.0;
+
+/// How far ahead in the text a timed word is looked for.
+///
+/// Voices say some words otherwise than they are written ("3" as "three"): those are skipped.
+const LOOKAHEAD_CHARS: usize = 80;
+
+/// From here on in Unicode, but for Korean, a letter is a word of its own.
+const UNSPACED_LETTERS: char = '\u{2E80}';
 
 /// The ledger of one speech.
-#[derive(Clone, Debug, Default)]
-pub struct SpeechLedger {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SpeechLedger {
+    text: String,
+    audio: Duration,
+    /// Words whose times are known, in the order of the text and of time.
+    anchors: Vec<Anchor>,
+    text_done: bool,
+    audio_done: bool,
+}
+
+/// A stretch of text and when it sounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Anchor {
+    from_char: usize,
+    to_char: usize,
+    to_byte: usize,
+    start: Duration,
+    end: Duration,
+}
+
+impl SpeechLedger {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Notes text that was handed to the voice, behind what it had.
+    pub fn spoken(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// Notes audio that came back, behind what had come.
+    pub fn audio(&mut self, duration: Duration) {
+        self.audio = self.audio.saturating_add(duration);
+    }
+
+    /// Notes when words sound, counted from the speech's first sample.
+    pub fn words(&mut self, words: impl IntoIterator<Item = (String, Duration, Duration)>) {
+        for (word, start, end) in words {
+            let last = self.anchors.last();
+            let (char_cursor, byte_cursor) = last.map_or((0, 0), |a| (a.to_char, a.to_byte));
+            let earliest = last.map_or(Duration::ZERO, |anchor| anchor.end);
+            let Some((from, to)) = find_word(&self.text[byte_cursor..], &word) else { continue };
+            let ahead = &self.text[byte_cursor..];
+            let start = start.max(earliest);
+            self.anchors.push(Anchor {
+                from_char: char_cursor + ahead[..from].chars().count(),
+                to_char: char_cursor + ahead[..to].chars().count(),
+                to_byte: byte_cursor + to,
+                start,
+                end: end.max(start),
+            });
+        }
+    }
+
+    /// No more text will come.
+    pub fn text_done(&mut self) {
+        self.text_done = true;
+    }
+
+    /// All audio of the text has come.
+    pub fn audio_done(&mut self) {
+        self.audio_done = true;
+    }
+
+    /// The words that were heard in the first `heard` of the audio.
+    pub fn heard(&self, heard: Duration) -> &str {
+        self.text[..self.seam(heard)].trim_end()
+    }
+
+    /// The words that were not, from the first one on: what another voice would go on with.
+    pub fn remaining(&self, heard: Duration) -> &str {
+        self.text[self.seam(heard)..].trim_start()
+    }
+
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub fn audio_duration(&self) -> Duration {
+        self.audio
+    }
+
+    /// The byte behind the last word heard.
+    fn seam(&self, heard: Duration) -> usize {
+        if self.is_complete() && heard >= self.audio {
+            return self.text.len();
+        }
+        let reached = self.chars_reached(heard);
+        let mut seam = 0;
+        let mut chars = 0;
+        for (end, word) in words_of(&self.text) {
+            let len = word.chars().count();
+            let middle = chars as f64 + len as f64 / 2.0;
+            chars += len;
+            if word.trim().is_empty() {
+                continue;
+            }
+            if reached < middle {
+                break;
+            }
+            seam = end;
+        }
+        seam
+    }
+
+    fn is_complete(&self) -> bool {
+        self.text_done && self.audio_done
+    }
+
+    /// The position in the text after `heard` of audio, in characters.
+    fn chars_reached(&self, heard: Duration) -> f64 {
+        let heard = heard.min(self.audio).as_secs_f64();
+        let (mut time, mut chars) = (0.0, 0.0);
+        let anchors = self
+            .anchors
+            .iter()
+            .flat_map(|anchor| [(anchor.start, anchor.from_char), (anchor.end, anchor.to_char)]);
+        for (at, char) in anchors {
+            let (at, char) = (at.as_secs_f64(), char as f64);
+            if heard < at {
+                return chars + (char - chars) * (heard - time) / (at - time);
+            }
+            (time, chars) = (at, char);
+        }
+        let total = self.text.chars().count() as f64;
+        let audio = self.audio.as_secs_f64();
+        let rate = if self.is_complete() && audio > time {
+            (total - chars) / (audio - time)
+        } else {
+            CHARS_PER_SECOND
+        };
+        (chars + (heard - time) * rate).min(total)
+    }
+}
+
+/// Finds a timed word near the beginning of `text`; returns its bytes.
+///
+/// The voice may leave out punctuation and spaces and has its own view of upper case. Right at
+/// the beginning a word may be a part of one (`twenty` of `twenty-one`), further on it begins
+/// where a word of the text does.
+fn find_word(text: &str, word: &str) -> Option<(usize, usize)> {
+    let wanted: Vec<char> = bare(word).map(|(_, _, c)| c).collect();
+    if wanted.is_empty() {
+        return None;
+    }
+    let ahead: Vec<_> = bare(text).take(LOOKAHEAD_CHARS + wanted.len()).collect();
+    let index = ahead.windows(wanted.len()).enumerate().position(|(index, window)| {
+        let begins_a_word = index == 0 || ahead[index - 1].1 != ahead[index].0;
+        begins_a_word && window.iter().map(|(_, _, c)| c).eq(&wanted)
+    })?;
+    Some((ahead[index].0, ahead[index + wanted.len() - 1].1))
+}
+
+/// Letters and digits in lower case, each with the bytes that it stands in.
+fn bare(text: &str) -> impl Iterator<Item = (usize, usize, char)> {
+    text.char_indices()
+        .filter(|(_, c)| c.is_alphanumeric())
+        .flat_map(|(at, c)| c.to_lowercase().map(move |lower| (at, at + c.len_utf8(), lower)))
+}
+
+/// Cuts text into words and the white space between them, each with the byte behind it.
+fn words_of(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let boundary = rest
+            .char_indices()
+            .zip(rest.chars().skip(1))
+            .find_map(|((at, c), next)| is_boundary(c, next).then_some(at + c.len_utf8()));
+        if rest.is_empty() {
+            return None;
+        }
+        let end = boundary.unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        Some((text.len() - after.len(), word))
+    })
+}
+
+fn is_boundary(before: char, after: char) -> bool {
+    before.is_whitespace() != after.is_whitespace()
+        || is_unspaced(after)
+        || (is_unspaced(before) && after.is_alphanumeric())
+}
+
+fn is_unspaced(c: char) -> bool {
+    let is_korean = matches!(c, '\u{AC00}'..='\u{D7FF}' | '\u{3130}'..='\u{318F}');
+    c >= UNSPACED_LETTERS && c.is_alphanumeric() && !is_korean
+}
+
+#[cfg(test)]
+mod tests;

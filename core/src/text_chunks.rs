@@ -1,4 +1,200 @@
 //! Cuts a stream of text into pieces that a voice can speak.
+//!
+//! A voice that is given half a sentence gets its melody wrong, one that is given whole
+//! paragraphs starts late. So the first chunk ends as early as it can, later ones at the ends of
+//! sentences.
 
-#[derive(Clone, Debug, Default)]
-pub struct TextChunker {}
+/// Shortest chunk that is cut off at the end of a sentence; shorter ones ("Yes.") join the next.
+const SENTENCE_CHARS_MIN: usize = 10;
+
+/// Shortest first chunk that is cut off in the middle of a sentence, after a comma.
+///
+/// Two seconds of speech: the rest is there before it has been heard.
+const FIRST_CLAUSE_CHARS_MIN: usize = 30;
+
+/// Longest chunk, unless told otherwise: what voices with limits take, with room to spare.
+const CHUNK_CHARS_MAX: usize = 250;
+
+/// Words before a full stop that does not end a sentence.
+const ABBREVIATIONS: &[&str] = &[
+    "approx", "apt", "ave", "bzw", "ca", "dept", "dr", "e.g", "est", "etc", "ext", "fig", "gen",
+    "hon", "i.e", "inc", "jr", "lt", "ltd", "mr", "mrs", "ms", "mt", "prof", "rev", "sgt", "sr",
+    "sra", "st", "vs", "z.b",
+];
+
+/// Words that are abbreviations only before a number ("no. 5").
+const NUMBER_ABBREVIATIONS: &[&str] = &["art", "chap", "no", "nos", "nr", "p", "pp", "vol"];
+
+/// The chunker of one speech.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TextChunker {
+    buffer: String,
+    chars_max: usize,
+    is_first: bool,
+}
+
+impl Default for TextChunker {
+    fn default() -> Self {
+        Self::with_limit(CHUNK_CHARS_MAX)
+    }
+}
+
+impl TextChunker {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A chunker whose chunks have at most `chars_max` characters.
+    pub fn with_limit(chars_max: usize) -> Self {
+        Self { buffer: String::new(), chars_max: chars_max.max(1), is_first: true }
+    }
+
+    /// Takes a piece of text and returns the chunks that it completed.
+    ///
+    /// All chunks together are the text as it came, white space included.
+    pub fn push(&mut self, piece: &str) -> Vec<String> {
+        self.buffer.push_str(piece);
+        let mut chunks = Vec::new();
+        while let Some(end) = self.next_cut() {
+            let rest = self.buffer.split_off(end);
+            chunks.push(std::mem::replace(&mut self.buffer, rest));
+            self.is_first = false;
+        }
+        chunks
+    }
+
+    /// Returns what is left once no more text will come; white space alone is not.
+    pub fn finish(&mut self) -> Option<String> {
+        let rest = std::mem::take(&mut self.buffer);
+        self.is_first = true;
+        (!rest.trim().is_empty()).then_some(rest)
+    }
+
+    fn next_cut(&self) -> Option<usize> {
+        let mut forced = Forced::default();
+        let mut chars = 0;
+        let mut sentence_start = 0;
+        for (at, c) in self.buffer.char_indices() {
+            chars += 1;
+            if chars > self.chars_max {
+                return Some(forced.cut().unwrap_or(at));
+            }
+            let end = at + c.len_utf8();
+            if c.is_whitespace() {
+                forced.after_word = Some(end);
+            }
+            let Some(stop) = self.stop_at(at, c, sentence_start) else { continue };
+            let cut = stop.end();
+            let length = chars + self.buffer[end..cut].chars().count();
+            if length > self.chars_max {
+                continue;
+            }
+            let shortest = match stop {
+                Stop::Sentence { .. } => SENTENCE_CHARS_MIN,
+                Stop::Clause { .. } if self.is_first => FIRST_CLAUSE_CHARS_MIN,
+                Stop::Clause { .. } => usize::MAX,
+            };
+            if length >= shortest {
+                return Some(cut);
+            }
+            forced.after_clause = Some(cut);
+            if let Stop::Sentence { .. } = stop {
+                sentence_start = cut;
+            }
+        }
+        None
+    }
+
+    /// What ends with the character at `at`, if that can be told from the text so far.
+    fn stop_at(&self, at: usize, c: char, sentence_start: usize) -> Option<Stop> {
+        let after = at + c.len_utf8();
+        match c {
+            '\n' => Some(Stop::Sentence { end: self.end_of_space(after) }),
+            '。' | '！' | '？' | '｡' => {
+                Some(Stop::Sentence { end: self.end_of_space(self.end_of_closers(after)) })
+            }
+            '，' | '、' | '；' | '：' => Some(Stop::Clause { end: after }),
+            '.' | '!' | '?' | '…' => {
+                let closed = self.end_of_closers(after);
+                let end = self.end_of_space(closed);
+                let is_followed_by_space = end > closed;
+                let ends = is_followed_by_space
+                    && (c != '.' || !self.is_abbreviation(sentence_start, at, end));
+                ends.then_some(Stop::Sentence { end })
+            }
+            ',' | ';' | ':' | '–' | '—' => {
+                let end = self.end_of_space(after);
+                (end > after).then_some(Stop::Clause { end })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the full stop at `at` belongs to the word before it, seen what follows at `next`.
+    fn is_abbreviation(&self, sentence_start: usize, at: usize, next: usize) -> bool {
+        let before = &self.buffer[..at];
+        let word = before.rsplit(char::is_whitespace).next().unwrap_or(before);
+        let word = word.trim_start_matches(|c: char| !c.is_alphanumeric());
+        let lower = word.to_lowercase();
+        // "1. First, 2. Second": a number alone numbers what follows.
+        let is_alone = self.buffer[sentence_start..at].trim() == word;
+        if is_alone && !word.is_empty() && word.chars().all(char::is_numeric) {
+            return true;
+        }
+        let mut letters = word.chars();
+        let is_initial = letters.next().is_some_and(|c| c.is_uppercase() && c != 'I')
+            && letters.next().is_none();
+        if is_initial || ABBREVIATIONS.contains(&lower.as_str()) {
+            return true;
+        }
+        // Unless something follows that is no number, it may still come.
+        NUMBER_ABBREVIATIONS.contains(&lower.as_str())
+            && self.buffer[next..].chars().next().is_none_or(char::is_numeric)
+    }
+
+    fn end_of_closers(&self, from: usize) -> usize {
+        self.skip(from, |c| {
+            matches!(c, '"' | '\'' | ')' | ']' | '»' | '”' | '’' | '」' | '』' | '）')
+        })
+    }
+
+    fn end_of_space(&self, from: usize) -> usize {
+        self.skip(from, char::is_whitespace)
+    }
+
+    fn skip(&self, from: usize, is_skipped: impl Fn(char) -> bool) -> usize {
+        let rest = &self.buffer[from..];
+        self.buffer.len() - rest.trim_start_matches(is_skipped).len()
+    }
+}
+
+/// Where a chunk may end; `end` is the byte behind the white space that follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    Sentence { end: usize },
+    Clause { end: usize },
+}
+
+impl Stop {
+    const fn end(self) -> usize {
+        match self {
+            Self::Sentence { end } | Self::Clause { end } => end,
+        }
+    }
+}
+
+/// The best places so far to cut a text that grows too long, as bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Forced {
+    after_clause: Option<usize>,
+    after_word: Option<usize>,
+}
+
+impl Forced {
+    fn cut(self) -> Option<usize> {
+        self.after_clause.or(self.after_word)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,8 @@ impl ops::Add<Duration> for CallTime {
     type Output = Self;
 
     fn add(self, by: Duration) -> Self {
-        Self(self.0 + by)
+        // A duration out of a document may be as long as it likes: "never" must not overflow.
+        Self(self.0.saturating_add(by))
     }
 }
 

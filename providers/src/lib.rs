@@ -9,6 +9,7 @@ mod net;
 mod registry;
 pub mod stt;
 pub mod tts;
+pub mod worker;
 
 pub use error::ProviderError;
 pub use net::{Access, Net};

@@ -59,3 +59,7 @@ pub trait Llm: Send + Sync {
     /// Sends the request; resolves when the provider accepted it. The caller bounds the wait.
     fn generate(&self, request: LlmRequest) -> Opening<LlmStream>;
 }
+
+pub fn grammar_from_rules(_rules: &Value) -> Option<String> {
+    None
+}

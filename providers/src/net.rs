@@ -1,6 +1,32 @@
+//! How providers reach the world: one HTTP client, one TLS configuration, websockets driven by
+//! [`session`], and the one place where an answer's status becomes a class of failure.
+
 use std::{path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
+
+use crate::BuildError;
+
+pub(crate) mod address;
+pub(crate) mod refusal;
+pub(crate) mod session;
+pub(crate) mod socket;
+pub(crate) mod sse;
+pub(crate) mod status;
+#[cfg(test)]
+pub(crate) mod testing;
+mod tls;
+
+/// What we call ourselves to providers.
+pub(crate) const USER_AGENT: &str = concat!("offhook/", env!("CARGO_PKG_VERSION"));
+
+/// Idle connections to one host that are kept for the next request: the model is asked once a
+/// turn, so a handful serves many calls without a handshake in the caller's time.
+const IDLE_CONNECTIONS_PER_HOST_MAX: usize = 64;
+
+/// How long an idle connection is kept: longer than most turns, shorter than what load balancers
+/// in front of providers allow (60 s is common).
+const IDLE_CONNECTION_LIMIT: Duration = Duration::from_secs(50);
 
 /// How a provider reaches the world: one per process, cheap to clone.
 #[derive(Clone)]
@@ -12,10 +38,43 @@ pub struct Net {
     pub worker_program: PathBuf,
 }
 
+impl Net {
+    /// Sets up the HTTP client: Mozilla's roots compiled in, no redirects (a key is not carried
+    /// to where an answer points), no limit on a whole request (replies are streams; whoever
+    /// reads one bounds its silences).
+    pub fn new(connect_timeout: Duration, worker_program: PathBuf) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls::http_client())
+            .connect_timeout(connect_timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_PER_HOST_MAX)
+            .pool_idle_timeout(IDLE_CONNECTION_LIMIT)
+            .tcp_nodelay(true)
+            .user_agent(USER_AGENT)
+            .build()?;
+        Ok(Self { http, connect_timeout, worker_program })
+    }
+}
+
 /// What one provider is reached with.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
     pub api_key: Option<SecretString>,
     /// Replaces scheme, host and (if it has one) path prefix of the provider's own address.
     pub base_url: Option<String>,
+}
+
+impl Access {
+    /// Refuses to go without a key, unless to an address of one's own: that may need none.
+    pub(crate) fn require_key(
+        &self,
+        kind: &'static str,
+        provider: &str,
+        variable: &'static str,
+    ) -> Result<(), BuildError> {
+        if self.api_key.is_some() || self.base_url.is_some() {
+            return Ok(());
+        }
+        Err(BuildError::KeyMissing { kind, name: provider.into(), variable })
+    }
 }

@@ -1,1 +1,25 @@
-//! offhook-supervisors
+//! Who starts whom, and who is restarted.
+//!
+//! ```text
+//! RootSupervisor
+//! ├─ OutboxActor
+//! └─ CallsSupervisor
+//!    └─ CallSupervisor (one per call)
+//!       └─ the actors of `offhook_actors::ROLES`
+//! ```
+//!
+//! There is no one-for-all: a dead transcriber does not take the recorder along. A supervisor waits
+//! for no socket and no peer. [`Node`] is the front door to all of it.
+
+mod call;
+mod calls;
+mod finish;
+mod node;
+mod plan;
+mod recover;
+mod root;
+mod slots;
+
+pub use call::Fault;
+pub use node::{Admission, AttachError, Node, NodeError, StartCall, Started};
+pub use slots::{Lease, SlotLimits, Slots};

@@ -1,3 +1,5 @@
 //! Offhook for tests: scripted fakes, a synthetic caller, assertions.
 
 pub mod caller;
+pub mod fakes;
+pub mod tones;

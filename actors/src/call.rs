@@ -1,0 +1,240 @@
+//! The actor of one call: carries events into the conversation and commands out of it.
+//!
+//! Every input is journalled before the conversation sees it, and counted as carried out after its
+//! commands are. A successor replays the journal: what was carried out is replayed for the state
+//! alone, what was not is carried out.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use offhook_core::{CallTime, Command, Conversation, Event, ServerEvent};
+use ractor::ActorProcessingErr;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    CallContext, Leaf, Port, Role, model::ModelInput, tool_executor::ToolInput,
+    transcriber::TranscriberInput, voice::VoiceInput,
+};
+
+/// The actor of one call.
+pub struct CallActor {
+    context: Arc<CallContext>,
+    conversation: Conversation,
+    /// One alarm per call, always set to the conversation's next deadline.
+    alarm: Option<(CallTime, Leaf)>,
+}
+
+/// What the call actor is told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum CallInput {
+    Event(Event),
+    Deadline,
+}
+
+/// Everything that was decided on, in order.
+#[derive(Debug, Default)]
+pub struct CallJournal {
+    entries: Vec<JournalEntry>,
+    /// Entries whose commands were carried out.
+    carried_out: usize,
+    /// Times that the first entry not carried out was begun.
+    attempts: u8,
+}
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JournalEntry {
+    pub at: CallTime,
+    pub input: CallInput,
+}
+
+/// How often an entry is carried out before it is taken for the cause of the crash.
+const ATTEMPTS_MAX: u8 = 2;
+
+impl Role for CallActor {
+    const NAME: &'static str = "call";
+    type Input = CallInput;
+
+    fn port(context: &CallContext) -> &Port<CallInput> {
+        &context.ports.call
+    }
+
+    fn start(context: Arc<CallContext>) -> Result<Self, ActorProcessingErr> {
+        let conversation = Conversation::new(context.spec.options.clone());
+        let mut actor = Self { context, conversation, alarm: None };
+        actor.replay();
+        actor.set_alarm();
+        Ok(actor)
+    }
+
+    fn handle(&mut self, input: CallInput) -> Result<(), ActorProcessingErr> {
+        let entry = JournalEntry { at: self.context.clock.now(), input };
+        self.context.journal.append(serde_json::to_vec(&entry)?);
+        self.journal().entries.push(entry.clone());
+        // From here the journal is answerable for the input, not the port.
+        self.context.ports.call.done();
+        self.carry(&entry);
+        self.journal().carried_out += 1;
+        self.set_alarm();
+        Ok(())
+    }
+}
+
+impl CallActor {
+    /// Rebuilds the conversation, and carries out what a dead predecessor had only begun.
+    fn replay(&mut self) {
+        let (done, begun) = {
+            let mut journal = self.journal();
+            let at = journal.carried_out;
+            let begun = journal.entries.get(at).cloned();
+            if begun.is_some() {
+                journal.attempts += 1;
+                if journal.attempts > ATTEMPTS_MAX {
+                    journal.attempts = 0;
+                    journal.entries.remove(at);
+                }
+            }
+            (journal.entries[..at].to_vec(), journal.entries.get(at).cloned())
+        };
+        for entry in &done {
+            decide(&mut self.conversation, entry);
+        }
+        if let Some(entry) = begun {
+            self.carry(&entry);
+            let mut journal = self.journal();
+            journal.carried_out += 1;
+            journal.attempts = 0;
+        }
+    }
+
+    fn carry(&mut self, entry: &JournalEntry) {
+        self.context.turns().note_input(entry);
+        for command in decide(&mut self.conversation, entry) {
+            self.context.turns().note_command(entry.at, &command);
+            self.carry_out(command);
+        }
+    }
+
+    /// Hands a command to whoever does it; never waits for them.
+    fn carry_out(&mut self, command: Command) {
+        let ports = &self.context.ports;
+        match command {
+            Command::Generate { turn } => {
+                ports.transcriber.send(TranscriberInput::TurnTaken);
+                ports.model.send(ModelInput::Generate {
+                    turn,
+                    messages: self.conversation.prompt(),
+                    tools: self.context.spec.options.tools.clone(),
+                });
+            }
+            Command::CancelReply { turn } => ports.model.send(ModelInput::Cancel { turn }),
+            Command::Speak { speech, text } => ports.voice.send(VoiceInput::Speak { speech, text }),
+            Command::FinishSpeech { speech } => ports.voice.send(VoiceInput::Finish { speech }),
+            Command::CutSpeech { speech } => ports.voice.send(VoiceInput::Cut { speech }),
+            Command::RunTool { turn, call } => ports.tools.send(ToolInput::Run { turn, call }),
+            Command::Publish(event) => {
+                if let ServerEvent::UserInterrupted { .. } = event {
+                    self.context.turns().note_interruption();
+                }
+                self.context.publish(event, self.conversation.history());
+            }
+            Command::End { reason } => self.context.end(reason, None),
+        }
+    }
+
+    fn set_alarm(&mut self) {
+        let due = self.conversation.next_deadline().map(|(due, _reason)| due);
+        if due == self.alarm.as_ref().map(|(at, _)| *at) {
+            return;
+        }
+        self.alarm = due.map(|due| {
+            let context = self.context.clone();
+            let at = context.clock.instant_of(due);
+            let ring = async move {
+                tokio::time::sleep_until(at).await;
+                context.ports.call.send(CallInput::Deadline);
+            };
+            (due, Leaf::spawn(ring))
+        });
+    }
+
+    fn journal(&self) -> MutexGuard<'_, CallJournal> {
+        lock(&self.context.slots.call)
+    }
+}
+
+impl CallContext {
+    /// What was said and done in the call so far, rebuilt from its journal.
+    pub fn history(&self) -> Vec<offhook_core::Entry> {
+        let mut conversation = Conversation::new(self.spec.options.clone());
+        for entry in &lock(&self.slots.call).entries {
+            decide(&mut conversation, entry);
+        }
+        conversation.history().to_vec()
+    }
+}
+
+fn decide(conversation: &mut Conversation, entry: &JournalEntry) -> Vec<Command> {
+    match &entry.input {
+        CallInput::Event(event) => conversation.handle(entry.at, event.clone()),
+        CallInput::Deadline => conversation.handle_timeout(entry.at),
+    }
+}
+
+fn lock(journal: &Mutex<CallJournal>) -> MutexGuard<'_, CallJournal> {
+    journal.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The first line of a call's journal: what is needed to read the rest.
+#[derive(Serialize, Deserialize)]
+struct Opening {
+    org: String,
+    assistant: serde_json::Value,
+    options: offhook_core::CallOptions,
+    started_ms: i64,
+}
+
+impl CallContext {
+    /// Writes the journal's first line.
+    pub fn journal_start(&self) {
+        let opening = Opening {
+            org: self.spec.org.clone(),
+            assistant: self.spec.assistant.document().clone(),
+            options: self.spec.options.clone(),
+            started_ms: self.clock.epoch_ms,
+        };
+        match serde_json::to_vec(&opening) {
+            Ok(line) => self.journal.append(line),
+            Err(error) => tracing::error!(call = %self.spec.id, %error, "journal not begun"),
+        }
+    }
+}
+
+/// A call of a process that is gone, as its journal tells it.
+pub struct Orphan {
+    pub org: String,
+    pub assistant: serde_json::Value,
+    pub options: offhook_core::CallOptions,
+    pub history: Vec<offhook_core::Entry>,
+    pub started_ms: i64,
+}
+
+impl Orphan {
+    /// Replays a journal; lines that are no inputs (intents of tools) are passed over. `None` when
+    /// it does not begin as a journal does.
+    pub fn read(lines: &[Vec<u8>]) -> Option<Self> {
+        let (first, rest) = lines.split_first()?;
+        let opening: Opening = serde_json::from_slice(first).ok()?;
+        let mut conversation = Conversation::new(opening.options.clone());
+        for entry in rest.iter().filter_map(|line| serde_json::from_slice(line).ok()) {
+            decide(&mut conversation, &entry);
+        }
+        let history = conversation.history().to_vec();
+        Some(Self {
+            org: opening.org,
+            assistant: opening.assistant,
+            options: opening.options,
+            history,
+            started_ms: opening.started_ms,
+        })
+    }
+}

@@ -1,0 +1,268 @@
+//! What the actors of one call share.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use offhook_api::{
+    AssistantView, CallDocument, MessageFilter, ServerTarget,
+    artifact::{self, RecordingUrls},
+};
+use offhook_config::Settings;
+use offhook_core::{CallOptions, EndedReason, StageFailure};
+use offhook_media::{AudioFormat, Hearing, PlayoutOptions};
+use offhook_providers::{llm::Llm, stt::Stt, tts::Tts};
+use offhook_store::{JournalWriter, Store};
+use serde_json::Value;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::{
+    CallClock, LegAudio, LegSlot, Outbox, Port, Pulse, TurnLog,
+    call::{CallInput, CallJournal},
+    egress::Egress,
+    model::{ModelInput, ModelSlot},
+    recorder::{RecorderInput, RecorderSlot},
+    tool_executor::{ToolInput, ToolSlot},
+    transcriber::{TranscriberInput, TranscriberSlot},
+    transport::TransportInput,
+    vad::{VadInput, VadSlot},
+    voice::{VoiceInput, VoiceSlot},
+};
+
+/// A call as the front door decided it.
+pub struct CallSpec {
+    pub id: Uuid,
+    pub org: String,
+    /// The assistant's document, overrides and variables applied.
+    pub assistant: AssistantView,
+    pub variable_values: Value,
+    pub options: CallOptions,
+    pub stages: Stages,
+    /// Format of the leg's audio, both ways.
+    pub format: AudioFormat,
+    pub hearing: Hearing,
+    /// Where server events go; `None`: nowhere.
+    pub server: Option<ServerTarget>,
+    /// `None`: the call is not recorded.
+    pub recording: Option<RecordingPlan>,
+}
+
+/// Where a call's recording is written, and where it will be found.
+#[derive(Clone, Debug)]
+pub struct RecordingPlan {
+    pub path: PathBuf,
+    pub urls: RecordingUrls,
+}
+
+/// The providers of a call.
+#[derive(Clone)]
+pub struct Stages {
+    pub transcriber: Staged<dyn Stt>,
+    pub model: Staged<dyn Llm>,
+    pub voice: Staged<dyn Tts>,
+}
+
+/// A provider and what its document calls it.
+pub struct Staged<P: ?Sized> {
+    pub name: String,
+    pub provider: Arc<P>,
+}
+
+impl<P: ?Sized> Clone for Staged<P> {
+    fn clone(&self) -> Self {
+        Self { name: self.name.clone(), provider: self.provider.clone() }
+    }
+}
+
+/// What the actors of one call share.
+pub struct CallContext {
+    pub spec: CallSpec,
+    pub settings: Arc<Settings>,
+    pub clock: CallClock,
+    pub audio: LegAudio,
+    pub ports: Ports,
+    pub(crate) slots: Slots,
+    pub leg: LegSlot,
+    /// The call's document, as the API shows it.
+    pub record: Mutex<CallDocument>,
+    pub turns: Mutex<TurnLog>,
+    pub outbox: Outbox,
+    pub egress: Egress,
+    pub store: Store,
+    pub(crate) server_messages: MessageFilter,
+    pub(crate) client_messages: MessageFilter,
+    pub(crate) journal: JournalWriter,
+    /// `status-update: ended` went out.
+    pub(crate) end_published: AtomicBool,
+    finished: AtomicBool,
+    ended: watch::Sender<Option<(EndedReason, Option<String>)>>,
+    pulses: HashMap<&'static str, Pulse>,
+}
+
+/// The inboxes of the call's actors.
+pub struct Ports {
+    pub call: Arc<Port<CallInput>>,
+    pub transport: Arc<Port<TransportInput>>,
+    pub vad: Arc<Port<VadInput>>,
+    pub transcriber: Arc<Port<TranscriberInput>>,
+    pub model: Arc<Port<ModelInput>>,
+    pub voice: Arc<Port<VoiceInput>>,
+    pub tools: Arc<Port<ToolInput>>,
+    pub recorder: Arc<Port<RecorderInput>>,
+}
+
+/// What each actor's successor goes on from.
+#[derive(Default)]
+pub(crate) struct Slots {
+    pub call: Mutex<CallJournal>,
+    pub vad: VadSlot,
+    pub transcriber: TranscriberSlot,
+    pub model: ModelSlot,
+    pub voice: VoiceSlot,
+    pub tools: ToolSlot,
+    pub recorder: RecorderSlot,
+}
+
+/// What a call takes from its node.
+pub struct NodeParts {
+    pub settings: Arc<Settings>,
+    pub outbox: Outbox,
+    pub egress: Egress,
+    pub store: Store,
+}
+
+impl CallContext {
+    pub fn new(
+        spec: CallSpec,
+        record: CallDocument,
+        clock: CallClock,
+        node: NodeParts,
+    ) -> Arc<Self> {
+        let calls = &node.settings.calls;
+        let lead = match spec.hearing {
+            Hearing::Marks => calls.playout_lead,
+            Hearing::Clock => calls.websocket_lead,
+        };
+        let playout = PlayoutOptions { lead, hearing: spec.hearing, ..PlayoutOptions::default() };
+        Arc::new(Self {
+            audio: LegAudio::new(spec.format, calls.audio_ring, playout),
+            ports: Ports::new(),
+            slots: Slots::default(),
+            leg: LegSlot::default(),
+            record: Mutex::new(record),
+            turns: Mutex::default(),
+            outbox: node.outbox,
+            egress: node.egress,
+            server_messages: spec.assistant.server_messages(),
+            client_messages: spec.assistant.client_messages(),
+            journal: node.store.journal(spec.id),
+            store: node.store,
+            end_published: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
+            ended: watch::Sender::new(None),
+            pulses: crate::ROLES.iter().map(|role| (role.name, Pulse::default())).collect(),
+            settings: node.settings,
+            spec,
+            clock,
+        })
+    }
+
+    /// Whether the actor of this name still answers.
+    pub fn pulse(&self, name: &'static str) -> &Pulse {
+        &self.pulses[name]
+    }
+
+    /// Asks the supervisor to end the call; only the first reason counts.
+    pub fn end(&self, reason: EndedReason, message: Option<String>) {
+        self.ended.send_if_modified(|ended| {
+            let first = ended.is_none();
+            if first {
+                *ended = Some((reason, message));
+            }
+            first
+        });
+    }
+
+    /// Why the call ends, and the words for the operator, once it does.
+    pub fn ending(&self) -> Option<(EndedReason, Option<String>)> {
+        self.ended.borrow().clone()
+    }
+
+    /// Waits until somebody asked to end the call.
+    pub async fn wait_for_end(&self) {
+        let mut ended = self.ended.subscribe();
+        // The sender lives in `self`, which outlives this borrow.
+        let _ = ended.wait_for(Option::is_some).await;
+    }
+
+    /// True once: for whoever carries out the end of the call.
+    pub fn begin_finish(&self) -> bool {
+        !self.finished.swap(true, Ordering::AcqRel)
+    }
+
+    /// The call's clock as its documents count it.
+    pub fn wire_clock(&self) -> artifact::CallClock {
+        artifact::CallClock {
+            created_ms: self.clock.epoch_ms,
+            connected: self.audio.connected_at().unwrap_or_default(),
+        }
+    }
+
+    /// Whether everybody was told that the call ended.
+    pub fn end_was_published(&self) -> bool {
+        self.end_published.load(Ordering::Acquire)
+    }
+
+    /// Stops whatever the stages still have under way.
+    pub fn silence(&self) {
+        self.slots.model.stop();
+        self.slots.voice.stop();
+        self.slots.tools.stop();
+    }
+
+    pub fn tell(&self, event: offhook_core::Event) {
+        self.ports.call.send(CallInput::Event(event));
+    }
+
+    /// Logs a stage's final failure for the operator and tells the conversation.
+    pub(crate) fn stage_failed(&self, failure: StageFailure) {
+        tracing::error!(
+            call = %self.spec.id,
+            stage = %failure.stage,
+            provider = failure.provider,
+            class = failure.class.name(),
+            detail = failure.detail,
+            "stage failed"
+        );
+        self.tell(offhook_core::Event::StageFailed { failure });
+    }
+
+    pub fn record(&self) -> MutexGuard<'_, CallDocument> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn turns(&self) -> MutexGuard<'_, TurnLog> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ports {
+    fn new() -> Self {
+        Self {
+            call: Arc::new(Port::new("call")),
+            transport: Arc::new(Port::new("transport")),
+            vad: Arc::new(Port::new("vad")),
+            transcriber: Arc::new(Port::new("transcriber")),
+            model: Arc::new(Port::new("model")),
+            voice: Arc::new(Port::new("voice")),
+            tools: Arc::new(Port::new("tool_executor")),
+            recorder: Arc::new(Port::new("recorder")),
+        }
+    }
+}

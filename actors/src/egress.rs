@@ -1,0 +1,254 @@
+//! Requests to addresses that documents name: webhooks and tools.
+//!
+//! A document may come from somebody who must not reach what the server can reach. Private,
+//! loopback and link-local addresses are refused unless the operator allows them, whether they are
+//! written out or come from a name, and redirects are not followed.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use offhook_api::ServerTarget;
+use reqwest::{
+    dns::{Addrs, Name, Resolve, Resolving},
+    header::{HeaderName, HeaderValue},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use url::{Host, Url};
+
+/// Where requests of documents go out.
+#[derive(Clone)]
+pub struct Egress {
+    http: reqwest::Client,
+    allow_private: bool,
+    /// Signs what has no secret of its own.
+    signing_secret: Option<SecretString>,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub body: Vec<u8>,
+}
+
+/// An answer longer than this is not read: a tool's result is meant for a prompt.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+
+/// Longest wait for a connection; the request's own limit starts with it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EgressError {
+    #[error("`{0}` is not an http or https address")]
+    BadUrl(String),
+    #[error(
+        "`{0}` is a private address; set webhooks.allow_private_addresses = true to allow such"
+    )]
+    Private(String),
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    #[error("{0}")]
+    Failed(String),
+    #[error("the answer is longer than {ANSWER_BYTES_MAX} bytes")]
+    TooLong,
+}
+
+impl Egress {
+    pub fn new(allow_private: bool, signing_secret: Option<SecretString>) -> Result<Self, String> {
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .dns_resolver(Arc::new(GuardedDns { allow_private }))
+            .user_agent(concat!("offhook/", env!("CARGO_PKG_VERSION")))
+            .no_proxy()
+            .build()
+            .map_err(|error| format!("cannot set up the HTTP client: {error}"))?;
+        Ok(Self { http, allow_private, signing_secret })
+    }
+
+    /// Posts a JSON body as the target asks. `event_id` makes a repeat recognisable.
+    pub async fn post(
+        &self,
+        target: &ServerTarget,
+        body: &Value,
+        event_id: &str,
+    ) -> Result<Answer, EgressError> {
+        let url = self.check(&target.url)?;
+        let bytes = body.to_string();
+        let mut request = self
+            .http
+            .post(url)
+            .timeout(target.timeout)
+            .header("content-type", "application/json")
+            .header("x-offhook-event-id", event_id)
+            .header("idempotency-key", event_id);
+        if let Some(secret) = &target.secret {
+            request = request.header("x-vapi-secret", secret.expose_secret());
+        }
+        if let Some(secret) = &self.signing_secret {
+            request = request.header("x-vapi-signature", sign(secret, bytes.as_bytes()));
+        }
+        for (name, value) in &target.headers {
+            // Validated with the document; a header that HTTP cannot carry is left out.
+            if let (Ok(name), Ok(value)) =
+                (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str()))
+            {
+                request = request.header(name, value);
+            }
+        }
+        let failed = |error: reqwest::Error| match error.is_timeout() {
+            true => EgressError::Timeout(target.timeout),
+            false => EgressError::Failed(describe(&error)),
+        };
+        let mut response = request.body(bytes).send().await.map_err(failed)?;
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+                return Err(EgressError::TooLong);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, body })
+    }
+
+    fn check(&self, url: &str) -> Result<Url, EgressError> {
+        let parsed = Url::parse(url).map_err(|_| EgressError::BadUrl(url.into()))?;
+        if !matches!(parsed.scheme(), "http" | "https") {
+            return Err(EgressError::BadUrl(url.into()));
+        }
+        let literal = match parsed.host() {
+            Some(Host::Ipv4(ip)) => Some(IpAddr::V4(ip)),
+            Some(Host::Ipv6(ip)) => Some(IpAddr::V6(ip)),
+            Some(Host::Domain(_)) => None,
+            None => return Err(EgressError::BadUrl(url.into())),
+        };
+        match literal {
+            Some(ip) if !self.allow_private && is_private(ip) => {
+                Err(EgressError::Private(ip.to_string()))
+            }
+            Some(_) | None => Ok(parsed),
+        }
+    }
+}
+
+/// HMAC-SHA256 of the body, in hex.
+pub fn sign(secret: &SecretString, body: &[u8]) -> String {
+    use hmac::{Hmac, KeyInit, Mac};
+
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.expose_secret().as_bytes())
+        .expect("HMAC takes keys of any length");
+    mac.update(body);
+    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The innermost cause says most: "connection refused", "private address".
+fn describe(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    format!("request failed: {cause}")
+}
+
+struct GuardedDns {
+    allow_private: bool,
+}
+
+impl Resolve for GuardedDns {
+    fn resolve(&self, name: Name) -> Resolving {
+        let allow_private = self.allow_private;
+        Box::pin(async move {
+            let host = name.as_str().to_owned();
+            let found: Vec<SocketAddr> =
+                tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            let allowed: Vec<SocketAddr> = found
+                .into_iter()
+                .filter(|address| allow_private || !is_private(address.ip()))
+                .collect();
+            if allowed.is_empty() {
+                return Err(Box::new(EgressError::Private(host)) as _);
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Whether an address is not one of the public internet (RFC 6890 and its updates).
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => is_private_v4(ip),
+        IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
+            Some(mapped) => is_private_v4(mapped),
+            None => is_private_v6(ip),
+        },
+    }
+}
+
+fn is_private_v4(ip: Ipv4Addr) -> bool {
+    let [a, b, c, _] = ip.octets();
+    ip.is_private()
+        || ip.is_loopback()
+        || ip.is_link_local()
+        || ip.is_broadcast()
+        || ip.is_documentation()
+        || ip.is_multicast()
+        || a == 0
+        || a >= 240
+        // Carrier-grade NAT (RFC 6598), protocol assignments (RFC 6890), benchmarks (RFC 2544).
+        || (a == 100 && (64..128).contains(&b))
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 198 && (18..20).contains(&b))
+}
+
+fn is_private_v6(ip: Ipv6Addr) -> bool {
+    let segments = ip.segments();
+    ip.is_loopback()
+        || ip.is_unspecified()
+        || ip.is_multicast()
+        || ip.is_unique_local()
+        || ip.is_unicast_link_local()
+        // NAT64 (RFC 6052) and 6to4 (RFC 3056) reach IPv4; documentation (RFC 3849).
+        || (segments[0] == 0x64 && segments[1] == 0xff9b)
+        || segments[0] == 0x2002
+        || (segments[0] == 0x2001 && segments[1] == 0xdb8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_inside_are_told_from_those_outside() {
+        for inside in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "100.64.0.1",
+            "::1",
+            "fe80::1",
+            "fd00::1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::a00:1",
+        ] {
+            assert!(is_private(inside.parse().unwrap()), "{inside}");
+        }
+        for outside in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1"] {
+            assert!(!is_private(outside.parse().unwrap()), "{outside}");
+        }
+    }
+
+    #[test]
+    fn signatures_are_hmac_sha256_in_hex() {
+        // RFC 4231, test case 2.
+        let signature = sign(&SecretString::from("Jefe"), b"what do ya want for nothing?");
+        assert_eq!(signature, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    }
+}

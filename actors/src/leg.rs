@@ -1,0 +1,72 @@
+//! The socket of a leg, and the place where it survives its actor.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures_util::{Sink, Stream};
+use offhook_transports::{LegCodec, Wire};
+use tokio::sync::Mutex as AsyncMutex;
+
+/// What comes from a leg's socket.
+#[derive(Debug)]
+pub enum Incoming {
+    Wire(Wire),
+    /// A ping or pong: the peer is alive.
+    Alive,
+    /// The peer closed, with its code when it gave one.
+    Closed {
+        code: Option<u16>,
+    },
+    /// The peer broke the websocket's rules; it is told why and closed with this code.
+    Broken {
+        close_code: u16,
+        message: String,
+    },
+}
+
+/// What goes to a leg's socket.
+#[derive(Debug)]
+pub enum Outgoing {
+    Wire(Wire),
+    Ping,
+    Close { code: u16, reason: String },
+}
+
+type Reader = Pin<Box<dyn Stream<Item = Result<Incoming, String>> + Send>>;
+type Writer = Pin<Box<dyn Sink<Outgoing, Error = String> + Send>>;
+
+/// A connected media socket.
+pub struct LegSocket {
+    pub reader: Reader,
+    pub writer: Writer,
+    pub codec: Box<dyn LegCodec>,
+}
+
+/// Where the socket of a leg lies, so that a new transport actor finds what the old one had.
+#[derive(Default)]
+pub struct LegSlot {
+    socket: Mutex<Option<Arc<AsyncMutex<LegSocket>>>>,
+}
+
+impl LegSlot {
+    /// Gives the leg its socket; false when it has one.
+    pub fn put(&self, socket: LegSocket) -> bool {
+        let mut slot = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.is_some() {
+            return false;
+        }
+        *slot = Some(Arc::new(AsyncMutex::new(socket)));
+        true
+    }
+
+    pub(crate) fn get(&self) -> Option<Arc<AsyncMutex<LegSocket>>> {
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the leg ever connected.
+    pub fn is_connected(&self) -> bool {
+        self.get().is_some()
+    }
+}

@@ -1,0 +1,153 @@
+//! The audio of a call's leg, shared by the actors that touch it.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use offhook_core::CallTime;
+use offhook_media::{AudioFormat, AudioRing, Playout, PlayoutOptions, RingRead};
+use tokio::sync::{Notify, watch};
+
+/// How long the agent's side is kept for recorder and listeners; they read several times a second.
+const AGENT_RING: Duration = Duration::from_secs(4);
+
+/// Both directions of a leg. Position 0 of both rings is the moment the leg connected.
+pub struct LegAudio {
+    format: AudioFormat,
+    connected_at: OnceLock<CallTime>,
+    caller: Mutex<AudioRing>,
+    ahead_us: AtomicU64,
+    caller_end: watch::Sender<u64>,
+    agent: Mutex<AudioRing>,
+    playout: Mutex<Playout>,
+    /// The transport has something to send or to clear before its next tick.
+    playout_changed: Notify,
+    /// Audio left the playout: a waiting voice may queue more.
+    playout_room: Notify,
+}
+
+impl LegAudio {
+    pub fn new(format: AudioFormat, ring: Duration, playout: PlayoutOptions) -> Self {
+        Self {
+            format,
+            connected_at: OnceLock::new(),
+            caller: Mutex::new(AudioRing::new(format, ring)),
+            ahead_us: AtomicU64::new(0),
+            caller_end: watch::Sender::new(0),
+            agent: Mutex::new(AudioRing::new(format, AGENT_RING)),
+            playout: Mutex::new(Playout::new(format, playout)),
+            playout_changed: Notify::new(),
+            playout_room: Notify::new(),
+        }
+    }
+
+    pub fn format(&self) -> AudioFormat {
+        self.format
+    }
+
+    /// Starts the leg's time line; false when it runs already.
+    pub fn connect(&self, now: CallTime) -> bool {
+        self.connected_at.set(now).is_ok()
+    }
+
+    /// When the leg connected, on the call's clock.
+    pub fn connected_at(&self) -> Option<CallTime> {
+        self.connected_at.get().copied()
+    }
+
+    /// Time since the leg connected; zero before.
+    pub fn leg_time(&self, now: CallTime) -> Duration {
+        self.connected_at().map_or(Duration::ZERO, |start| now.after(start))
+    }
+
+    /// The call's time of a position in the caller's audio: late bursts put the ring ahead of the
+    /// wall, by as much as is taken off here.
+    pub fn call_time(&self, in_audio: Duration) -> CallTime {
+        let ahead = Duration::from_micros(self.ahead_us.load(Ordering::Acquire));
+        self.connected_at().unwrap_or(CallTime::ZERO) + in_audio.saturating_sub(ahead)
+    }
+
+    /// Says how far the caller's audio is ahead of the wall.
+    pub fn set_ahead(&self, ahead: Duration) {
+        self.ahead_us.store(ahead.as_micros() as u64, Ordering::Release);
+    }
+
+    /// Appends what the caller said. Returns the un-transcribed audio that fell out of the ring.
+    pub fn hear(&self, audio: Bytes) -> Duration {
+        let mut ring = lock(&self.caller);
+        let lost = ring.push(audio);
+        self.caller_end.send_replace(ring.end());
+        lost
+    }
+
+    pub fn read_caller(&self, from: u64, max: Duration) -> RingRead {
+        lock(&self.caller).read(from, max)
+    }
+
+    pub fn caller_end(&self) -> u64 {
+        lock(&self.caller).end()
+    }
+
+    /// Up to here the transcriber has final text.
+    pub fn commit_caller(&self, until: u64) {
+        lock(&self.caller).commit(until);
+    }
+
+    /// A signal that changes whenever there is new caller audio.
+    pub fn caller_watch(&self) -> watch::Receiver<u64> {
+        self.caller_end.subscribe()
+    }
+
+    /// Appends what the caller heard of the agent.
+    pub fn spoke(&self, audio: Bytes) {
+        if audio.is_empty() {
+            return;
+        }
+        let mut ring = lock(&self.agent);
+        ring.push(audio);
+        let end = ring.end();
+        ring.commit(end);
+    }
+
+    pub fn read_agent(&self, from: u64, max: Duration) -> RingRead {
+        lock(&self.agent).read(from, max)
+    }
+
+    pub fn agent_end(&self) -> u64 {
+        lock(&self.agent).end()
+    }
+
+    /// Does something with the playout and wakes the transport.
+    pub fn with_playout<T>(&self, act: impl FnOnce(&mut Playout) -> T) -> T {
+        let result = act(&mut lock(&self.playout));
+        self.playout_changed.notify_one();
+        result
+    }
+
+    /// Does something with the playout as the transport, and wakes a voice that waits for room.
+    pub fn drain_playout<T>(&self, act: impl FnOnce(&mut Playout) -> T) -> T {
+        let result = act(&mut lock(&self.playout));
+        self.playout_room.notify_waiters();
+        result
+    }
+
+    pub async fn playout_changed(&self) {
+        self.playout_changed.notified().await;
+    }
+
+    /// Waits until audio left the playout, at most `limit`.
+    pub async fn playout_room(&self, limit: Duration) {
+        let _ = tokio::time::timeout(limit, self.playout_room.notified()).await;
+    }
+}
+
+/// A panic in one actor must not deafen the others; the values behind these locks are valid after
+/// every step of their methods.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

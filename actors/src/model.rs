@@ -1,0 +1,204 @@
+//! The actor that asks the language model.
+//!
+//! A reply is a leaf: it streams on while this actor is replaced, and is cancelled by dropping it.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use offhook_core::{Event, FailureClass, Message, Stage, StageFailure, ToolSpec, TurnId};
+use offhook_providers::{
+    ProviderError,
+    llm::{LlmEvent, LlmRequest, LlmStream, Usage},
+};
+use ractor::ActorProcessingErr;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{CallContext, Leaf, Port, Role, retry::Pacing};
+
+/// The model of a call.
+pub struct ModelActor {
+    context: Arc<CallContext>,
+}
+
+/// What the model is told.
+#[derive(Clone, Debug)]
+pub enum ModelInput {
+    Generate {
+        turn: TurnId,
+        messages: Vec<Message>,
+        tools: Vec<ToolSpec>,
+    },
+    Cancel {
+        turn: TurnId,
+    },
+    /// The reply's task ended; `panicked`: not as it should.
+    Ended {
+        turn: TurnId,
+        panicked: bool,
+    },
+}
+
+/// What a successor goes on from.
+#[derive(Default)]
+pub struct ModelSlot {
+    reply: Mutex<Option<(TurnId, Leaf)>>,
+    usage: Mutex<Usage>,
+}
+
+impl ModelSlot {
+    pub(crate) fn stop(&self) {
+        *self.reply.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Attempts at one reply, as long as nothing of it was said.
+const ATTEMPTS_MAX: u32 = 3;
+/// First wait between them.
+const RETRY_FIRST: Duration = Duration::from_millis(200);
+/// Longest such wait, the provider's own `retry-after` included: a caller waits in silence.
+const RETRY_MAX: Duration = Duration::from_secs(2);
+
+impl Role for ModelActor {
+    const NAME: &'static str = "model";
+    type Input = ModelInput;
+
+    fn port(context: &CallContext) -> &Port<ModelInput> {
+        &context.ports.model
+    }
+
+    fn start(context: Arc<CallContext>) -> Result<Self, ActorProcessingErr> {
+        Ok(Self { context })
+    }
+
+    fn handle(&mut self, input: ModelInput) -> Result<(), ActorProcessingErr> {
+        match input {
+            ModelInput::Generate { turn, messages, tools } => {
+                let request = LlmRequest { messages, tools };
+                let context = self.context.clone();
+                let leaf = Leaf::watched(
+                    self.context.ports.model.clone(),
+                    async move { reply(context, turn, request).await },
+                    move |done| ModelInput::Ended { turn, panicked: done.is_none() },
+                );
+                *self.reply() = Some((turn, leaf));
+            }
+            ModelInput::Cancel { turn } => {
+                let mut reply = self.reply();
+                if reply.as_ref().is_some_and(|(running, _)| *running == turn) {
+                    *reply = None;
+                }
+            }
+            ModelInput::Ended { turn, panicked: true } => {
+                let failure = StageFailure {
+                    stage: Stage::Model,
+                    provider: self.context.spec.stages.model.name.clone(),
+                    class: FailureClass::Protocol,
+                    detail: "the reply's task panicked".into(),
+                };
+                self.context.tell(Event::ReplyFailed { turn, failure });
+            }
+            ModelInput::Ended { panicked: false, .. } => {}
+        }
+        Ok(())
+    }
+}
+
+impl ModelActor {
+    fn reply(&self) -> MutexGuard<'_, Option<(TurnId, Leaf)>> {
+        self.context.slots.model.reply.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CallContext {
+    /// What the model's provider counted in this call.
+    pub fn usage(&self) -> Usage {
+        *self.slots.model.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add_usage(&self, more: Usage) {
+        let mut usage = self.slots.model.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        usage.prompt_tokens += more.prompt_tokens;
+        usage.completion_tokens += more.completion_tokens;
+        usage.cached_prompt_tokens += more.cached_prompt_tokens;
+    }
+}
+
+/// Gets one reply and tells the conversation what comes.
+async fn reply(context: Arc<CallContext>, turn: TurnId, request: LlmRequest) {
+    let provider = &context.spec.stages.model.name;
+    let mut pacing = Pacing::new(RETRY_FIRST, RETRY_MAX);
+    let mut attempt = 1;
+    loop {
+        let mut said = false;
+        let result = stream(&context, turn, request.clone(), &mut said).await;
+        let outcome = result.as_ref().err().map_or("ok", |error| error.class.name());
+        metrics::counter!("offhook_provider_requests_total", "kind" => "llm",
+            "provider" => provider.clone(), "outcome" => outcome)
+        .increment(1);
+        let Err(error) = result else { return };
+        let wait = match error.class {
+            FailureClass::RateLimited { retry_after: Some(wait) } => wait,
+            _ => pacing.next(),
+        };
+        let hopeless = said || !error.class.is_transient() || wait > RETRY_MAX;
+        if hopeless || attempt == ATTEMPTS_MAX {
+            tracing::error!(call = %context.spec.id, provider, %error, attempt, "model failed");
+            let failure = StageFailure {
+                stage: Stage::Model,
+                provider: provider.clone(),
+                class: error.class,
+                detail: error.detail,
+            };
+            context.tell(Event::ReplyFailed { turn, failure });
+            return;
+        }
+        tracing::warn!(call = %context.spec.id, provider, %error, attempt, "model failed, again");
+        attempt += 1;
+        sleep(wait).await;
+    }
+}
+
+async fn stream(
+    context: &CallContext,
+    turn: TurnId,
+    request: LlmRequest,
+    said: &mut bool,
+) -> Result<(), ProviderError> {
+    let limit = context.settings.calls.llm_first_token_timeout;
+    let asked = Instant::now();
+    let late =
+        |what: &str| ProviderError::new(FailureClass::Timeout, format!("{what} within {limit:?}"));
+    let generating = context.spec.stages.model.provider.generate(request);
+    let mut stream: LlmStream =
+        timeout(limit, generating).await.map_err(|_| late("the model did not answer"))??;
+    let mut calls = Vec::new();
+    let mut first = true;
+    loop {
+        let event = timeout(limit, stream.events.recv())
+            .await
+            .map_err(|_| late("nothing came from the model"))?
+            .ok_or_else(|| ProviderError::new(FailureClass::Closed, "the reply was cut off"))??;
+        if std::mem::take(&mut first) {
+            metrics::histogram!("offhook_provider_ttfb_seconds", "kind" => "llm",
+                "provider" => context.spec.stages.model.name.clone())
+            .record(asked.elapsed().as_secs_f64());
+        }
+        match event {
+            LlmEvent::Text(text) => {
+                *said = true;
+                context.tell(Event::ReplyText { turn, text });
+            }
+            LlmEvent::ToolCall(call) => calls.push(call),
+            LlmEvent::Usage(usage) => context.add_usage(usage),
+            LlmEvent::Finished(finish) => {
+                if !calls.is_empty() {
+                    context.tell(Event::ReplyToolCalls { turn, calls });
+                }
+                context.tell(Event::ReplyFinished { turn, finish });
+                return Ok(());
+            }
+        }
+    }
+}

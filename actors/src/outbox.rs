@@ -1,0 +1,356 @@
+//! Server events on their way to their receivers: durable, in order per call, retried.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
+use jiff::Timestamp;
+use offhook_api::ServerTarget;
+use offhook_store::Store;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::{Leaf, egress::Egress, retry::Pacing};
+
+/// One server event and where it goes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OutboxItem {
+    pub id: Uuid,
+    pub call: Uuid,
+    pub event: String,
+    pub target: StoredTarget,
+    pub body: Value,
+    pub created_ms: i64,
+}
+
+/// A receiver as it lies on disk, in the folder that only the server's user may read.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct StoredTarget {
+    url: String,
+    headers: Vec<(String, String)>,
+    timeout: Duration,
+    secret: Option<String>,
+}
+
+impl OutboxItem {
+    pub fn new(call: Uuid, event: &str, target: &ServerTarget, body: Value) -> Self {
+        let created_ms = Timestamp::now().as_millisecond();
+        let target = StoredTarget {
+            url: target.url.clone(),
+            headers: target.headers.clone(),
+            timeout: target.timeout,
+            secret: target.secret.as_ref().map(|secret| secret.expose_secret().to_owned()),
+        };
+        Self { id: Uuid::new_v4(), call, event: event.into(), target, body, created_ms }
+    }
+}
+
+impl StoredTarget {
+    fn to_server(&self) -> ServerTarget {
+        let secret = self.secret.clone().map(SecretString::from);
+        ServerTarget {
+            headers: self.headers.clone(),
+            timeout: self.timeout,
+            ..ServerTarget::from_url(self.url.clone(), secret)
+        }
+    }
+}
+
+impl fmt::Debug for StoredTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredTarget").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// How deliveries are paced and given up.
+#[derive(Clone, Copy, Debug)]
+pub struct OutboxOptions {
+    pub backoff_initial: Duration,
+    pub backoff_max: Duration,
+    /// An event older than this is given up, logged and counted.
+    pub max_age: Duration,
+    /// Deliveries under way at once.
+    pub parallel: usize,
+}
+
+/// The way into the outbox; cheap to clone.
+#[derive(Clone)]
+pub struct Outbox {
+    queue: mpsc::Sender<Queued>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Store,
+    egress: Egress,
+    options: OutboxOptions,
+    /// The queue's other end lies here, so that a new actor goes on where the old one died.
+    queue: AsyncMutex<mpsc::Receiver<Queued>>,
+    lanes: Mutex<HashMap<Uuid, Lane>>,
+    slots: Arc<Semaphore>,
+    waiting: AtomicU64,
+}
+
+struct Queued {
+    item: OutboxItem,
+    stored: Option<oneshot::Sender<()>>,
+}
+
+/// The events of one call, delivered one after the other.
+struct Lane {
+    rows: VecDeque<Row>,
+    _worker: Leaf,
+}
+
+#[derive(Clone)]
+struct Row {
+    /// Where it is stored; `None` when the disk refused it and only memory has it.
+    sequence: Option<u64>,
+    item: OutboxItem,
+}
+
+/// Events on their way to the disk. A call makes a dozen a second; beyond this the disk stands still.
+const QUEUE_MAX: usize = 20_000;
+
+/// Writes handed to the store at once; it flushes them together.
+const STORING_MAX: usize = 512;
+
+/// Longest wait for an event to be on disk before it is sent without.
+const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Outbox {
+    pub fn new(store: Store, egress: Egress, options: OutboxOptions) -> Self {
+        let (queue, receiver) = mpsc::channel(QUEUE_MAX);
+        let shared = Shared {
+            store,
+            egress,
+            slots: Arc::new(Semaphore::new(options.parallel)),
+            options,
+            queue: AsyncMutex::new(receiver),
+            lanes: Mutex::default(),
+            waiting: AtomicU64::new(0),
+        };
+        Self { queue, shared: Arc::new(shared) }
+    }
+
+    /// Takes an event; never waits. When the queue is full the event is lost, counted and logged.
+    pub fn send(&self, item: OutboxItem) {
+        self.put(Queued { item, stored: None });
+    }
+
+    /// Takes an event and resolves when it is on disk, at the latest after a limit.
+    pub async fn send_durable(&self, item: OutboxItem) {
+        let (stored, done) = oneshot::channel();
+        self.put(Queued { item, stored: Some(stored) });
+        let _ = tokio::time::timeout(STORE_TIMEOUT, done).await;
+    }
+
+    /// Events not yet acknowledged by their receivers.
+    pub fn pending(&self) -> u64 {
+        self.shared.waiting.load(Ordering::Acquire)
+    }
+
+    fn put(&self, queued: Queued) {
+        self.shared.count(1);
+        if let Err(error) = self.queue.try_send(queued) {
+            self.shared.count(-1);
+            let (mpsc::error::TrySendError::Full(queued)
+            | mpsc::error::TrySendError::Closed(queued)) = error;
+            metrics::counter!("offhook_outbox_lost_total").increment(1);
+            tracing::error!(call = %queued.item.call, event = queued.item.event,
+                "server event lost, the outbox is full");
+        }
+    }
+}
+
+/// Delivers what is in the outbox.
+pub struct OutboxActor;
+
+impl Actor for OutboxActor {
+    type Msg = ();
+    type State = Leaf;
+    type Arguments = Outbox;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<()>,
+        outbox: Outbox,
+    ) -> Result<Leaf, ActorProcessingErr> {
+        let shared = outbox.shared;
+        shared.restore().await;
+        Ok(Leaf::spawn(async move {
+            shared.take_in().await;
+            // The queue is only closed with the node.
+            myself.stop(None);
+        }))
+    }
+}
+
+impl Shared {
+    /// Takes up what a former process left.
+    async fn restore(self: &Arc<Self>) {
+        let rows = match self.store.outbox_pending().await {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::error!(%error, "outbox cannot be read, what it held waits for a restart");
+                return;
+            }
+        };
+        let known = !self.lanes().is_empty();
+        if known {
+            // A new actor of the same process: the lanes hold the rows already.
+            return;
+        }
+        for row in rows {
+            match serde_json::from_slice::<OutboxItem>(&row.body) {
+                Ok(item) => {
+                    self.count(1);
+                    self.enqueue(Row { sequence: Some(row.sequence), item });
+                }
+                Err(error) => {
+                    tracing::error!(%error, sequence = row.sequence, "outbox row unreadable");
+                    let _ = self.store.outbox_ack(row.sequence).await;
+                }
+            }
+        }
+    }
+
+    /// Writes events to disk in order, many at a time, and hands them to their lanes.
+    async fn take_in(self: &Arc<Self>) {
+        let mut queue = self.queue.lock().await;
+        let mut storing: FuturesOrdered<BoxFuture<'static, (Row, Option<oneshot::Sender<()>>)>> =
+            FuturesOrdered::new();
+        loop {
+            tokio::select! {
+                queued = queue.recv(), if storing.len() < STORING_MAX => match queued {
+                    Some(queued) => storing.push_back(self.clone().store(queued)),
+                    None => return,
+                },
+                Some((row, stored)) = storing.next() => {
+                    if let Some(stored) = stored {
+                        let _ = stored.send(());
+                    }
+                    self.enqueue(row);
+                }
+            }
+        }
+    }
+
+    fn store(
+        self: Arc<Self>,
+        queued: Queued,
+    ) -> BoxFuture<'static, (Row, Option<oneshot::Sender<()>>)> {
+        let Queued { item, stored } = queued;
+        let call = item.call;
+        let body = serde_json::to_vec(&item).unwrap_or_default();
+        // First polled in the order of the queue, and so numbered in that order.
+        Box::pin(async move {
+            let write = self.store.outbox_add(call, body);
+            let sequence = match tokio::time::timeout(STORE_TIMEOUT, write).await {
+                Ok(Ok(sequence)) => Some(sequence),
+                _ => {
+                    metrics::counter!("offhook_outbox_unstored_total").increment(1);
+                    tracing::error!(%call, event = item.event,
+                        "server event is not on disk, it is sent from memory");
+                    None
+                }
+            };
+            (Row { sequence, item }, stored)
+        })
+    }
+
+    fn enqueue(self: &Arc<Self>, row: Row) {
+        let call = row.item.call;
+        let mut lanes = self.lanes();
+        if let Some(lane) = lanes.get_mut(&call) {
+            lane.rows.push_back(row);
+            return;
+        }
+        let worker = Leaf::spawn(self.clone().deliver_lane(call));
+        lanes.insert(call, Lane { rows: VecDeque::from([row]), _worker: worker });
+    }
+
+    /// Delivers the events of one call until there are none.
+    async fn deliver_lane(self: Arc<Self>, call: Uuid) {
+        loop {
+            let Some(row) = self.next_row(call) else { return };
+            self.deliver(&row).await;
+            if let Some(sequence) = row.sequence
+                && let Err(error) = self.store.outbox_ack(sequence).await
+            {
+                // It stays on disk and is delivered again after a restart, with the same id.
+                tracing::warn!(%call, %error, "delivered event cannot be struck off");
+            }
+            self.count(-1);
+            if let Some(lane) = self.lanes().get_mut(&call) {
+                lane.rows.pop_front();
+            }
+        }
+    }
+
+    fn next_row(&self, call: Uuid) -> Option<Row> {
+        let mut lanes = self.lanes();
+        let next = lanes.get(&call)?.rows.front().cloned();
+        if next.is_none()
+            && let Some(lane) = lanes.remove(&call)
+        {
+            // The lane holds this very task; dropping it here would abort it under the lock.
+            lane._worker.detach();
+        }
+        next
+    }
+
+    /// Delivers one event, however often it takes, or gives it up when it is too old.
+    async fn deliver(&self, row: &Row) {
+        let item = &row.item;
+        let mut pacing = Pacing::new(self.options.backoff_initial, self.options.backoff_max);
+        let id = item.id.to_string();
+        let target = item.target.to_server();
+        loop {
+            let problem = {
+                let _slot = self.slots.acquire().await;
+                match self.egress.post(&target, &item.body, &id).await {
+                    Ok(answer) if (200..300).contains(&answer.status) => break,
+                    Ok(answer) => format!("status {}", answer.status),
+                    Err(error) => error.to_string(),
+                }
+            };
+            let age = Timestamp::now().as_millisecond() - item.created_ms;
+            if age > self.options.max_age.as_millis() as i64 {
+                metrics::counter!("offhook_outbox_given_up_total").increment(1);
+                tracing::error!(call = %item.call, event = item.event, id, problem,
+                    "server event given up, its receiver did not take it in time");
+                return;
+            }
+            let wait = pacing.next();
+            tracing::warn!(call = %item.call, event = item.event, problem, ?wait,
+                "server event not delivered, again");
+            tokio::time::sleep(wait).await;
+        }
+        let age = (Timestamp::now().as_millisecond() - item.created_ms).max(0);
+        metrics::histogram!("offhook_outbox_delivery_seconds").record(age as f64 / 1_000.0);
+    }
+
+    fn count(&self, by: i64) {
+        let waiting = match by {
+            1.. => self.waiting.fetch_add(by as u64, Ordering::AcqRel) + by as u64,
+            _ => self.waiting.fetch_sub(by.unsigned_abs(), Ordering::AcqRel) - by.unsigned_abs(),
+        };
+        metrics::gauge!("offhook_outbox_pending").set(waiting as f64);
+    }
+
+    fn lanes(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Lane>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

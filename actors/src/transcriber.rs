@@ -1,0 +1,438 @@
+//! The actor that turns the caller's audio into text.
+//!
+//! The slot owns the position up to which text is final; a provider session is a leaf that may die
+//! at any moment. Its successor is fed from that position, so that no word is lost with it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use offhook_core::{
+    CallTime, Disposition, Event, FailureClass, Intensity, RestartBudget, Stage, StageFailure,
+};
+use offhook_media::{AudioFormat, Converter};
+use offhook_providers::{
+    ProviderError,
+    stt::{Replay, SttCapabilities, SttEvent, SttInput, SttRequest, SttSession},
+};
+use ractor::ActorProcessingErr;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until, timeout},
+};
+
+use crate::{CallContext, Leaf, Port, Role, retry::Pacing};
+
+/// The transcriber of a call.
+pub struct TranscriberActor {
+    context: Arc<CallContext>,
+    budget: RestartBudget,
+    pacing: Pacing,
+    session: Option<Session>,
+}
+
+struct Session {
+    hints: mpsc::Sender<Hint>,
+    _task: Leaf,
+}
+
+/// What the transcriber is told.
+#[derive(Clone, Debug)]
+pub enum TranscriberInput {
+    /// The VAD hears silence after speech: text should become final now.
+    CallerPaused,
+    /// The caller's turn was taken.
+    TurnTaken,
+    /// The session ended; `None`: its task panicked.
+    SessionEnded(Option<ProviderError>),
+    /// Time to open a session again.
+    Reopen,
+}
+
+/// What a successor goes on from.
+#[derive(Default)]
+pub struct TranscriberSlot {
+    /// Position in the caller's audio up to which the text is final.
+    committed: AtomicU64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Hint {
+    Finalize,
+}
+
+/// First wait before a lost session is opened again; the ring keeps what is said meanwhile.
+const REOPEN_FIRST: Duration = Duration::from_millis(100);
+/// Longest such wait: four of them fit into the ring.
+const REOPEN_MAX: Duration = Duration::from_secs(5);
+
+/// A provider that takes no audio for this long has stopped reading.
+const SEND_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Hints waiting for the session; a second `Finalize` says nothing new.
+const HINTS_MAX: usize = 4;
+
+/// After the VAD has heard nothing for this long, no provider still owes text for what was said.
+const SILENCE_FORGOTTEN: Duration = Duration::from_secs(5);
+
+/// Silence kept before un-committed audio in front of a replay, so that its first word has an onset.
+const REPLAY_LEAD_IN: Duration = Duration::from_millis(200);
+
+impl Role for TranscriberActor {
+    const NAME: &'static str = "transcriber";
+    type Input = TranscriberInput;
+
+    fn port(context: &CallContext) -> &Port<TranscriberInput> {
+        &context.ports.transcriber
+    }
+
+    fn start(context: Arc<CallContext>) -> Result<Self, ActorProcessingErr> {
+        let calls = &context.settings.calls;
+        let intensity = Intensity {
+            restarts_max: calls.restarts_max as usize,
+            window: calls.restarts_window,
+            backoff: REOPEN_FIRST,
+        };
+        let mut actor = Self {
+            context,
+            budget: RestartBudget::new(intensity),
+            pacing: Pacing::new(REOPEN_FIRST, REOPEN_MAX),
+            session: None,
+        };
+        actor.open();
+        Ok(actor)
+    }
+
+    fn handle(&mut self, input: TranscriberInput) -> Result<(), ActorProcessingErr> {
+        match input {
+            TranscriberInput::CallerPaused | TranscriberInput::TurnTaken => {
+                if let Some(session) = &self.session {
+                    // Full: a hint is waiting already.
+                    let _ = session.hints.try_send(Hint::Finalize);
+                }
+                Ok(())
+            }
+            TranscriberInput::Reopen => {
+                self.open();
+                Ok(())
+            }
+            TranscriberInput::SessionEnded(Some(error)) => {
+                self.session = None;
+                self.recover(error);
+                Ok(())
+            }
+            TranscriberInput::SessionEnded(None) => {
+                Err("the session task of the transcriber panicked".into())
+            }
+        }
+    }
+}
+
+impl TranscriberActor {
+    fn open(&mut self) {
+        let (hints, from_actor) = mpsc::channel(HINTS_MAX);
+        let context = self.context.clone();
+        let task = Leaf::watched(
+            self.context.ports.transcriber.clone(),
+            async move { transcribe(context, from_actor).await },
+            TranscriberInput::SessionEnded,
+        );
+        self.session = Some(Session { hints, _task: task });
+    }
+
+    fn recover(&mut self, error: ProviderError) {
+        let provider = &self.context.spec.stages.transcriber.name;
+        metrics::counter!("offhook_provider_requests_total", "kind" => "stt",
+            "provider" => provider.clone(), "outcome" => error.class.name())
+        .increment(1);
+        let disposition = if error.class.is_transient() {
+            self.budget.on_failure(self.context.clock.now())
+        } else {
+            Disposition::Escalate
+        };
+        match disposition {
+            Disposition::RestartAt(_) => {
+                let wait = self.pacing.next();
+                tracing::warn!(call = %self.context.spec.id, provider, %error, ?wait,
+                    "transcriber session lost, opening another");
+                let port = self.context.ports.transcriber.clone();
+                // Bounded by the wait itself; a closed port takes it without harm.
+                tokio::spawn(async move {
+                    tokio::time::sleep(wait).await;
+                    port.send(TranscriberInput::Reopen);
+                });
+            }
+            Disposition::Escalate => self.context.stage_failed(StageFailure {
+                stage: Stage::Transcriber,
+                provider: provider.clone(),
+                class: error.class,
+                detail: error.detail,
+            }),
+        }
+    }
+}
+
+/// Runs one session until it fails.
+async fn transcribe(context: Arc<CallContext>, hints: mpsc::Receiver<Hint>) -> ProviderError {
+    let provider = context.spec.stages.transcriber.provider.clone();
+    let capabilities = provider.capabilities();
+    let format = choose_format(&capabilities.formats, context.audio.format());
+    let limit = context.settings.calls.provider_connect_timeout;
+    let asked = Instant::now();
+    let session = match timeout(limit, provider.open(SttRequest { format })).await {
+        Ok(Ok(session)) => session,
+        Ok(Err(error)) => return error,
+        Err(_) => {
+            return ProviderError::new(
+                FailureClass::Timeout,
+                format!("no transcriber session within {limit:?}"),
+            );
+        }
+    };
+    metrics::histogram!("offhook_provider_ttfb_seconds", "kind" => "stt",
+        "provider" => context.spec.stages.transcriber.name.clone())
+    .record(asked.elapsed().as_secs_f64());
+    let mut feed = Feed::new(context, capabilities, format);
+    match feed.run(session, hints).await {
+        Ok(never) => match never {},
+        Err(error) => error,
+    }
+}
+
+/// Nothing: a session only ends by failing or by being dropped.
+enum Never {}
+
+/// One session's way through the caller's audio.
+struct Feed {
+    context: Arc<CallContext>,
+    capabilities: SttCapabilities,
+    converter: Converter,
+    /// Position of the session's first sample.
+    origin: u64,
+    cursor: u64,
+    opened: Instant,
+    sent_at: Instant,
+    heard_at: Instant,
+    /// The caller's speech that has had no answer yet began here.
+    speaking_since: Option<Instant>,
+    /// Nobody has spoken since.
+    quiet_since: Instant,
+    /// A partial has come whose final has not.
+    unfinished: bool,
+}
+
+impl Feed {
+    fn new(context: Arc<CallContext>, capabilities: SttCapabilities, format: AudioFormat) -> Self {
+        let leg = context.audio.format();
+        let committed = context.slots.transcriber.committed.load(Ordering::Acquire);
+        let origin = committed.saturating_sub(leg.samples_in(REPLAY_LEAD_IN));
+        let backlog = context.audio.caller_end().saturating_sub(origin);
+        metrics::counter!("offhook_replayed_audio_milliseconds_total")
+            .increment(leg.duration_of(backlog).as_millis() as u64);
+        let now = Instant::now();
+        Self {
+            converter: Converter::new(leg, format),
+            capabilities,
+            origin,
+            cursor: origin,
+            opened: now,
+            sent_at: now,
+            heard_at: now,
+            speaking_since: None,
+            quiet_since: now,
+            unfinished: false,
+            context,
+        }
+    }
+
+    async fn run(
+        &mut self,
+        mut session: SttSession,
+        mut hints: mpsc::Receiver<Hint>,
+    ) -> Result<Never, ProviderError> {
+        let mut news = self.context.audio.caller_watch();
+        loop {
+            let pause = self.send_audio(&session).await?;
+            let wake = pause.unwrap_or_else(|| Instant::now() + Duration::from_millis(500));
+            tokio::select! {
+                event = session.events.recv() => match event {
+                    Some(Ok(event)) => self.on_event(event),
+                    Some(Err(error)) => return Err(error),
+                    None => {
+                        return Err(ProviderError::new(
+                            FailureClass::Closed,
+                            "the transcriber ended its session",
+                        ));
+                    }
+                },
+                hint = hints.recv() => match hint {
+                    Some(Hint::Finalize) => self.finalize(&session).await?,
+                    None => return Err(ProviderError::new(FailureClass::Closed, "abandoned")),
+                },
+                changed = news.changed(), if pause.is_none() => {
+                    // The ring's sender lives as long as the call.
+                    let _ = changed;
+                }
+                () = sleep_until(wake) => {}
+            }
+            self.keep_alive(&session).await?;
+            self.watch_progress()?;
+        }
+    }
+
+    /// Sends what is there; when the provider must not have it all at once, says when to go on.
+    async fn send_audio(&mut self, session: &SttSession) -> Result<Option<Instant>, ProviderError> {
+        let leg = self.context.audio.format();
+        loop {
+            let (shortest, longest) = self.capabilities.chunk;
+            let room = match self.capabilities.replay {
+                Replay::Rate(rate) => {
+                    // A head start of one chunk, then the provider's own pace.
+                    let allowed = self.opened.elapsed().mul_f32(rate) + longest;
+                    let sent = leg.duration_of(self.cursor - self.origin);
+                    allowed.saturating_sub(sent)
+                }
+                Replay::Burst | Replay::ResumeUrl | Replay::Batch => longest,
+            };
+            let waiting = self.context.audio.caller_end().saturating_sub(self.cursor);
+            let available = leg.duration_of(waiting);
+            if available < shortest.max(Duration::from_millis(1)) {
+                return Ok(None);
+            }
+            if room < shortest.max(Duration::from_millis(20)) {
+                return Ok(Some(Instant::now() + Duration::from_millis(20)));
+            }
+            let read = self.context.audio.read_caller(self.cursor, longest.min(room));
+            if read.audio.is_empty() {
+                return Ok(None);
+            }
+            if read.skipped > 0 {
+                metrics::counter!("offhook_audio_lost_milliseconds_total")
+                    .increment(leg.duration_of(read.skipped).as_millis() as u64);
+                // What is lost is silence to the provider: its clock stays that of the leg.
+                let silence = leg.silence(read.skipped);
+                let silence = self.converter.convert(&silence);
+                push(session, SttInput::Audio(silence)).await?;
+            }
+            self.cursor = read.at + leg.samples_in_bytes(read.audio.len());
+            let audio = self.converter.convert(&read.audio);
+            if !audio.is_empty() {
+                push(session, SttInput::Audio(audio)).await?;
+                self.sent_at = Instant::now();
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: SttEvent) {
+        self.heard_at = Instant::now();
+        self.speaking_since = None;
+        match event {
+            SttEvent::SpeechStarted { .. } => {}
+            SttEvent::Partial { text } => {
+                self.unfinished = !text.is_empty();
+                self.context.tell(Event::Transcript { text, is_final: false });
+            }
+            SttEvent::Final { text, until } => {
+                self.unfinished = false;
+                let leg = self.context.audio.format();
+                let until = (self.origin + leg.samples_in(until)).min(self.cursor);
+                self.commit(until);
+                if !text.is_empty() {
+                    self.context.tell(Event::Transcript { text, is_final: true });
+                }
+            }
+            SttEvent::EndOfTurn => self.context.tell(Event::EndOfTurn),
+        }
+    }
+
+    /// The call knows that the caller paused; a provider that judges itself is left alone.
+    async fn finalize(&mut self, session: &SttSession) -> Result<(), ProviderError> {
+        if self.capabilities.native_end_of_turn {
+            return Ok(());
+        }
+        push(session, SttInput::Finalize).await
+    }
+
+    async fn keep_alive(&mut self, session: &SttSession) -> Result<(), ProviderError> {
+        let Some(every) = self.capabilities.keep_alive else { return Ok(()) };
+        if self.sent_at.elapsed() < every {
+            return Ok(());
+        }
+        self.sent_at = Instant::now();
+        push(session, SttInput::KeepAlive).await
+    }
+
+    /// A session that says nothing while the caller speaks raises no error by itself.
+    fn watch_progress(&mut self) -> Result<(), ProviderError> {
+        if !self.context.caller_speaks() {
+            self.speaking_since = None;
+            self.forget_silence();
+            return Ok(());
+        }
+        self.quiet_since = Instant::now();
+        let since = *self.speaking_since.get_or_insert_with(Instant::now);
+        let silent = since.max(self.heard_at).elapsed();
+        let limit = self.context.settings.calls.stt_stall_timeout;
+        if silent < limit {
+            return Ok(());
+        }
+        Err(ProviderError::new(
+            FailureClass::Stalled,
+            format!("the caller speaks and the transcriber has said nothing for {silent:.1?}"),
+        ))
+    }
+
+    /// Silence needs no final text: a successor does not have to hear it again.
+    fn forget_silence(&mut self) {
+        if !self.unfinished && self.quiet_since.elapsed() >= SILENCE_FORGOTTEN {
+            let kept = self.context.audio.format().samples_in(REPLAY_LEAD_IN);
+            self.commit(self.cursor.saturating_sub(kept));
+        }
+    }
+
+    fn commit(&self, until: u64) {
+        self.context.slots.transcriber.committed.fetch_max(until, Ordering::AcqRel);
+        self.context.audio.commit_caller(until);
+    }
+}
+
+async fn push(session: &SttSession, input: SttInput) -> Result<(), ProviderError> {
+    match timeout(SEND_TIMEOUT, session.audio.send(input)).await {
+        // The session's own error is in its events.
+        Ok(Ok(()) | Err(_)) => Ok(()),
+        Err(_) => Err(ProviderError::new(
+            FailureClass::Stalled,
+            format!("the transcriber took no audio for {SEND_TIMEOUT:?}"),
+        )),
+    }
+}
+
+/// The format that needs the least conversion: the leg's own, else the provider's favourite.
+pub(crate) fn choose_format(offered: &[AudioFormat], leg: AudioFormat) -> AudioFormat {
+    if offered.is_empty() || offered.contains(&leg) {
+        return leg;
+    }
+    offered
+        .iter()
+        .copied()
+        .find(|format| format.sample_rate_hz == leg.sample_rate_hz)
+        .unwrap_or(offered[0])
+}
+
+impl CallContext {
+    /// How far behind the caller the final text is.
+    pub fn transcriber_lag(&self) -> Duration {
+        let committed = self.slots.transcriber.committed.load(Ordering::Acquire);
+        self.audio.format().duration_of(self.audio.caller_end().saturating_sub(committed))
+    }
+
+    /// The call's time of the last final text.
+    pub fn transcribed_until(&self) -> CallTime {
+        let committed = self.slots.transcriber.committed.load(Ordering::Acquire);
+        self.audio.call_time(self.audio.format().duration_of(committed))
+    }
+}

@@ -1,0 +1,363 @@
+//! The actor of a call's leg: socket in, playout out, marks.
+//!
+//! Its media task is the only one that touches the socket. The socket lies in the call's
+//! [`LegSlot`](crate::LegSlot), so that it survives this actor.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{SinkExt, StreamExt};
+use offhook_core::{EndedReason, Event, SpeechId};
+use offhook_media::{Notice, PlayoutAction};
+use offhook_transports::{LegError, LegEvent, REFUSED, RateLimit, Timeline};
+use ractor::ActorProcessingErr;
+use serde_json::Value;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval, timeout},
+};
+
+use crate::{CallContext, Incoming, Leaf, LegSocket, Outgoing, Port, Role};
+
+/// The leg's actor.
+pub struct TransportActor {
+    context: Arc<CallContext>,
+    media: Option<Media>,
+}
+
+struct Media {
+    to_leg: mpsc::Sender<ToLeg>,
+    _task: Leaf,
+}
+
+/// What the transport is told.
+#[derive(Clone, Debug)]
+pub enum TransportInput {
+    /// The socket lies in the leg's slot.
+    Connected,
+    /// A message for the client at the other end.
+    Message(Arc<Value>),
+    /// Say goodbye on the socket: a websocket close code and words for the peer.
+    Close { code: u16, reason: String },
+    /// The media task ended; `None`: it panicked.
+    MediaEnded(Option<LegEnd>),
+}
+
+/// How a leg ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LegEnd {
+    /// The peer hung up or closed.
+    HungUp,
+    /// We closed it.
+    Closed,
+    /// The peer broke the rules; it was told so.
+    Refused(String),
+    /// The peer stopped reading or answering.
+    Dead(&'static str),
+}
+
+enum ToLeg {
+    Message(Arc<Value>),
+    Close { code: u16, reason: String },
+}
+
+/// How often the playout is looked at: one frame of 20 ms.
+const TICK: Duration = Duration::from_millis(20);
+
+/// Client messages waiting for the socket; beyond this the client does not read, and misses some.
+const MESSAGES_MAX: usize = 256;
+
+/// A peer that takes no byte for this long is gone.
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A ping is sent this often, so that a peer that only listens shows that it lives.
+const PING_EVERY: Duration = Duration::from_secs(10);
+
+/// A peer that sent nothing, not even a pong, for this long is gone: two pings and some.
+const PEER_SILENCE_MAX: Duration = Duration::from_secs(25);
+
+impl Role for TransportActor {
+    const NAME: &'static str = "transport";
+    type Input = TransportInput;
+
+    fn port(context: &CallContext) -> &Port<TransportInput> {
+        &context.ports.transport
+    }
+
+    fn start(context: Arc<CallContext>) -> Result<Self, ActorProcessingErr> {
+        let mut actor = Self { context, media: None };
+        actor.start_media();
+        Ok(actor)
+    }
+
+    fn handle(&mut self, input: TransportInput) -> Result<(), ActorProcessingErr> {
+        match input {
+            TransportInput::Connected => {
+                self.start_media();
+                Ok(())
+            }
+            TransportInput::Message(message) => {
+                self.send(ToLeg::Message(message));
+                Ok(())
+            }
+            TransportInput::Close { code, reason } => {
+                self.send(ToLeg::Close { code, reason });
+                Ok(())
+            }
+            TransportInput::MediaEnded(Some(end)) => {
+                self.media = None;
+                tracing::info!(call = %self.context.spec.id, ?end, "leg closed");
+                self.context.tell(Event::LegClosed { reason: EndedReason::CustomerEndedCall });
+                Ok(())
+            }
+            TransportInput::MediaEnded(None) => Err("the media task of the leg panicked".into()),
+        }
+    }
+}
+
+impl TransportActor {
+    fn start_media(&mut self) {
+        if self.media.is_some() || !self.context.leg.is_connected() {
+            return;
+        }
+        let (to_leg, from_actor) = mpsc::channel(MESSAGES_MAX);
+        let context = self.context.clone();
+        let task = Leaf::watched(
+            self.context.ports.transport.clone(),
+            async move { run(context, from_actor).await },
+            TransportInput::MediaEnded,
+        );
+        self.media = Some(Media { to_leg, _task: task });
+    }
+
+    fn send(&self, message: ToLeg) {
+        let Some(media) = &self.media else { return };
+        if media.to_leg.try_send(message).is_err() {
+            metrics::counter!("offhook_leg_messages_dropped_total").increment(1);
+        }
+    }
+}
+
+/// Runs the socket until the leg is over.
+async fn run(context: Arc<CallContext>, mut from_actor: mpsc::Receiver<ToLeg>) -> LegEnd {
+    let Some(slot) = context.leg.get() else { return LegEnd::Closed };
+    // A predecessor that is being torn down lets go of the socket within a poll.
+    let mut socket = slot.lock().await;
+    let now = context.clock.now();
+    if context.audio.connect(now) {
+        context.tell(Event::LegConnected);
+    }
+    let mut pump = Pump::new(context);
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        let step = tokio::select! {
+            biased;
+            message = from_actor.recv() => match message {
+                Some(message) => pump.tell_client(&mut socket, message).await,
+                None => Err(LegEnd::Closed),
+            },
+            incoming = socket.reader.next() => pump.receive(&mut socket, incoming).await,
+            () = pump.context.audio.playout_changed() => pump.play(&mut socket).await,
+            _ = tick.tick() => pump.tick(&mut socket).await,
+        };
+        if let Err(end) = step {
+            return end;
+        }
+    }
+}
+
+/// The media task's own state.
+struct Pump {
+    context: Arc<CallContext>,
+    timeline: Timeline,
+    limit: RateLimit,
+    heard_peer: Instant,
+    pinged: Instant,
+}
+
+type Step = Result<(), LegEnd>;
+
+impl Pump {
+    fn new(context: Arc<CallContext>) -> Self {
+        let format = context.audio.format();
+        let mut timeline = Timeline::new(format);
+        // What a predecessor pushed counts; what it missed is silence.
+        let _ = timeline.on_audio(Duration::ZERO, context.audio.caller_end());
+        Self {
+            timeline,
+            limit: RateLimit::new(format),
+            context,
+            heard_peer: Instant::now(),
+            pinged: Instant::now(),
+        }
+    }
+
+    fn leg_time(&self) -> Duration {
+        self.context.audio.leg_time(self.context.clock.now())
+    }
+
+    async fn receive(
+        &mut self,
+        socket: &mut LegSocket,
+        incoming: Option<Result<Incoming, String>>,
+    ) -> Step {
+        self.heard_peer = Instant::now();
+        let wire = match incoming {
+            Some(Ok(Incoming::Wire(wire))) => wire,
+            Some(Ok(Incoming::Alive)) => return Ok(()),
+            Some(Ok(Incoming::Broken { close_code, message })) => {
+                return self.refuse(socket, LegError { close_code, message }).await;
+            }
+            Some(Ok(Incoming::Closed { .. })) | None => return Err(LegEnd::HungUp),
+            Some(Err(error)) => {
+                tracing::info!(call = %self.context.spec.id, error, "leg socket failed");
+                return Err(LegEnd::HungUp);
+            }
+        };
+        let now = self.leg_time();
+        if let Err(error) = self.limit.admit(now, &wire) {
+            return self.refuse(socket, error).await;
+        }
+        match socket.codec.decode(wire) {
+            Ok(events) => {
+                for event in events {
+                    self.handle(socket, now, event).await?;
+                }
+                Ok(())
+            }
+            Err(error) => self.refuse(socket, error).await,
+        }
+    }
+
+    async fn handle(&mut self, socket: &mut LegSocket, now: Duration, event: LegEvent) -> Step {
+        match event {
+            LegEvent::Audio(audio) => {
+                if let Err(error) = self.limit.admit_audio(now, audio.len()) {
+                    return self.refuse(socket, error).await;
+                }
+                let format = self.context.audio.format();
+                let missing = self.timeline.on_audio(now, format.samples_in_bytes(audio.len()));
+                if missing > 0 {
+                    self.hear(format.silence(missing));
+                }
+                self.hear(audio);
+                self.context.audio.set_ahead(self.timeline.ahead(now));
+                Ok(())
+            }
+            LegEvent::MarkPlayed(name) => {
+                self.context.audio.with_playout(|playout| playout.mark_played(now, &name));
+                Ok(())
+            }
+            LegEvent::Dtmf(digit) => {
+                tracing::debug!(call = %self.context.spec.id, %digit, "keypad");
+                Ok(())
+            }
+            LegEvent::Client(message) => match offhook_api::control::parse(&message) {
+                Ok(control) => {
+                    self.context.tell(Event::Control(control));
+                    Ok(())
+                }
+                Err(errors) => self.complain(socket, REFUSED, &errors.join("; ")).await,
+            },
+            LegEvent::Refused(message) => self.complain(socket, REFUSED, &message).await,
+            LegEvent::HungUp => Err(LegEnd::HungUp),
+        }
+    }
+
+    fn hear(&self, audio: bytes::Bytes) {
+        let lost = self.context.audio.hear(audio);
+        if !lost.is_zero() {
+            metrics::counter!("offhook_audio_ring_overflow_milliseconds_total")
+                .increment(lost.as_millis() as u64);
+        }
+    }
+
+    async fn tick(&mut self, socket: &mut LegSocket) -> Step {
+        let now = self.leg_time();
+        let missing = self.timeline.pad_due(now);
+        if missing > 0 {
+            self.hear(self.context.audio.format().silence(missing));
+        }
+        if self.heard_peer.elapsed() > PEER_SILENCE_MAX {
+            return Err(LegEnd::Dead("nothing came from the peer, not even a pong"));
+        }
+        if self.pinged.elapsed() > PING_EVERY {
+            self.pinged = Instant::now();
+            send(socket, Outgoing::Ping).await?;
+        }
+        self.play(socket).await
+    }
+
+    /// Sends what is due, notes what was heard.
+    async fn play(&mut self, socket: &mut LegSocket) -> Step {
+        let now = self.leg_time();
+        let (actions, notices, played) = self.context.audio.drain_playout(|playout| {
+            let actions = playout.poll(now);
+            let played = playout.played(now);
+            (actions, playout.take_notices(), played)
+        });
+        self.context.audio.spoke(played);
+        for action in actions {
+            let wire = match action {
+                PlayoutAction::Send(audio) => Some(socket.codec.audio(audio)),
+                PlayoutAction::Mark(name) => socket.codec.mark(&name),
+                PlayoutAction::Clear => socket.codec.clear(),
+            };
+            if let Some(wire) = wire {
+                send(socket, Outgoing::Wire(wire)).await?;
+            }
+        }
+        for notice in notices {
+            match notice {
+                Notice::Began { speech, .. } => {
+                    self.context.tell(Event::SpeechBegan { speech: SpeechId(speech) });
+                }
+                Notice::Heard { speech, .. } => {
+                    self.context.tell(Event::SpeechHeard { speech: SpeechId(speech) });
+                }
+                Notice::Underrun { .. } => {
+                    metrics::counter!("offhook_playout_underruns_total").increment(1);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell_client(&mut self, socket: &mut LegSocket, message: ToLeg) -> Step {
+        match message {
+            ToLeg::Message(message) => match socket.codec.event(&message) {
+                Some(wire) => send(socket, Outgoing::Wire(wire)).await,
+                None => Ok(()),
+            },
+            ToLeg::Close { code, reason } => {
+                send(socket, Outgoing::Close { code, reason }).await?;
+                Err(LegEnd::Closed)
+            }
+        }
+    }
+
+    /// Tells the peer what was wrong with its message; the call goes on.
+    async fn complain(&mut self, socket: &mut LegSocket, name: &str, message: &str) -> Step {
+        match socket.codec.error(name, message) {
+            Some(wire) => send(socket, Outgoing::Wire(wire)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Tells the peer what it did wrong, and closes.
+    async fn refuse(&mut self, socket: &mut LegSocket, error: LegError) -> Step {
+        self.complain(socket, error.name(), &error.message).await?;
+        let reason = error.close_reason().to_owned();
+        let close = Outgoing::Close { code: error.close_code, reason };
+        send(socket, close).await?;
+        Err(LegEnd::Refused(error.message))
+    }
+}
+
+async fn send(socket: &mut LegSocket, message: Outgoing) -> Step {
+    match timeout(SEND_TIMEOUT, socket.writer.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(LegEnd::HungUp),
+        Err(_) => Err(LegEnd::Dead("the peer stopped reading")),
+    }
+}

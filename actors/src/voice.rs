@@ -1,0 +1,553 @@
+//! The actor that speaks.
+//!
+//! The slot owns the ledger of every speech: what was handed to the provider, what audio came back,
+//! and so what the caller heard of it. A provider session is a leaf that may die at any moment; its
+//! successor goes on at the first word whose audio has not come.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use offhook_core::{
+    Disposition, Event, FailureClass, Intensity, RestartBudget, SpeechId, SpeechLedger, Stage,
+    StageFailure, TextChunker,
+};
+use offhook_media::Converter;
+use offhook_providers::{
+    ProviderError,
+    tts::{ContextId, TtsEvent, TtsInput, TtsRequest, TtsSession},
+};
+use ractor::ActorProcessingErr;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until, timeout},
+};
+
+use crate::{CallContext, Leaf, Port, Role, retry::Pacing, transcriber::choose_format};
+
+/// The voice of a call.
+pub struct VoiceActor {
+    context: Arc<CallContext>,
+    budget: RestartBudget,
+    pacing: Pacing,
+}
+
+/// What the voice is told.
+#[derive(Clone, Debug)]
+pub enum VoiceInput {
+    Speak {
+        speech: SpeechId,
+        text: String,
+    },
+    Finish {
+        speech: SpeechId,
+    },
+    Cut {
+        speech: SpeechId,
+    },
+    /// The session ended; `None`: its task panicked.
+    SessionEnded(Option<ProviderError>),
+    /// Time to open a session again.
+    Reopen,
+}
+
+/// What a successor goes on from.
+#[derive(Default)]
+pub struct VoiceSlot(Mutex<Voice>);
+
+impl VoiceSlot {
+    pub(crate) fn stop(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).session = None;
+    }
+}
+
+#[derive(Default)]
+struct Voice {
+    /// Characters handed to providers so far, which is what they charge.
+    characters: u64,
+    speeches: BTreeMap<SpeechId, Speech>,
+    contexts_used: u32,
+    session: Option<Session>,
+}
+
+struct Session {
+    texts: mpsc::Sender<TtsInput>,
+    _task: Leaf,
+}
+
+/// One stretch of speech on its way to the caller's ear.
+struct Speech {
+    ledger: SpeechLedger,
+    chunker: TextChunker,
+    /// The provider's name for it, in the present session.
+    context: ContextId,
+    /// Handed to the provider since the present session began.
+    handed_over: bool,
+    /// No more text comes.
+    finished: bool,
+    /// All audio came.
+    complete: bool,
+}
+
+/// Text waiting for the session; a reply has some dozen pieces.
+const TEXTS_MAX: usize = 256;
+
+/// Speeches kept after they were complete, so that a late cut still knows what was heard.
+const SPEECHES_KEPT: usize = 8;
+
+/// First wait before a lost session is opened again; the leg plays its lead meanwhile.
+const REOPEN_FIRST: Duration = Duration::from_millis(50);
+const REOPEN_MAX: Duration = Duration::from_secs(2);
+
+/// A provider that takes no text for this long has stopped reading.
+const SEND_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a full playout is waited for before the session is looked at again.
+const ROOM_WAIT: Duration = Duration::from_millis(100);
+
+impl Role for VoiceActor {
+    const NAME: &'static str = "voice";
+    type Input = VoiceInput;
+
+    fn port(context: &CallContext) -> &Port<VoiceInput> {
+        &context.ports.voice
+    }
+
+    fn start(context: Arc<CallContext>) -> Result<Self, ActorProcessingErr> {
+        let calls = &context.settings.calls;
+        let intensity = Intensity {
+            restarts_max: calls.restarts_max as usize,
+            window: calls.restarts_window,
+            backoff: REOPEN_FIRST,
+        };
+        let mut actor = Self {
+            context,
+            budget: RestartBudget::new(intensity),
+            pacing: Pacing::new(REOPEN_FIRST, REOPEN_MAX),
+        };
+        // Warm before the first word is due.
+        actor.ensure_session();
+        Ok(actor)
+    }
+
+    fn handle(&mut self, input: VoiceInput) -> Result<(), ActorProcessingErr> {
+        match input {
+            VoiceInput::Speak { speech, text } => {
+                let pieces = self.voice().speech(speech).chunker.push(&text);
+                for piece in pieces {
+                    self.hand_over(speech, piece);
+                }
+            }
+            VoiceInput::Finish { speech } => self.finish(speech),
+            VoiceInput::Cut { speech } => self.cut(speech),
+            VoiceInput::Reopen => self.ensure_session(),
+            VoiceInput::SessionEnded(Some(error)) => self.recover(error),
+            VoiceInput::SessionEnded(None) => {
+                let class = FailureClass::Protocol;
+                self.recover(ProviderError::new(class, "the session task of the voice panicked"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl VoiceActor {
+    fn hand_over(&mut self, speech: SpeechId, piece: String) {
+        self.ensure_session();
+        let mut voice = self.voice();
+        let entry = voice.speech(speech);
+        entry.ledger.spoken(&piece);
+        entry.handed_over = true;
+        let context = entry.context;
+        voice.characters += piece.chars().count() as u64;
+        voice.send(TtsInput::Text { context, text: piece });
+    }
+
+    fn finish(&mut self, speech: SpeechId) {
+        let rest = self.voice().speech(speech).chunker.finish();
+        if let Some(rest) = rest {
+            self.hand_over(speech, rest);
+        }
+        let mut voice = self.voice();
+        let entry = voice.speech(speech);
+        entry.finished = true;
+        entry.ledger.text_done();
+        if entry.ledger.text().trim().is_empty() {
+            entry.complete = true;
+            self.context.audio.with_playout(|playout| playout.finish(speech.0));
+        } else {
+            let context = entry.context;
+            voice.send(TtsInput::Finish { context });
+        }
+    }
+
+    /// Silences a speech and says what was heard of it.
+    fn cut(&mut self, speech: SpeechId) {
+        let now = self.context.audio.leg_time(self.context.clock.now());
+        let cleared = self.context.audio.with_playout(|playout| playout.clear(now, speech.0));
+        let heard = cleared.map_or(Duration::ZERO, |cleared| {
+            self.context.audio.format().duration_of(cleared.heard_samples)
+        });
+        let mut voice = self.voice();
+        let words = match voice.speeches.remove(&speech) {
+            Some(entry) => {
+                if !entry.complete {
+                    voice.send(TtsInput::Cancel { context: entry.context });
+                }
+                entry.ledger.heard(heard).to_string()
+            }
+            None => String::new(),
+        };
+        drop(voice);
+        self.context.tell(Event::SpeechCut { speech, heard: words });
+    }
+
+    fn recover(&mut self, error: ProviderError) {
+        let pending = {
+            let mut voice = self.voice();
+            voice.session = None;
+            voice.renumber()
+        };
+        let provider = &self.context.spec.stages.voice.name;
+        if !pending && error.class == FailureClass::Closed {
+            // Idle sessions are closed by their providers; the next speech opens another.
+            tracing::debug!(call = %self.context.spec.id, provider, %error, "voice session closed");
+            return;
+        }
+        metrics::counter!("offhook_provider_requests_total", "kind" => "tts",
+            "provider" => provider.clone(), "outcome" => error.class.name())
+        .increment(1);
+        let disposition = if error.class.is_transient() {
+            self.budget.on_failure(self.context.clock.now())
+        } else {
+            Disposition::Escalate
+        };
+        match disposition {
+            Disposition::RestartAt(_) => {
+                let wait = self.pacing.next();
+                tracing::warn!(call = %self.context.spec.id, provider, %error, ?wait,
+                    "voice session lost, opening another");
+                let port = self.context.ports.voice.clone();
+                // Bounded by the wait itself; a closed port takes it without harm.
+                tokio::spawn(async move {
+                    tokio::time::sleep(wait).await;
+                    port.send(VoiceInput::Reopen);
+                });
+            }
+            Disposition::Escalate => self.context.stage_failed(StageFailure {
+                stage: Stage::Voice,
+                provider: provider.clone(),
+                class: error.class,
+                detail: error.detail,
+            }),
+        }
+    }
+
+    /// Opens a session unless there is one, and hands over what the last one still owed.
+    fn ensure_session(&mut self) {
+        let mut voice = self.voice();
+        if voice.session.is_some() {
+            return;
+        }
+        let (texts, from_actor) = mpsc::channel(TEXTS_MAX);
+        let context = self.context.clone();
+        let task = Leaf::watched(
+            self.context.ports.voice.clone(),
+            async move { speak(context, from_actor).await },
+            VoiceInput::SessionEnded,
+        );
+        voice.session = Some(Session { texts, _task: task });
+        let owed: Vec<_> = voice
+            .speeches
+            .values_mut()
+            .filter(|speech| !speech.complete && !speech.handed_over)
+            .filter_map(|speech| {
+                let delivered = speech.ledger.audio_duration();
+                let rest = speech.ledger.remaining(delivered).to_string();
+                speech.handed_over = true;
+                (!rest.trim().is_empty() || speech.finished).then_some((
+                    speech.context,
+                    rest,
+                    speech.finished,
+                ))
+            })
+            .collect();
+        for (context, text, finished) in owed {
+            if !text.trim().is_empty() {
+                voice.send(TtsInput::Text { context, text });
+            }
+            if finished {
+                voice.send(TtsInput::Finish { context });
+            }
+        }
+    }
+
+    fn voice(&self) -> MutexGuard<'_, Voice> {
+        self.context.voice()
+    }
+}
+
+impl CallContext {
+    /// Characters of text that the voice was given.
+    pub fn spoken_characters(&self) -> u64 {
+        self.voice().characters
+    }
+
+    fn voice(&self) -> MutexGuard<'_, Voice> {
+        self.slots.voice.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Voice {
+    fn speech(&mut self, id: SpeechId) -> &mut Speech {
+        if !self.speeches.contains_key(&id) {
+            self.forget_old();
+            self.contexts_used += 1;
+        }
+        let context = ContextId(self.contexts_used);
+        self.speeches.entry(id).or_insert_with(|| Speech {
+            ledger: SpeechLedger::new(),
+            chunker: TextChunker::new(),
+            context,
+            handed_over: false,
+            finished: false,
+            complete: false,
+        })
+    }
+
+    fn forget_old(&mut self) {
+        let complete: Vec<_> =
+            self.speeches.iter().filter(|(_, s)| s.complete).map(|(id, _)| *id).collect();
+        for id in complete.iter().rev().skip(SPEECHES_KEPT) {
+            self.speeches.remove(id);
+        }
+    }
+
+    fn of_context(&mut self, context: ContextId) -> Option<(SpeechId, &mut Speech)> {
+        self.speeches
+            .iter_mut()
+            .find(|(_, speech)| speech.context == context)
+            .map(|(id, speech)| (*id, speech))
+    }
+
+    /// Gives what is not complete a new context for the next session; true when there is any.
+    fn renumber(&mut self) -> bool {
+        let mut any = false;
+        for speech in self.speeches.values_mut().filter(|speech| !speech.complete) {
+            self.contexts_used += 1;
+            speech.context = ContextId(self.contexts_used);
+            speech.handed_over = false;
+            any = true;
+        }
+        any
+    }
+
+    /// Leaves text for the session; one that does not take it is found out by its own limits.
+    fn send(&mut self, input: TtsInput) {
+        if let Some(session) = &self.session
+            && session.texts.try_send(input).is_err()
+        {
+            tracing::warn!("voice session takes no text");
+        }
+    }
+}
+
+/// Runs one session until it fails.
+async fn speak(context: Arc<CallContext>, mut texts: mpsc::Receiver<TtsInput>) -> ProviderError {
+    let stage = &context.spec.stages.voice;
+    let leg = context.audio.format();
+    let format = choose_format(&stage.provider.capabilities().formats, leg);
+    let limit = context.settings.calls.provider_connect_timeout;
+    let session = match timeout(limit, stage.provider.open(TtsRequest { format })).await {
+        Ok(Ok(session)) => session,
+        Ok(Err(error)) => return error,
+        Err(_) => {
+            let detail = format!("no voice session within {limit:?}");
+            return ProviderError::new(FailureClass::Timeout, detail);
+        }
+    };
+    let mut run = Run {
+        format,
+        converters: BTreeMap::new(),
+        waiting: BTreeMap::new(),
+        finishing: BTreeSet::new(),
+        held: None,
+        context,
+    };
+    run.run(session, &mut texts).await
+}
+
+/// One session's work.
+struct Run {
+    context: Arc<CallContext>,
+    format: offhook_media::AudioFormat,
+    /// Each context resamples on its own: a reset in mid-word would be heard.
+    converters: BTreeMap<ContextId, Converter>,
+    /// Contexts that owe a sound, since when: given text and silent so far, or finished and not done.
+    waiting: BTreeMap<ContextId, Instant>,
+    finishing: BTreeSet<ContextId>,
+    /// Audio that the playout has no room for.
+    held: Option<(ContextId, Bytes)>,
+}
+
+impl Run {
+    async fn run(
+        &mut self,
+        mut session: TtsSession,
+        texts: &mut mpsc::Receiver<TtsInput>,
+    ) -> ProviderError {
+        loop {
+            let limit = self.context.settings.calls.tts_first_audio_timeout;
+            let late = self.waiting.values().min().map(|since| *since + limit);
+            let far = Instant::now() + Duration::from_secs(3_600);
+            let step = tokio::select! {
+                biased;
+                input = texts.recv() => match input {
+                    Some(input) => self.hand_over(&session, input).await,
+                    None => return ProviderError::new(FailureClass::Closed, "abandoned"),
+                },
+                () = self.context.audio.playout_room(ROOM_WAIT), if self.held.is_some() => Ok(()),
+                event = session.events.recv(), if self.held.is_none() => match event {
+                    Some(Ok(event)) => {
+                        self.on_event(event);
+                        Ok(())
+                    }
+                    Some(Err(error)) => return error,
+                    None => {
+                        let detail = "the voice ended its session";
+                        return ProviderError::new(FailureClass::Closed, detail);
+                    }
+                },
+                () = sleep_until(late.unwrap_or(far)), if late.is_some() && self.held.is_none() => {
+                    return ProviderError::new(
+                        FailureClass::Stalled,
+                        format!("the voice was given text and made no sound for {limit:?}"),
+                    );
+                }
+            };
+            if let Err(error) = step {
+                return error;
+            }
+            if let Some((context, audio)) = self.held.take() {
+                // While we do not listen, the provider owes nothing.
+                self.waiting.values_mut().for_each(|since| *since = Instant::now());
+                self.queue(context, audio);
+            }
+        }
+    }
+
+    async fn hand_over(
+        &mut self,
+        session: &TtsSession,
+        input: TtsInput,
+    ) -> Result<(), ProviderError> {
+        match &input {
+            TtsInput::Text { context, .. } => {
+                self.waiting.entry(*context).or_insert_with(Instant::now);
+            }
+            TtsInput::Finish { context } => {
+                self.finishing.insert(*context);
+                self.waiting.entry(*context).or_insert_with(Instant::now);
+            }
+            TtsInput::Cancel { context } => {
+                self.waiting.remove(context);
+                self.finishing.remove(context);
+                self.converters.remove(context);
+                if self.held.as_ref().is_some_and(|(held, _)| held == context) {
+                    self.held = None;
+                }
+            }
+        }
+        match timeout(SEND_TIMEOUT, session.input.send(input)).await {
+            // The session's own error is in its events.
+            Ok(Ok(()) | Err(_)) => Ok(()),
+            Err(_) => Err(ProviderError::new(
+                FailureClass::Stalled,
+                format!("the voice took no text for {SEND_TIMEOUT:?}"),
+            )),
+        }
+    }
+
+    fn on_event(&mut self, event: TtsEvent) {
+        match event {
+            TtsEvent::Audio { context, audio } => {
+                if let Some(since) = self.waiting.remove(&context)
+                    && !self.converters.contains_key(&context)
+                {
+                    self.first_audio(since);
+                }
+                if self.finishing.contains(&context) {
+                    self.waiting.insert(context, Instant::now());
+                }
+                let leg = self.context.audio.format();
+                let converter = self
+                    .converters
+                    .entry(context)
+                    .or_insert_with(|| Converter::new(self.format, leg));
+                let audio = converter.convert(&audio);
+                if audio.is_empty() {
+                    return;
+                }
+                let known = {
+                    let mut voice = self.context.voice();
+                    voice.of_context(context).map(|(_, speech)| {
+                        speech.ledger.audio(leg.duration_of(leg.samples_in_bytes(audio.len())));
+                    })
+                };
+                // Audio of a context that was cut meanwhile has no speech any more.
+                if known.is_some() {
+                    self.queue(context, audio);
+                }
+            }
+            TtsEvent::Words { context, words } => {
+                if let Some((_, speech)) = self.context.voice().of_context(context) {
+                    speech.ledger.words(words.into_iter().map(|w| (w.word, w.start, w.end)));
+                }
+            }
+            TtsEvent::Done { context } => {
+                self.waiting.remove(&context);
+                self.finishing.remove(&context);
+                self.converters.remove(&context);
+                let finished = self.context.voice().of_context(context).map(|(id, speech)| {
+                    speech.complete = true;
+                    speech.ledger.audio_done();
+                    id
+                });
+                if let Some(id) = finished {
+                    self.context.audio.with_playout(|playout| playout.finish(id.0));
+                }
+            }
+        }
+    }
+
+    /// Queues audio for the leg, or holds it until there is room.
+    fn queue(&mut self, context: ContextId, audio: Bytes) {
+        let Some(id) = self.context.voice().of_context(context).map(|(id, _)| id) else { return };
+        let leg = self.context.audio.format();
+        let length = leg.duration_of(leg.samples_in_bytes(audio.len()));
+        let full = self.context.audio.with_playout(|playout| {
+            if playout.room() < length {
+                return true;
+            }
+            playout.queue(id.0, audio.clone());
+            false
+        });
+        if full {
+            self.held = Some((context, audio));
+        }
+    }
+
+    fn first_audio(&self, since: Instant) {
+        self.context.turns().first_audio(self.context.clock.now());
+        let provider = self.context.spec.stages.voice.name.clone();
+        metrics::histogram!("offhook_provider_ttfb_seconds", "kind" => "tts",
+            "provider" => provider.clone())
+        .record(since.elapsed().as_secs_f64());
+        metrics::counter!("offhook_provider_requests_total", "kind" => "tts",
+            "provider" => provider, "outcome" => "ok")
+        .increment(1);
+    }
+}

@@ -1,0 +1,218 @@
+//! The plans of an assistant that are read one by one: speaking, artifacts, monitoring.
+
+use std::time::Duration;
+
+use offhook_core::{StartSpeaking, StopSpeaking};
+use serde::Deserialize;
+
+use crate::lenient;
+
+/// Words that never interrupt, when `stopSpeakingPlan` does not say (its default in the contract).
+const ACKNOWLEDGEMENT_PHRASES: &[&str] = &[
+    "i understand",
+    "i see",
+    "i got it",
+    "i hear you",
+    "im listening",
+    "im with you",
+    "right",
+    "okay",
+    "ok",
+    "sure",
+    "alright",
+    "got it",
+    "understood",
+    "yeah",
+    "yes",
+    "uh-huh",
+    "mm-hmm",
+    "gotcha",
+    "mhmm",
+    "ah",
+    "yeah okay",
+    "yeah sure",
+];
+
+/// Words that always interrupt, when `stopSpeakingPlan` does not say (its default in the contract).
+const INTERRUPTION_PHRASES: &[&str] = &[
+    "stop",
+    "shut",
+    "up",
+    "enough",
+    "quiet",
+    "silence",
+    "but",
+    "dont",
+    "not",
+    "no",
+    "hold",
+    "wait",
+    "cut",
+    "pause",
+    "nope",
+    "nah",
+    "nevermind",
+    "never",
+    "bad",
+    "actually",
+];
+
+/// What is made of a call once it is over (`artifactPlan`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArtifactPlan {
+    pub recording_enabled: bool,
+    pub transcript_enabled: bool,
+    /// The assistant's name in the transcript.
+    pub assistant_name: String,
+    /// The caller's name in the transcript.
+    pub user_name: String,
+}
+
+impl Default for ArtifactPlan {
+    fn default() -> Self {
+        Self {
+            recording_enabled: true,
+            transcript_enabled: true,
+            assistant_name: "AI".into(),
+            user_name: "User".into(),
+        }
+    }
+}
+
+/// Who may listen to and control a running call (`monitorPlan`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MonitorPlan {
+    pub listen_enabled: bool,
+    pub listen_authentication_enabled: bool,
+    pub control_enabled: bool,
+    pub control_authentication_enabled: bool,
+}
+
+impl Default for MonitorPlan {
+    fn default() -> Self {
+        Self {
+            listen_enabled: true,
+            listen_authentication_enabled: false,
+            control_enabled: true,
+            control_authentication_enabled: false,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ArtifactPlanFields {
+    recording_enabled: Option<bool>,
+    transcript_plan: Option<TranscriptPlanFields>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TranscriptPlanFields {
+    enabled: Option<bool>,
+    assistant_name: Option<String>,
+    user_name: Option<String>,
+}
+
+impl ArtifactPlanFields {
+    /// `recording_default` holds where the plan does not say: no recording under HIPAA.
+    pub fn read(&self, recording_default: bool) -> ArtifactPlan {
+        let default = ArtifactPlan::default();
+        let transcript = self.transcript_plan.clone().unwrap_or_default();
+        ArtifactPlan {
+            recording_enabled: self.recording_enabled.unwrap_or(recording_default),
+            transcript_enabled: transcript.enabled.unwrap_or(default.transcript_enabled),
+            assistant_name: transcript.assistant_name.unwrap_or(default.assistant_name),
+            user_name: transcript.user_name.unwrap_or(default.user_name),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MonitorPlanFields {
+    listen_enabled: Option<bool>,
+    listen_authentication_enabled: Option<bool>,
+    control_enabled: Option<bool>,
+    control_authentication_enabled: Option<bool>,
+}
+
+impl MonitorPlanFields {
+    pub fn read(&self) -> MonitorPlan {
+        let default = MonitorPlan::default();
+        MonitorPlan {
+            listen_enabled: self.listen_enabled.unwrap_or(default.listen_enabled),
+            listen_authentication_enabled: self
+                .listen_authentication_enabled
+                .unwrap_or(default.listen_authentication_enabled),
+            control_enabled: self.control_enabled.unwrap_or(default.control_enabled),
+            control_authentication_enabled: self
+                .control_authentication_enabled
+                .unwrap_or(default.control_authentication_enabled),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StartSpeakingFields {
+    wait_seconds: Option<f64>,
+    transcription_endpointing_plan: Option<EndpointingFields>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EndpointingFields {
+    on_punctuation_seconds: Option<f64>,
+    on_no_punctuation_seconds: Option<f64>,
+    on_number_seconds: Option<f64>,
+}
+
+impl StartSpeakingFields {
+    pub fn read(&self) -> StartSpeaking {
+        let default = StartSpeaking::default();
+        let endpointing = self.transcription_endpointing_plan.clone().unwrap_or_default();
+        StartSpeaking {
+            wait: time(self.wait_seconds, default.wait),
+            on_punctuation: time(endpointing.on_punctuation_seconds, default.on_punctuation),
+            on_no_punctuation: time(
+                endpointing.on_no_punctuation_seconds,
+                default.on_no_punctuation,
+            ),
+            on_number: time(endpointing.on_number_seconds, default.on_number),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StopSpeakingFields {
+    num_words: Option<f64>,
+    voice_seconds: Option<f64>,
+    backoff_seconds: Option<f64>,
+    acknowledgement_phrases: Option<Vec<String>>,
+    interruption_phrases: Option<Vec<String>>,
+}
+
+impl StopSpeakingFields {
+    pub fn read(&self) -> StopSpeaking {
+        let default = StopSpeaking::default();
+        let phrases = |given: &Option<Vec<String>>, default: &[&str]| {
+            given.clone().unwrap_or_else(|| default.iter().map(ToString::to_string).collect())
+        };
+        StopSpeaking {
+            num_words: self.num_words.map_or(default.num_words, lenient::count),
+            voice: time(self.voice_seconds, default.voice),
+            backoff: time(self.backoff_seconds, default.backoff),
+            acknowledgement_phrases: phrases(
+                &self.acknowledgement_phrases,
+                ACKNOWLEDGEMENT_PHRASES,
+            ),
+            interruption_phrases: phrases(&self.interruption_phrases, INTERRUPTION_PHRASES),
+        }
+    }
+}
+
+pub(crate) fn time(given: Option<f64>, default: Duration) -> Duration {
+    given.map_or(default, lenient::seconds)
+}

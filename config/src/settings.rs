@@ -1,0 +1,292 @@
+//! Every setting, once.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+
+use crate::{
+    document::SettingDoc,
+    error::Problem,
+    form::{
+        Address, Bytes, Count, Folder, LogFormat, LogFormatName, Maybe, Secret, Secrets, Span,
+        Switch, Text, WebUrl,
+    },
+    layers::Layers,
+};
+
+/// Declares the sections.
+///
+/// A setting is: why it is as it is, name, type, form, its default or `unset` with an example, its
+/// unit, and for some the least and the greatest value. What follows `where` is a table whose keys
+/// the user chooses.
+macro_rules! sections {
+    ($(
+        $(#[doc = $about:literal])+
+        $section:ident: $Section:ident {
+            $(
+                $(#[doc = $reason:literal])+
+                $key:ident: $Type:ty as $Form:ty =
+                    $(default $default:literal)? $(unset $example:literal)?,
+                    $unit:literal $(, $least:literal to $most:literal)?;
+            )+
+            $(where $(#[doc = $table_reason:literal])+ $table:ident: $Table:ty = $read:path;)?
+        }
+    )+) => {
+        $(
+            $(#[doc = $about])+
+            #[derive(Clone, Debug)]
+            pub struct $Section {
+                $( $(#[doc = $reason])+ pub $key: $Type, )+
+                $( $(#[doc = $table_reason])+ pub $table: $Table, )?
+            }
+
+            impl Default for $Section {
+                fn default() -> Self {
+                    Settings::default().$section
+                }
+            }
+
+            impl $Section {
+                fn read(layers: &Layers, problems: &mut Vec<Problem>) -> Option<Self> {
+                    $(
+                        let path = [stringify!($section), stringify!($key)];
+                        let $key = layers.read::<$Form>(&path, limits(&[$(($least, $most))?]), problems);
+                    )+
+                    $( let $table = $read(layers, problems); )?
+                    Some(Self { $( $key: $key?, )+ $( $table, )? })
+                }
+            }
+        )+
+
+        /// The settings of a server.
+        #[derive(Clone, Debug)]
+        pub struct Settings {
+            $( $(#[doc = $about])+ pub $section: $Section, )+
+            /// What providers are reached with, by the name that documents call them.
+            pub providers: BTreeMap<String, Provider>,
+        }
+
+        impl Settings {
+            pub(crate) fn read(layers: &Layers, problems: &mut Vec<Problem>) -> Option<Self> {
+                $( let $section = $Section::read(layers, problems); )+
+                let providers = read_providers(layers, problems);
+                Some(Self { $( $section: $section?, )+ providers })
+            }
+        }
+
+        /// The sections in order, and what each is for.
+        pub(crate) const SECTIONS: &[(&str, &str)] = &[
+            $( (stringify!($section), concat!($($about, "\n"),+)), )+
+            ("providers", " What providers are reached with, by the name that documents call them.\n"),
+        ];
+
+        fn section_docs() -> Vec<SettingDoc> {
+            vec![$($(
+                SettingDoc::of::<$Form>(
+                    concat!(stringify!($section), ".", stringify!($key)),
+                    first(&[$($default)?]),
+                    first(&[$($example)?]),
+                    $unit,
+                    limits(&[$(($least, $most))?]),
+                    concat!($($reason, "\n"),+),
+                ),
+            )+)+]
+        }
+    };
+}
+
+sections! {
+    /// The HTTP server.
+    server: Server {
+        /// Where the API listens. The default is reachable from this machine alone; behind a reverse
+        /// proxy or in a container choose 0.0.0.0:8080.
+        listen: SocketAddr as Address = default "127.0.0.1:8080", "address and port";
+        /// How clients and carriers reach this server; it is in every URL that the API hands out.
+        /// Unset: the address it listens on.
+        public_url: Option<String> as Maybe<WebUrl> = unset "https://voice.example.com", "URL";
+        /// Where metrics are served, for those who want them apart from the API. Unset: `/metrics` of
+        /// the API.
+        metrics_listen: Option<SocketAddr> as Maybe<Address> = unset "127.0.0.1:9090", "address and port";
+        /// Longest body of a request. An assistant with a long prompt and many tools stays below
+        /// 200 KiB.
+        body_limit: u64 as Bytes = default "1MiB", "bytes", "1KiB" to "64MiB";
+        /// Longest time for answering a request, websockets apart.
+        request_timeout: Duration as Span = default "30s", "duration", "1s" to "10m";
+        /// How log lines look: `text`, `json`, or `auto` for text on a terminal and JSON elsewhere.
+        log_format: LogFormat as LogFormatName = default "auto", "name";
+        /// What is logged: a level, or levels by module such as `info,offhook_actors=debug`. What a
+        /// caller said appears at `debug` and below only.
+        log_level: String as Text = default "info", "filter";
+    }
+
+    /// Who may use the API.
+    auth: Auth {
+        /// Keys of the organisation `default`. Without any key a server makes one at its first start,
+        /// prints it once, and keeps it in the data folder.
+        api_keys: Vec<SecretString> as Secrets = unset r#"["choose-a-long-random-key"]"#, "list of keys";
+        where
+        /// Keys of further organisations by their names; they do not see each other's documents.
+        orgs: BTreeMap<String, Vec<SecretString>> = read_orgs;
+    }
+
+    /// What outlives the process.
+    store: Store {
+        /// Folder of documents, journals, outbox and recordings; created when missing. One server
+        /// uses it at a time.
+        path: PathBuf as Folder = default "offhook-data", "path";
+    }
+
+    /// Calls: how many, and how long to wait for whom.
+    calls: Calls {
+        /// Calls at the same time; further ones are refused. Two cores hold some hundreds.
+        concurrency_limit: u32 as Count = default "100", "calls", "1" to "100000";
+        /// Longest wait for the media socket of a new call.
+        connect_timeout: Duration as Span = default "30s", "duration", "1s" to "10m";
+        /// Longest wait for running calls when the server is told to stop.
+        drain_timeout: Duration as Span = default "10m", "duration", "0s" to "24h";
+        /// Audio sent ahead of what is heard, for legs that report what they played. It hides a
+        /// change of voices in mid-sentence; what was sent can still be cleared.
+        playout_lead: Duration as Span = default "600ms", "duration", "40ms" to "5s";
+        /// Audio sent ahead of what is heard, for websocket legs, which report nothing: what an
+        /// interruption leaves playing.
+        websocket_lead: Duration as Span = default "200ms", "duration", "40ms" to "5s";
+        /// Caller audio kept for a transcriber that was restarted or replaced: no word is lost in a
+        /// gap shorter than this. 30 s of 16 kHz audio are 1 MB a call.
+        audio_ring: Duration as Span = default "30s", "duration", "5s" to "5m";
+        /// Longest websocket message of a leg: two seconds of 16 kHz audio, where 20 to 100 ms are
+        /// usual.
+        frame_bytes_max: u64 as Bytes = default "64KiB", "bytes", "1KiB" to "1MiB";
+        /// Most websocket messages of a leg in a second: ten times what 20 ms frames need.
+        messages_per_second_max: u32 as Count = default "500", "messages", "50" to "10000";
+        /// Longest silence of a media socket that should send audio all the time, before the leg is
+        /// taken for dead.
+        leg_silence_timeout: Duration as Span = default "5s", "duration", "1s" to "5m";
+        /// Longest wait for an actor's sign of life before it is restarted.
+        progress_timeout: Duration as Span = default "2s", "duration", "200ms" to "1m";
+        /// The same for the actor that holds the conversation, whose restart replays the journal.
+        call_actor_progress_timeout: Duration as Span = default "5s", "duration", "200ms" to "1m";
+        /// Restarts of one part of a call within `restarts_window` before the call is given up.
+        restarts_max: u32 as Count = default "5", "restarts", "0" to "1000";
+        /// Time in which restarts are counted.
+        restarts_window: Duration as Span = default "60s", "duration", "1s" to "1h";
+        /// How long recordings are kept. Unset: until somebody removes them.
+        recording_retention: Option<Duration> as Maybe<Span> = unset "30d", "duration", "1h" to "3650d";
+        /// Longest wait for a provider's connection: TCP, TLS and websocket handshake together.
+        provider_connect_timeout: Duration as Span = default "5s", "duration", "100ms" to "1m";
+        /// Longest wait for a transcriber's answer while the caller speaks, before it is replaced.
+        stt_stall_timeout: Duration as Span = default "8s", "duration", "500ms" to "1m";
+        /// Longest wait for a model's first token before it is taken for dead.
+        llm_first_token_timeout: Duration as Span = default "10s", "duration", "500ms" to "2m";
+        /// Longest wait for a voice's first audio before it is taken for dead.
+        tts_first_audio_timeout: Duration as Span = default "5s", "duration", "500ms" to "1m";
+    }
+
+    /// Server events to other systems.
+    webhooks: Webhooks {
+        /// Where events go for calls whose documents name no server of their own.
+        url: Option<String> as Maybe<WebUrl> = unset "https://example.com/offhook-events", "URL";
+        /// Signs events (HMAC-SHA256), so that the receiver can tell them from forgeries.
+        secret: Option<SecretString> as Maybe<Secret> = unset "choose-a-long-random-secret", "text";
+        /// Longest wait for a receiver's answer.
+        timeout: Duration as Span = default "20s", "duration", "1s" to "5m";
+        /// Age at which an event that nobody took is given up.
+        max_age: Duration as Span = default "24h", "duration", "1m" to "30d";
+        /// First wait before an event is sent again; it doubles from try to try.
+        backoff_initial: Duration as Span = default "500ms", "duration", "10ms" to "1m";
+        /// Longest wait before an event is sent again.
+        backoff_max: Duration as Span = default "5m", "duration", "100ms" to "24h";
+        /// Events under way at the same time, over all calls; those of one call keep their order.
+        parallel: u32 as Count = default "64", "requests", "1" to "4096";
+        /// Whether webhooks and tools may go to private and link-local addresses. Who can write
+        /// documents could reach into your network otherwise.
+        allow_private_addresses: bool as Switch = default "false", "true or false";
+    }
+
+    /// The providers that run on this machine.
+    local: Local {
+        /// Program of the first local voice.
+        flite: PathBuf as Folder = default "flite", "program";
+        /// Program of the second local voice.
+        espeak: PathBuf as Folder = default "espeak-ng", "program";
+        /// Library of the local transcriber, loaded by a child process.
+        pocketsphinx_library: PathBuf as Folder = default "libpocketsphinx.so.3", "library";
+        /// Folder of the local transcriber's acoustic model and dictionary.
+        pocketsphinx_model: PathBuf as Folder = default "/usr/share/pocketsphinx/model/en-us", "path";
+    }
+}
+
+const ORG_KEYS: &str = "auth.orgs.<name>";
+const PROVIDER_KEY: &str = "providers.<name>.api_key";
+const PROVIDER_URL: &str = "providers.<name>.base_url";
+
+/// What one provider is reached with.
+#[derive(Clone, Debug, Default)]
+pub struct Provider {
+    /// The key that the provider issued.
+    pub api_key: Option<SecretString>,
+    /// Replaces the provider's own address: a gateway, a self-hosted server, a fake.
+    pub base_url: Option<String>,
+}
+
+/// Every setting in the order of `default.toml`.
+pub(crate) fn docs() -> Vec<SettingDoc> {
+    let mut docs = section_docs();
+    docs.extend([
+        SettingDoc::of::<Secrets>(
+            ORG_KEYS,
+            None,
+            Some(r#"["choose-a-long-random-key"]"#),
+            "list of keys",
+            None,
+            "Keys of a further organisation; organisations do not see each other's documents.",
+        ),
+        SettingDoc::of::<Secret>(
+            PROVIDER_KEY,
+            None,
+            Some("key-that-the-provider-issued"),
+            "text",
+            None,
+            "The provider's key. Unset: its customary variable, such as DEEPGRAM_API_KEY.",
+        ),
+        SettingDoc::of::<WebUrl>(
+            PROVIDER_URL,
+            None,
+            Some("https://gateway.example.com"),
+            "URL",
+            None,
+            "Replaces the provider's own address: a gateway, a self-hosted server, a fake.",
+        ),
+    ]);
+    docs
+}
+
+fn read_orgs(layers: &Layers, problems: &mut Vec<Problem>) -> BTreeMap<String, Vec<SecretString>> {
+    let mut orgs = BTreeMap::new();
+    for name in layers.names(&["auth", "orgs"]) {
+        if let Some(keys) = layers.read::<Secrets>(&["auth", "orgs", &name], None, problems) {
+            orgs.insert(name, keys);
+        }
+    }
+    orgs
+}
+
+fn read_providers(layers: &Layers, problems: &mut Vec<Problem>) -> BTreeMap<String, Provider> {
+    let mut providers = BTreeMap::new();
+    for name in layers.names(&["providers"]) {
+        let api_key =
+            layers.read::<Maybe<Secret>>(&["providers", &name, "api_key"], None, problems);
+        let base_url =
+            layers.read::<Maybe<WebUrl>>(&["providers", &name, "base_url"], None, problems);
+        let provider = Provider { api_key: api_key.flatten(), base_url: base_url.flatten() };
+        providers.insert(name, provider);
+    }
+    providers
+}
+
+fn first(given: &[&'static str]) -> Option<&'static str> {
+    given.first().copied()
+}
+
+fn limits(given: &[(&'static str, &'static str)]) -> Option<(&'static str, &'static str)> {
+    given.first().copied()
+}

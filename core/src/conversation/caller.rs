@@ -1,0 +1,222 @@
+//! What the caller does: speaks, pauses, goes on, speaks over the assistant.
+
+use super::{
+    Conversation, Floor,
+    barge_in::{self, Words},
+    history::{Key, join},
+    seam::Seam,
+    turn::{Abandoned, Turn},
+    utterance::{Spoken, Wait},
+};
+use crate::{CallTime, Command, Entry, Message, Role, ServerEvent, SpeechStatus, TranscriptType};
+
+impl Conversation {
+    pub(super) fn voice_started(&mut self, at: CallTime) {
+        if self.utterance.voice_started(at.min(self.now)) {
+            self.publish_caller_speech(SpeechStatus::Started);
+        }
+    }
+
+    pub(super) fn voice_stopped(&mut self, at: CallTime) {
+        if self.utterance.voice_stopped(at.min(self.now)) {
+            self.publish_caller_speech(SpeechStatus::Stopped);
+        }
+    }
+
+    /// Takes a transcript into the utterance, without the words that were answered already.
+    pub(super) fn hear(&mut self, text: &str, is_final: bool) {
+        if !text.trim().is_empty() {
+            let transcript_type =
+                if is_final { TranscriptType::Final } else { TranscriptType::Partial };
+            let transcript = text.trim().to_owned();
+            self.publish(ServerEvent::Transcript { role: Role::User, transcript_type, transcript });
+        }
+        let new = self.part_at_seam(text, is_final);
+        self.utterance.hear(&new, is_final, self.now);
+    }
+
+    /// Takes a transcript that came while the assistant held the floor.
+    ///
+    /// `answered_lately`: without a new voice, it belongs to what the assistant is answering.
+    pub(super) fn hear_over_assistant(
+        &mut self,
+        text: &str,
+        is_final: bool,
+        answered_lately: bool,
+    ) {
+        self.hear(text, is_final);
+        if !self.utterance.has_words() {
+            return;
+        }
+        let is_late = answered_lately && !self.utterance.was_voiced();
+        if is_late && is_final && self.restart_unheard_turn() {
+            return;
+        }
+        let interrupts = match barge_in::judge(&self.options.stop_speaking, &self.utterance.text())
+        {
+            Words::Acknowledge => {
+                if is_final {
+                    self.utterance.forget_words();
+                }
+                false
+            }
+            Words::InterruptInAnyCase => true,
+            Words::Interrupt => !is_late,
+            Words::Wait => false,
+        };
+        if interrupts && self.is_interruptible() {
+            self.interrupt();
+        }
+    }
+
+    /// Whether the caller may interrupt what sounds, or what is about to.
+    pub(super) fn is_interruptible(&self) -> bool {
+        match (self.speeches.first(), &self.floor) {
+            (Some(speech), _) => speech.interruptible,
+            (None, Floor::Assistant(turn)) => turn.interruptible,
+            (
+                None,
+                Floor::Ringing
+                | Floor::Idle { .. }
+                | Floor::Caller
+                | Floor::Closing(_)
+                | Floor::Ended,
+            ) => false,
+        }
+    }
+
+    /// Barge-in: the caller takes the floor from the assistant.
+    pub(super) fn interrupt(&mut self) {
+        let Floor::Assistant(turn) = &self.floor else { return };
+        let (answers, turn_id) = (turn.answers, self.turn);
+        let was_audible = self.speeches.is_audible();
+        self.abandon_turn(Abandoned::Interruptible);
+        if was_audible {
+            self.quiet_until = self.now + self.options.stop_speaking.backoff;
+            self.publish(ServerEvent::UserInterrupted { turn_id: turn_id.wire_id() });
+        } else {
+            // Nothing was heard of an answer: what was asked still waits for one, even if this
+            // turns out to be a cough.
+            self.utterance.unanswered = answers;
+        }
+        self.floor = if self.speeches.playing().is_empty() {
+            Floor::Caller
+        } else {
+            Floor::Assistant(Turn::message(self.turn, self.now))
+        };
+    }
+
+    /// What was awaited of the utterance did not come.
+    pub(super) fn utterance_due(&mut self, wait: Wait) {
+        match wait {
+            Wait::Silence if self.utterance.has_partial() => self.utterance.await_final(self.now),
+            Wait::Silence | Wait::Final => self.answer_caller(),
+            // A noise. Where it made us drop an answer, the answer is due again.
+            Wait::Words if self.utterance.unanswered.is_some() => self.answer_caller(),
+            Wait::Words => {
+                self.utterance.take(self.now);
+                self.yield_floor();
+            }
+        }
+    }
+
+    /// The caller's turn is over: it is recorded and the model asked.
+    pub(super) fn answer_caller(&mut self) {
+        let unanswered = self.utterance.unanswered.take();
+        let spoken = self.utterance.take(self.now);
+        let answers = self.record_caller(&spoken, unanswered);
+        if self.muted || answers.is_none() {
+            self.yield_floor();
+        } else {
+            self.begin_turn(answers, true);
+        }
+    }
+
+    /// Nobody needs the floor any more: to whoever waited for it, or nobody.
+    pub(super) fn yield_floor(&mut self) {
+        if self.utterance.wait(&self.options.start_speaking).is_some() {
+            self.floor = Floor::Caller;
+        } else if self.reply_wanted && !self.muted {
+            self.begin_turn(None, true);
+        } else {
+            self.floor = Floor::Idle { since: self.now };
+        }
+    }
+
+    /// Writes down what the caller said, behind the unanswered question if it is the latest
+    /// entry; returns the entry that is to be answered.
+    pub(super) fn record_caller(
+        &mut self,
+        spoken: &Spoken,
+        unanswered: Option<Key>,
+    ) -> Option<Key> {
+        let text = spoken.text();
+        if text.is_empty() {
+            return unanswered;
+        }
+        let earlier = unanswered
+            .filter(|key| self.history.last_key() == Some(*key))
+            .and_then(|key| Some((key, self.history.user_text(key)?.to_owned())));
+        let (key, before) = match earlier {
+            Some((key, before)) => {
+                self.history.set_user_text(key, join(&before, &text), spoken.until);
+                (key, before)
+            }
+            None => {
+                let message = Message::User { content: text };
+                let entry = Entry { at: spoken.began, until: spoken.until, message };
+                (self.history.push(entry), String::new())
+            }
+        };
+        if !spoken.partial.is_empty() {
+            let prefix = join(&before, &spoken.finals);
+            self.seam = Some(Seam::new(self.seam.take(), key, prefix, &spoken.partial, self.now));
+        }
+        self.publish(ServerEvent::ConversationUpdate);
+        Some(key)
+    }
+
+    /// A final came late. Where nothing of the answer was heard, the whole question is asked
+    /// again; otherwise (`false`) it is the start of what the caller says next.
+    fn restart_unheard_turn(&mut self) -> bool {
+        let Floor::Assistant(turn) = &self.floor else { return false };
+        if turn.began_speaking || self.speeches.is_audible() {
+            return false;
+        }
+        let answers = turn.answers;
+        self.abandon_turn(Abandoned::Reply);
+        self.utterance.unanswered = answers;
+        self.answer_caller();
+        true
+    }
+
+    /// Takes the words out of a transcript that a turn was begun on before they were final, and
+    /// corrects what was recorded of them once they are.
+    fn part_at_seam(&mut self, text: &str, is_final: bool) -> String {
+        let Some(seam) = self.seam.take() else { return text.to_owned() };
+        let Some(parted) = seam.part(text, !self.utterance.was_voiced(), self.now) else {
+            return text.to_owned();
+        };
+        if !is_final {
+            let new = parted.new.to_owned();
+            self.seam = Some(seam);
+            return new;
+        }
+        if !parted.last_turn.is_empty() {
+            let corrected = join(seam.prefix(), parted.last_turn);
+            if self.history.user_text(seam.entry()) != Some(&corrected) {
+                self.history.set_user_text(seam.entry(), corrected, CallTime::ZERO);
+                self.publish(ServerEvent::ConversationUpdate);
+            }
+        }
+        parted.new.to_owned()
+    }
+
+    fn publish_caller_speech(&mut self, status: SpeechStatus) {
+        self.command(Command::Publish(ServerEvent::SpeechUpdate {
+            status,
+            role: Role::User,
+            turn: self.turn.0,
+        }));
+    }
+}

@@ -1,0 +1,91 @@
+//! The end of the call: last words first, where there are any.
+
+use std::time::Duration;
+
+use super::{
+    Conversation, Floor,
+    turn::{Abandoned, Reply},
+};
+use crate::{CallStatus, CallTime, Command, EndedReason, ServerEvent, Stage, StageFailure};
+
+/// What the last words may take besides being said; then the call ends without.
+const CLOSING_GRACE: Duration = Duration::from_secs(10);
+
+/// The slowest speech that the end of a call waits for; 15 characters per second are usual.
+const CLOSING_PER_CHAR: Duration = Duration::from_millis(100);
+
+/// Why the call is about to end, and what is spoken before.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Closing {
+    reason: EndedReason,
+    /// The call ends then, heard or not.
+    pub until: CallTime,
+}
+
+impl Conversation {
+    /// Ends the call after `message` was heard, or at once when there is none to speak.
+    pub(super) fn close(&mut self, reason: EndedReason, message: Option<String>) {
+        let message = message.filter(|text| !text.trim().is_empty() && !self.muted);
+        let (Some(text), false) = (message, self.floor == Floor::Ringing) else {
+            self.end(reason);
+            return;
+        };
+        self.abandon_turn(Abandoned::All);
+        self.said.clear();
+        let speech = self.speeches.new_id();
+        let chars = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+        let limit = CLOSING_GRACE.saturating_add(CLOSING_PER_CHAR.saturating_mul(chars));
+        self.floor = Floor::Closing(Closing { reason: reason.clone(), until: self.now + limit });
+        self.speak_whole(speech, &text, false, Some(reason));
+    }
+
+    /// Ends the call. The first reason that it was about to end for is the one that counts.
+    pub(super) fn end(&mut self, reason: EndedReason) {
+        let reason = match &self.floor {
+            Floor::Closing(closing) => closing.reason.clone(),
+            Floor::Ringing
+            | Floor::Idle { .. }
+            | Floor::Caller
+            | Floor::Assistant(_)
+            | Floor::Ended => reason,
+        };
+        self.abandon_turn(Abandoned::All);
+        let unanswered = self.utterance.unanswered.take();
+        let last_words = self.utterance.take(self.now);
+        self.record_caller(&last_words, unanswered);
+        self.publish(ServerEvent::StatusUpdate {
+            status: CallStatus::Ended,
+            ended_reason: Some(reason.clone()),
+        });
+        self.command(Command::End { reason });
+        self.floor = Floor::Ended;
+    }
+
+    pub(super) fn closing_overdue(&mut self) {
+        if let Floor::Closing(closing) = &self.floor {
+            self.end(closing.reason.clone());
+        }
+    }
+
+    pub(super) fn stage_failed(&mut self, failure: &StageFailure) {
+        let reason = EndedReason::pipeline(failure);
+        match (failure.stage, &mut self.floor) {
+            // Nobody is left who could speak.
+            (Stage::Voice, _) => self.end(reason),
+            // The last words need neither of them.
+            (Stage::Transcriber | Stage::Model, Floor::Closing(_)) => {}
+            (Stage::Model, Floor::Assistant(turn)) => {
+                turn.reply = Reply::Done;
+                self.close(reason, Some(self.options.apology.clone()));
+            }
+            (
+                Stage::Transcriber | Stage::Model,
+                Floor::Ringing
+                | Floor::Idle { .. }
+                | Floor::Caller
+                | Floor::Assistant(_)
+                | Floor::Ended,
+            ) => self.close(reason, Some(self.options.apology.clone())),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The model's reply, piece by piece.
+
+use std::time::Duration;
+
+use super::{
+    Conversation, Floor,
+    history::Key,
+    turn::{Abandoned, Reply, Turn},
+};
+use crate::{
+    Command, EndedReason, FailureClass, Finish, ServerEvent, SpeechSource, Stage, StageFailure,
+};
+
+/// Silence of the model that the caller may notice.
+pub(super) const HANG_AFTER: Duration = Duration::from_secs(5);
+
+/// Silence of the model after which it is given up.
+///
+/// The model's own limits and its fallbacks come first: this only catches that nobody answers.
+pub(super) const REPLY_DUE: Duration = Duration::from_secs(30);
+
+/// Spoken when a reply came to nothing but the conversation can go on.
+pub(super) const NO_REPLY: &str = "Sorry, I lost my thread there. Could you say that again?";
+
+impl Conversation {
+    /// Gives the floor to the assistant; `answers` is the caller's entry that led to it.
+    pub(super) fn begin_turn(&mut self, answers: Option<Key>, interruptible: bool) {
+        self.turn = self.turn.next();
+        self.said.clear();
+        self.reply_wanted = false;
+        let turn = Turn::reply(self.turn, self.now, self.quiet_until);
+        self.floor = Floor::Assistant(Turn { answers, interruptible, ..turn });
+        self.generate_if_due();
+    }
+
+    /// Asks the model unless there is a reason to wait: the silence after an interruption, or a
+    /// cut speech of which we do not know yet how much was heard.
+    pub(super) fn generate_if_due(&mut self) {
+        let cut_answers_due = self.speeches.cut_answers_due();
+        let now = self.now;
+        let Floor::Assistant(turn) = &mut self.floor else { return };
+        let Reply::Due { not_before } = turn.reply else { return };
+        if not_before.max(cut_answers_due) <= now {
+            turn.reply = Reply::Generating { last_output_at: now, speech: None, has_output: false };
+            let turn = turn.id;
+            self.command(Command::Generate { turn });
+        }
+    }
+
+    pub(super) fn reply_text(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        let now = self.now;
+        let Floor::Assistant(turn) = &mut self.floor else { return };
+        let turn_id = turn.id.wire_id();
+        let interruptible = turn.interruptible;
+        let Reply::Generating { last_output_at, speech, has_output } = &mut turn.reply else {
+            return;
+        };
+        *last_output_at = now;
+        let open = *speech;
+        // White space before the first word would make the voice start on nothing.
+        let spoken = if open.is_some() { text } else { text.trim_start() };
+        if !spoken.is_empty() {
+            *has_output = true;
+            match open {
+                Some(id) => self.append_to_speech(id, spoken),
+                None => {
+                    let id = self.speeches.new_id();
+                    *speech = Some(id);
+                    self.open_speech(id, spoken, SpeechSource::Model, interruptible, None);
+                }
+            }
+        }
+        self.publish(ServerEvent::ModelOutput { output: text.into(), turn_id });
+    }
+
+    pub(super) fn reply_finished(&mut self, finish: Finish) {
+        self.finish_reply_speech();
+        let Floor::Assistant(turn) = &mut self.floor else { return };
+        let said_nothing = matches!(turn.reply, Reply::Generating { has_output: false, .. });
+        let running = self.tools.running_in(turn.id);
+        if running > 0 {
+            turn.reply = Reply::Tools;
+            return;
+        }
+        turn.reply = Reply::Done;
+        if !turn.answered_calls.is_empty() {
+            self.after_tools();
+            return;
+        }
+        let was_cut_off = match finish {
+            Finish::Stop => false,
+            Finish::Length | Finish::ContentFilter => true,
+        };
+        if said_nothing && was_cut_off {
+            self.say(NO_REPLY.into(), true, None);
+        }
+    }
+
+    pub(super) fn reply_failed(&mut self, failure: &StageFailure) {
+        // It is over by itself: there is nothing left to cancel.
+        if let Floor::Assistant(turn) = &mut self.floor {
+            turn.reply = Reply::Done;
+        }
+        self.close(EndedReason::pipeline(failure), Some(self.options.apology.clone()));
+    }
+
+    /// The model said nothing for so long that nobody can be at work on it.
+    pub(super) fn reply_overdue(&mut self) {
+        let failure = StageFailure {
+            stage: Stage::Model,
+            // Who was asked is known outside; the contract has no reason for a nameless model.
+            provider: "custom-llm".into(),
+            class: FailureClass::Timeout,
+            detail: format!("no output from the model for {} s", REPLY_DUE.as_secs()),
+        };
+        self.close(EndedReason::pipeline(&failure), Some(self.options.apology.clone()));
+    }
+
+    pub(super) fn publish_hang(&mut self) {
+        if let Floor::Assistant(turn) = &mut self.floor {
+            turn.hang_was_published = true;
+            self.publish(ServerEvent::Hang);
+        }
+    }
+
+    /// Closes the speech that the reply's words went to; later words start another.
+    pub(super) fn finish_reply_speech(&mut self) {
+        let now = self.now;
+        let Floor::Assistant(turn) = &mut self.floor else { return };
+        let Reply::Generating { speech, .. } = &mut turn.reply else { return };
+        let Some(id) = speech.take() else { return };
+        if let Some(speech) = self.speeches.get_mut(id) {
+            speech.finished_at = Some(now);
+            self.command(Command::FinishSpeech { speech: id });
+        }
+    }
+
+    /// Gives up the assistant's turn: the model is stopped, and what was to be spoken is dropped
+    /// as far as `what` goes. Tools go on.
+    pub(super) fn abandon_turn(&mut self, what: Abandoned) {
+        if let Floor::Assistant(turn) = &mut self.floor {
+            let id = turn.id;
+            let was_generating = turn.is_generating(id);
+            turn.reply = Reply::Done;
+            turn.delayed.clear();
+            if was_generating {
+                self.command(Command::CancelReply { turn: id });
+            }
+        }
+        let dropped = self.speeches.drop_queued(|message| match what {
+            Abandoned::All => true,
+            Abandoned::Interruptible => message.interruptible,
+            Abandoned::Reply => false,
+        });
+        for id in dropped {
+            self.refuse_blocked_calls(id);
+        }
+        self.cut_speeches(what);
+    }
+}

@@ -1,0 +1,233 @@
+//! What the assistant says: given to the voice, begun, heard, cut.
+
+use super::{
+    Conversation, Floor,
+    history::join,
+    phrases,
+    speeches::{CUT_ANSWER_DUE, Queued, Speech},
+    turn::{Abandoned, Turn},
+};
+use crate::{
+    CallTime, Command, EndedReason, Entry, Message, Role, ServerEvent, SpeechId, SpeechSource,
+    SpeechStatus, TranscriptType,
+};
+
+impl Conversation {
+    /// Has a message spoken that no model made, after what is being said; `None` when it will not
+    /// be: the assistant is muted, too many are waiting, or there is nothing to say.
+    pub(super) fn say(
+        &mut self,
+        text: String,
+        interruptible: bool,
+        then_end: Option<EndedReason>,
+    ) -> Option<SpeechId> {
+        if self.muted || text.trim().is_empty() {
+            return None;
+        }
+        let id = self.speeches.new_id();
+        self.speeches.enqueue(Queued { id, text, interruptible, then_end }).then_some(id)
+    }
+
+    /// Gives waiting messages to the voice once they may be spoken.
+    ///
+    /// Nothing talks over the caller but what they may not interrupt either.
+    pub(super) fn release_queued(&mut self) {
+        while let Some(next) = self.speeches.next_queued() {
+            let may_speak = match self.floor {
+                Floor::Idle { .. } | Floor::Assistant(_) => true,
+                Floor::Caller => !next.interruptible,
+                Floor::Ringing | Floor::Closing(_) | Floor::Ended => false,
+            };
+            if !may_speak || self.speeches.open().is_some() {
+                return;
+            }
+            let Some(Queued { id, text, interruptible, then_end }) = self.speeches.pop_queued()
+            else {
+                return;
+            };
+            if !matches!(self.floor, Floor::Assistant(_)) {
+                self.floor = Floor::Assistant(Turn::message(self.turn, self.now));
+                self.said.clear();
+            }
+            self.speak_whole(id, &text, interruptible, then_end);
+        }
+    }
+
+    /// Gives a complete speech to the voice.
+    pub(super) fn speak_whole(
+        &mut self,
+        id: SpeechId,
+        text: &str,
+        interruptible: bool,
+        then_end: Option<EndedReason>,
+    ) {
+        self.open_speech(id, text, SpeechSource::ForceSay, interruptible, then_end);
+        if let Some(speech) = self.speeches.get_mut(id) {
+            speech.finished_at = Some(self.now);
+        }
+        self.command(Command::FinishSpeech { speech: id });
+    }
+
+    pub(super) fn open_speech(
+        &mut self,
+        id: SpeechId,
+        text: &str,
+        source: SpeechSource,
+        interruptible: bool,
+        then_end: Option<EndedReason>,
+    ) {
+        let speech = Speech {
+            id,
+            turn: self.turn,
+            key: self.history.reserve(),
+            source,
+            text: text.into(),
+            interruptible,
+            then_end,
+            began_at: None,
+            finished_at: None,
+        };
+        self.speeches.play(speech, self.now);
+        self.said = join(&self.said, text);
+        self.command(Command::Speak { speech: id, text: text.into() });
+    }
+
+    pub(super) fn append_to_speech(&mut self, id: SpeechId, text: &str) {
+        if let Some(speech) = self.speeches.get_mut(id) {
+            speech.text.push_str(text);
+            self.said.push_str(text);
+            self.command(Command::Speak { speech: id, text: text.into() });
+        }
+    }
+
+    pub(super) fn speech_began(&mut self, id: SpeechId) {
+        let now = self.now;
+        if let Some(cut) = self.speeches.cut_mut(id) {
+            cut.began_at.get_or_insert(now);
+            return;
+        }
+        let Some(speech) = self.speeches.get_mut(id) else { return };
+        if speech.began_at.is_some() {
+            return;
+        }
+        speech.began_at = Some(now);
+        let (turn_id, source, own_text) = (speech.turn, speech.source, speech.text.clone());
+        if let Floor::Assistant(turn) = &mut self.floor
+            && turn.id == turn_id
+        {
+            turn.began_speaking = true;
+        }
+        self.publish_assistant_speech(SpeechStatus::Started, turn_id.0);
+        let text = if turn_id == self.turn { self.said.trim().into() } else { own_text };
+        self.publish(ServerEvent::AssistantSpeechStarted { text, turn: turn_id.0, source });
+    }
+
+    pub(super) fn speech_heard(&mut self, id: SpeechId) {
+        if let Some(speech) = self.speeches.take_cut(id) {
+            // It was over before the cut could reach it.
+            self.record_heard(&speech, &speech.text, false);
+            self.generate_if_due();
+            return;
+        }
+        if self.speeches.open().is_some_and(|open| open.id == id) {
+            return;
+        }
+        let Some(speech) = self.speeches.remove(id, self.now) else { return };
+        if speech.began_at.is_some() {
+            self.publish_assistant_speech(SpeechStatus::Stopped, speech.turn.0);
+        }
+        self.record_heard(&speech, &speech.text, false);
+        if phrases::contains_any(&speech.text, &self.options.end_call_phrases) {
+            self.end(EndedReason::AssistantSaidEndCallPhrase);
+            return;
+        }
+        self.speech_over(speech);
+    }
+
+    /// The voice says how much of a speech was heard: of one that we cut, or of one that it had
+    /// to give up by itself.
+    pub(super) fn speech_cut(&mut self, id: SpeechId, heard: &str) {
+        if let Some(speech) = self.speeches.take_cut(id) {
+            self.record_heard(&speech, heard, true);
+            self.generate_if_due();
+            return;
+        }
+        if self.speeches.open().is_some_and(|open| open.id == id) {
+            self.finish_reply_speech();
+        }
+        let Some(speech) = self.speeches.remove(id, self.now) else { return };
+        if speech.began_at.is_some() {
+            self.publish_assistant_speech(SpeechStatus::Stopped, speech.turn.0);
+        }
+        self.record_heard(&speech, heard, true);
+        self.speech_over(speech);
+    }
+
+    /// The first speech took longer than any voice can: nobody plays it.
+    pub(super) fn speech_lost(&mut self) {
+        let Some(id) = self.speeches.first().map(|speech| speech.id) else { return };
+        if let Some(speech) = self.cut_speech(id, CallTime::ZERO) {
+            self.speech_over(speech);
+        }
+    }
+
+    /// Cuts what is in play, as far as `what` goes.
+    pub(super) fn cut_speeches(&mut self, what: Abandoned) {
+        let cut: Vec<_> = self
+            .speeches
+            .playing()
+            .iter()
+            // Whoever makes more text for an unfinished speech has been stopped.
+            .filter(|speech| speech.finished_at.is_none() || what.includes(speech))
+            .map(|speech| speech.id)
+            .collect();
+        for id in cut {
+            self.cut_speech(id, self.now + CUT_ANSWER_DUE);
+            self.refuse_blocked_calls(id);
+        }
+    }
+
+    fn cut_speech(&mut self, id: SpeechId, answer_due: CallTime) -> Option<Speech> {
+        let speech = self.speeches.remove(id, self.now)?;
+        self.command(Command::CutSpeech { speech: id });
+        if speech.began_at.is_some() {
+            self.publish_assistant_speech(SpeechStatus::Stopped, speech.turn.0);
+        }
+        self.speeches.remember_cut(speech.clone(), answer_due);
+        Some(speech)
+    }
+
+    /// What waited for a speech goes on, now that it was heard or never will be.
+    fn speech_over(&mut self, speech: Speech) {
+        if let Some(reason) = speech.then_end {
+            self.end(reason);
+            return;
+        }
+        self.run_blocked_calls(speech.id);
+    }
+
+    fn record_heard(&mut self, speech: &Speech, heard: &str, interrupted: bool) {
+        let heard = heard.trim();
+        if heard.is_empty() {
+            return;
+        }
+        self.history.insert(
+            speech.key,
+            Entry {
+                at: speech.began_at.unwrap_or(self.now),
+                until: self.now,
+                message: Message::Assistant { content: heard.into(), interrupted },
+            },
+        );
+        self.publish(ServerEvent::Transcript {
+            role: Role::Assistant,
+            transcript_type: TranscriptType::Final,
+            transcript: heard.into(),
+        });
+        self.publish(ServerEvent::ConversationUpdate);
+    }
+
+    fn publish_assistant_speech(&mut self, status: SpeechStatus, turn: u32) {
+        self.publish(ServerEvent::SpeechUpdate { status, role: Role::Assistant, turn });
+    }
+}

@@ -1,0 +1,160 @@
+//! Everything that happens because of time alone.
+
+use super::{
+    Conversation, Floor, barge_in,
+    reply::{HANG_AFTER, REPLY_DUE},
+    turn::{Reply, Turn},
+    utterance::Wait,
+};
+use crate::{CallTime, EndedReason};
+
+/// Timers that one wake-up runs; more stay due.
+///
+/// Each one changes what it was due for, so that this is never reached but by a mistake of ours.
+const TIMERS_PER_WAKE_UP: usize = 1_000;
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timer {
+    MaxDuration,
+    Silence,
+    Closing,
+    Utterance(Wait),
+    BargeIn,
+    ReplyDue,
+    Hang,
+    ReplyOverdue,
+    ToolOverdue,
+    DelayedMessage,
+    SpeechLost,
+}
+
+impl Timer {
+    /// For the log: why we woke up.
+    pub(super) const fn reason(self) -> &'static str {
+        match self {
+            Self::MaxDuration => "max duration",
+            Self::Silence => "silence",
+            Self::Closing => "closing",
+            Self::Utterance(Wait::Silence) => "endpointing",
+            Self::Utterance(Wait::Final) => "final transcript",
+            Self::Utterance(Wait::Words) => "no words",
+            Self::BargeIn => "barge-in",
+            Self::ReplyDue => "reply due",
+            Self::Hang => "hang",
+            Self::ReplyOverdue => "reply overdue",
+            Self::ToolOverdue => "tool overdue",
+            Self::DelayedMessage => "delayed message",
+            Self::SpeechLost => "speech lost",
+        }
+    }
+}
+
+impl Conversation {
+    pub(super) fn next_timer(&self) -> Option<(CallTime, Timer)> {
+        self.timers().into_iter().flatten().min_by_key(|(due, _)| *due)
+    }
+
+    pub(super) fn run_timers(&mut self) {
+        for _ in 0..TIMERS_PER_WAKE_UP {
+            match self.next_timer() {
+                Some((due, timer)) if due <= self.now => self.run_timer(timer),
+                Some(_) | None => return,
+            }
+            self.settle();
+        }
+    }
+
+    fn run_timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::MaxDuration => {
+                let goodbye = self.options.end_call_message.clone();
+                self.close(EndedReason::ExceededMaxDuration, goodbye);
+            }
+            Timer::Silence => {
+                let goodbye = self.options.end_call_message.clone();
+                self.close(EndedReason::SilenceTimedOut, goodbye);
+            }
+            Timer::Closing => self.closing_overdue(),
+            Timer::Utterance(wait) => self.utterance_due(wait),
+            Timer::BargeIn => self.interrupt(),
+            Timer::ReplyDue => self.generate_if_due(),
+            Timer::Hang => self.publish_hang(),
+            Timer::ReplyOverdue => self.reply_overdue(),
+            Timer::ToolOverdue => self.tool_overdue(),
+            Timer::DelayedMessage => self.delayed_message_due(),
+            Timer::SpeechLost => self.speech_lost(),
+        }
+    }
+
+    fn timers(&self) -> Vec<Option<(CallTime, Timer)>> {
+        let max_duration = self.max_duration_at.map(|at| (at, Timer::MaxDuration));
+        match &self.floor {
+            Floor::Ringing | Floor::Ended => vec![],
+            Floor::Idle { since } => {
+                let silence = *since + self.options.silence_timeout;
+                vec![max_duration, Some((silence, Timer::Silence))]
+            }
+            Floor::Caller => {
+                let wait = self.utterance.wait(&self.options.start_speaking);
+                vec![max_duration, wait.map(|(due, wait)| (due, Timer::Utterance(wait)))]
+            }
+            Floor::Assistant(turn) => {
+                let mut timers = self.turn_timers(turn);
+                timers.push(max_duration);
+                timers
+            }
+            Floor::Closing(closing) => vec![Some((closing.until, Timer::Closing))],
+        }
+    }
+
+    fn turn_timers(&self, turn: &Turn) -> Vec<Option<(CallTime, Timer)>> {
+        let mut timers = vec![
+            self.barge_in_at(turn).map(|at| (at, Timer::BargeIn)),
+            self.speeches.lost_at().map(|at| (at, Timer::SpeechLost)),
+            turn.delayed
+                .iter()
+                .map(|message| message.at)
+                .min()
+                .map(|at| (at, Timer::DelayedMessage)),
+            self.tools.overdue_at(turn.id).map(|at| (at, Timer::ToolOverdue)),
+        ];
+        match turn.reply {
+            Reply::Due { not_before } => {
+                let at = not_before.max(self.speeches.cut_answers_due());
+                timers.push(Some((at, Timer::ReplyDue)));
+            }
+            Reply::Generating { last_output_at, .. } => {
+                if !turn.hang_was_published {
+                    timers.push(Some((last_output_at + HANG_AFTER, Timer::Hang)));
+                }
+                timers.push(Some((last_output_at + REPLY_DUE, Timer::ReplyOverdue)));
+            }
+            Reply::Tools | Reply::Done => {}
+        }
+        timers
+    }
+
+    /// When the caller's voice alone interrupts, if it goes on until then.
+    ///
+    /// While only tools run, it does not: there is nothing to silence, and a cough shall not cost
+    /// the caller the result.
+    fn barge_in_at(&self, turn: &Turn) -> Option<CallTime> {
+        let plan = &self.options.stop_speaking;
+        let since = self.utterance.speaking_since()?;
+        let makes_a_reply = match turn.reply {
+            Reply::Due { .. } | Reply::Generating { .. } => true,
+            Reply::Tools | Reply::Done => false,
+        };
+        let is_in_the_way = makes_a_reply || !self.speeches.playing().is_empty();
+        if plan.num_words > 0 || !is_in_the_way || !self.is_interruptible() {
+            return None;
+        }
+        match barge_in::judge(plan, &self.utterance.text()) {
+            barge_in::Words::Acknowledge => None,
+            barge_in::Words::Interrupt
+            | barge_in::Words::InterruptInAnyCase
+            | barge_in::Words::Wait => Some(since + plan.voice),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! What the caller is saying: everything since the last turn was taken from them.
+
+use std::time::Duration;
+
+use super::{
+    endpointing,
+    history::{Key, join},
+};
+use crate::{CallTime, StartSpeaking};
+
+/// How long after the end of speech its words may take to arrive; then it was a noise.
+///
+/// Replacing a silent transcriber takes up to 1.5 s, and replaying the audio to the next one a
+/// little longer.
+const WORDS_DUE: Duration = Duration::from_millis(2_500);
+
+/// How long the turn waits for a final when it is over and there is only a partial.
+///
+/// Streaming transcribers finalise within 300 ms of silence; longer would be heard as hesitation.
+const FINAL_DUE: Duration = Duration::from_millis(300);
+
+/// Voice that brings no more words for this long is a noise in the background: the turn is over.
+const VOICE_WITHOUT_MORE_WORDS: Duration = Duration::from_secs(5);
+
+/// Voice that has brought no word at all for this long is a noise.
+///
+/// Longer than it takes to replace a transcriber and replay to it.
+const VOICE_WITHOUT_WORDS: Duration = Duration::from_secs(15);
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Utterance {
+    finals: String,
+    partial: String,
+    voice: Voice,
+    /// Speech was noticed since the utterance was empty.
+    voiced: bool,
+    began_at: Option<CallTime>,
+    text_at: Option<CallTime>,
+    end_of_turn_at: Option<CallTime>,
+    /// The turn is over but for the final text, which is awaited until then.
+    final_due: Option<CallTime>,
+    /// A question whose answer was given up because the caller went on.
+    pub unanswered: Option<Key>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Voice {
+    #[default]
+    Silent,
+    Speaking {
+        since: CallTime,
+        /// The turn was taken while it sounded: it is no news.
+        stale: bool,
+    },
+    Stopped {
+        at: CallTime,
+    },
+}
+
+/// What is waited for before the utterance is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Silence.
+    Silence,
+    /// The final text of what there is as a partial.
+    Final,
+    /// Any word.
+    Words,
+}
+
+/// An utterance that is over.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Spoken {
+    pub finals: String,
+    /// Words behind the finals that have no final text yet.
+    pub partial: String,
+    pub began: CallTime,
+    pub until: CallTime,
+}
+
+impl Spoken {
+    pub(super) fn text(&self) -> String {
+        join(&self.finals, &self.partial)
+    }
+}
+
+impl Utterance {
+    /// Returns whether that is news.
+    pub(super) fn voice_started(&mut self, at: CallTime) -> bool {
+        if matches!(self.voice, Voice::Speaking { stale: false, .. }) {
+            return false;
+        }
+        let was_silent = !matches!(self.voice, Voice::Speaking { .. });
+        self.voice = Voice::Speaking { since: at, stale: false };
+        self.voiced = true;
+        self.began_at.get_or_insert(at);
+        self.end_of_turn_at = None;
+        self.final_due = None;
+        was_silent
+    }
+
+    /// Returns whether that is news.
+    pub(super) fn voice_stopped(&mut self, at: CallTime) -> bool {
+        match self.voice {
+            Voice::Speaking { since, stale: false } => {
+                self.voice = Voice::Stopped { at: at.max(since) };
+                true
+            }
+            Voice::Speaking { stale: true, .. } => {
+                self.voice = Voice::Silent;
+                true
+            }
+            Voice::Silent | Voice::Stopped { .. } => false,
+        }
+    }
+
+    /// Takes a transcript's text; empty text takes back the partial before it.
+    pub(super) fn hear(&mut self, text: &str, is_final: bool, now: CallTime) {
+        let text = text.trim();
+        self.final_due = None;
+        if is_final {
+            self.finals = join(&self.finals, text);
+            self.partial.clear();
+        } else {
+            if text != self.partial {
+                self.end_of_turn_at = None;
+            }
+            self.partial = text.into();
+        }
+        if !self.has_words() {
+            self.text_at = None;
+            return;
+        }
+        if !text.is_empty() {
+            self.began_at.get_or_insert(now);
+            self.text_at = Some(now);
+        }
+    }
+
+    pub(super) fn end_of_turn(&mut self, now: CallTime) {
+        self.end_of_turn_at = Some(now);
+    }
+
+    pub(super) fn has_words(&self) -> bool {
+        !self.finals.is_empty() || !self.partial.is_empty()
+    }
+
+    pub(super) fn has_partial(&self) -> bool {
+        !self.partial.is_empty()
+    }
+
+    pub(super) fn text(&self) -> String {
+        join(&self.finals, &self.partial)
+    }
+
+    /// Whether speech was noticed since the last turn was taken.
+    pub(super) fn was_voiced(&self) -> bool {
+        self.voiced
+    }
+
+    /// Since when the caller has been speaking without a pause, if they are.
+    pub(super) fn speaking_since(&self) -> Option<CallTime> {
+        match self.voice {
+            Voice::Speaking { since, stale: false } => Some(since),
+            Voice::Speaking { stale: true, .. } | Voice::Silent | Voice::Stopped { .. } => None,
+        }
+    }
+
+    /// When the utterance is over and what is waited for until then; `None`: there is none.
+    pub(super) fn wait(&self, plan: &StartSpeaking) -> Option<(CallTime, Wait)> {
+        if let Some(due) = self.final_due {
+            return Some((due, Wait::Final));
+        }
+        let Some(text_at) = self.text_at else {
+            return match self.voice {
+                Voice::Speaking { since, stale: false } => {
+                    Some((since + VOICE_WITHOUT_WORDS, Wait::Words))
+                }
+                Voice::Stopped { at } => Some((at + WORDS_DUE, Wait::Words)),
+                Voice::Silent | Voice::Speaking { stale: true, .. } => {
+                    self.unanswered.map(|_| (CallTime::ZERO, Wait::Words))
+                }
+            };
+        };
+        let (end_of_speech, silence) = match (self.voice, self.end_of_turn_at) {
+            (Voice::Speaking { stale: false, .. }, Some(end_of_turn)) => (end_of_turn, plan.wait),
+            (Voice::Speaking { since, stale: false }, None) => {
+                (text_at.max(since), VOICE_WITHOUT_MORE_WORDS)
+            }
+            (Voice::Stopped { at }, Some(_)) => (at, plan.wait),
+            (Voice::Silent | Voice::Speaking { stale: true, .. }, Some(_)) => (text_at, plan.wait),
+            (Voice::Stopped { at }, None) => (at, self.silence(plan)),
+            (Voice::Silent | Voice::Speaking { stale: true, .. }, None) => {
+                (text_at, self.silence(plan))
+            }
+        };
+        Some((end_of_speech + silence, Wait::Silence))
+    }
+
+    /// Gives the final text a little time to come.
+    pub(super) fn await_final(&mut self, now: CallTime) {
+        self.final_due = Some(now + FINAL_DUE);
+    }
+
+    /// Drops the words, as an acknowledgement that wants no answer, and what was heard of them.
+    pub(super) fn forget_words(&mut self) {
+        self.take(CallTime::ZERO);
+    }
+
+    /// Ends the utterance and leaves an empty one; a voice that still sounds is no news to it.
+    pub(super) fn take(&mut self, now: CallTime) -> Spoken {
+        let voice = match self.voice {
+            Voice::Speaking { since, .. } => Voice::Speaking { since, stale: true },
+            Voice::Silent | Voice::Stopped { .. } => Voice::Silent,
+        };
+        let next = Self { voice, unanswered: self.unanswered, ..Self::default() };
+        let over = std::mem::replace(self, next);
+        let began = over.began_at.or(over.text_at).unwrap_or(now);
+        let until = match over.voice {
+            Voice::Stopped { at } => at,
+            Voice::Silent | Voice::Speaking { .. } => over.text_at.unwrap_or(now),
+        };
+        Spoken { finals: over.finals, partial: over.partial, began, until: until.max(began) }
+    }
+
+    fn silence(&self, plan: &StartSpeaking) -> Duration {
+        endpointing::silence_after(plan, &self.text())
+    }
+}

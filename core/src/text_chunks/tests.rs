@@ -1,0 +1,136 @@
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+
+/// The chunks of a text that comes a character at a time, as from a model.
+fn chunks(text: &str) -> Vec<String> {
+    let mut chunker = TextChunker::new();
+    let mut chunks: Vec<String> = text.chars().flat_map(|c| chunker.push(&c.to_string())).collect();
+    chunks.extend(chunker.finish());
+    chunks
+}
+
+#[test]
+fn sentences_are_spoken_one_by_one() {
+    assert_eq!(
+        chunks("Good morning, Ann. How are you today? I am fine!"),
+        ["Good morning, Ann. ", "How are you today? ", "I am fine!"]
+    );
+}
+
+#[test]
+fn the_first_chunk_ends_at_a_comma_once_it_is_long_enough() {
+    assert_eq!(
+        chunks("Well, your appointment is on Monday, and the doctor, Ann Lee, will see you."),
+        ["Well, your appointment is on Monday, ", "and the doctor, Ann Lee, will see you."]
+    );
+}
+
+#[test]
+fn a_very_short_sentence_joins_the_next() {
+    assert_eq!(chunks("Yes. I can do that. No. Never."), ["Yes. I can do that. ", "No. Never."]);
+}
+
+#[test]
+fn a_sentence_is_complete_as_soon_as_something_follows_its_end() {
+    let mut chunker = TextChunker::new();
+    assert!(chunker.push("Good morning, Ann.").is_empty());
+    assert_eq!(chunker.push(" "), ["Good morning, Ann. "]);
+}
+
+#[test]
+fn abbreviations_numbers_and_addresses_end_no_sentence() {
+    for text in [
+        "You will see Dr. Lee and Mrs. J. Smith at St. Mary, e.g. on Monday.",
+        "That is 3.50 a month or 1,200.75 a year.",
+        "Write to ann.lee@example.com or see www.example.com/a.b for more.",
+        "Take bus no. 5 to the station.",
+        "1. Open the door.",
+    ] {
+        let mut chunker = TextChunker::with_limit(250);
+        chunker.is_first = false;
+        let mut got = chunker.push(text);
+        got.extend(chunker.finish());
+        assert_eq!(got, [text]);
+    }
+}
+
+#[test]
+fn no_ends_a_sentence_where_no_number_follows() {
+    assert_eq!(chunks("I am afraid no. That is it."), ["I am afraid no. ", "That is it."]);
+}
+
+#[test]
+fn an_ellipsis_is_one_stop_and_quotes_stay_with_their_sentence() {
+    assert_eq!(
+        chunks("Let me think... \"It is open.\" (Until six.) Anything else?"),
+        ["Let me think... ", "\"It is open.\" ", "(Until six.) ", "Anything else?"]
+    );
+}
+
+#[test]
+fn text_without_spaces_is_cut_at_its_own_stops() {
+    assert_eq!(
+        chunks("您好，这里是医院的预约中心。请问您要预约哪一天？"),
+        ["您好，这里是医院的预约中心。", "请问您要预约哪一天？"]
+    );
+}
+
+#[test]
+fn a_line_break_ends_a_sentence() {
+    assert_eq!(
+        chunks("Your options are\nMonday at nine\nTuesday"),
+        ["Your options are\n", "Monday at nine\n", "Tuesday"]
+    );
+}
+
+#[test]
+fn a_sentence_without_end_is_cut_at_a_clause_or_a_word() {
+    let mut chunker = TextChunker::with_limit(20);
+    chunker.is_first = false;
+    assert_eq!(
+        chunker.push("one two three, four five six seven eight nine ten"),
+        ["one two three, ", "four five six seven "]
+    );
+    assert_eq!(chunker.finish().as_deref(), Some("eight nine ten"));
+    assert_eq!(TextChunker::with_limit(4).push("abcdefghij"), ["abcd", "efgh"]);
+}
+
+#[test]
+fn white_space_alone_is_nothing_to_speak() {
+    let mut chunker = TextChunker::new();
+    assert!(chunker.push(" \n ").is_empty());
+    assert_eq!(chunker.finish(), None);
+}
+
+proptest! {
+    #[test]
+    fn no_character_is_lost_or_doubled_and_no_chunk_too_long(
+        pieces in vec("[ a-dA-C0-9.,!?;:…\n\"。，é-]{0,12}", 0..30), chars_max in 1..60usize
+    ) {
+        let text = pieces.concat();
+        let mut chunker = TextChunker::with_limit(chars_max);
+        let mut chunks: Vec<String> =
+            pieces.iter().flat_map(|piece| chunker.push(piece)).collect();
+        chunks.extend(chunker.finish());
+        for chunk in &chunks {
+            prop_assert!(chunk.chars().count() <= chars_max);
+        }
+        let spoken = chunks.concat();
+        prop_assert!(text.starts_with(&spoken));
+        prop_assert!(text[spoken.len()..].trim().is_empty());
+    }
+
+    #[test]
+    fn a_word_within_the_limit_is_never_split(
+        words in vec("[a-d.,!?]{1,9}", 1..40), first in any::<bool>()
+    ) {
+        let text = words.join(" ");
+        let mut chunker = TextChunker::with_limit(20);
+        chunker.is_first = first;
+        let mut chunks = chunker.push(&text);
+        chunks.extend(chunker.finish());
+        let split: Vec<_> = chunks.iter().flat_map(|chunk| chunk.split_whitespace()).collect();
+        prop_assert_eq!(split, words);
+    }
+}

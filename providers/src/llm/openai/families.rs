@@ -1,0 +1,82 @@
+//! What models refuse, as data: a refused parameter costs the caller a round trip.
+
+/// Models that take the same parameters.
+#[derive(Debug)]
+pub(crate) struct Family {
+    /// How the names of its models begin; an empty one fits all.
+    pub prefix: &'static str,
+    /// The name of the limit of a reply.
+    pub token_limit: &'static str,
+    /// The lowest `reasoning_effort`, sent when the document does not say: the caller waits.
+    /// `None` for models that do not think.
+    pub lowest_effort: Option<&'static str>,
+    /// Refused unless the effort is `none`.
+    pub refused: &'static [&'static str],
+    /// `reasoning_effort` is refused together with function tools.
+    pub effort_excludes_tools: bool,
+}
+
+/// OpenAI's models that do not think.
+const CHAT: Family = Family {
+    prefix: "",
+    token_limit: "max_completion_tokens",
+    lowest_effort: None,
+    refused: &[],
+    effort_excludes_tools: false,
+};
+
+/// OpenAI's models that think. Of what they refuse, only this is ever sent.
+const THINKING: Family = Family {
+    lowest_effort: Some("none"),
+    refused: &["temperature"],
+    ..CHAT
+};
+
+/// OpenAI's models, by their API reference and by what they were seen to refuse.
+pub(super) const OPENAI: &[Family] = &[
+    Family { prefix: "o1-mini", refused: &["temperature"], ..CHAT },
+    Family { prefix: "o1", lowest_effort: Some("low"), ..THINKING },
+    Family { prefix: "o3", lowest_effort: Some("low"), ..THINKING },
+    Family { prefix: "o4", lowest_effort: Some("low"), ..THINKING },
+    Family { prefix: "gpt-6.1-sol", lowest_effort: Some("low"), ..THINKING },
+    Family { prefix: "gpt-6", ..THINKING },
+    Family { prefix: "gpt-5-chat", refused: &["temperature"], ..CHAT },
+    Family { prefix: "gpt-5.1-chat", refused: &["temperature"], ..CHAT },
+    Family { prefix: "gpt-5.2-chat", refused: &["temperature"], ..CHAT },
+    Family { prefix: "gpt-5.2", effort_excludes_tools: true, ..THINKING },
+    Family { prefix: "gpt-5.4", effort_excludes_tools: true, ..THINKING },
+    Family { prefix: "gpt-5.", ..THINKING },
+    Family { prefix: "gpt-5", lowest_effort: Some("minimal"), ..THINKING },
+    CHAT,
+];
+
+/// The first family whose prefix fits.
+pub(super) fn find(families: &'static [Family], model: &str) -> &'static Family {
+    families
+        .iter()
+        .find(|family| model.starts_with(family.prefix))
+        .expect("every table ends with a family that fits all")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_finds_the_row_that_is_most_its_own() {
+        let effort = |model| find(OPENAI, model).lowest_effort;
+        assert_eq!(effort("gpt-4.1-mini"), None);
+        assert_eq!(effort("gpt-5-nano"), Some("minimal"));
+        assert_eq!(effort("gpt-5-chat-latest"), None);
+        assert_eq!(effort("gpt-5.6-luna"), Some("none"));
+        assert_eq!(effort("gpt-6.1-sol"), Some("low"));
+        assert_eq!(effort("gpt-6-sol"), Some("none"));
+        assert_eq!(effort("o4-mini"), Some("low"));
+        assert!(find(OPENAI, "gpt-5.4-mini").effort_excludes_tools);
+    }
+
+    #[test]
+    fn the_table_ends_with_a_row_that_fits_all_models() {
+        assert_eq!(OPENAI.last().unwrap().prefix, "");
+    }
+}

@@ -1,0 +1,96 @@
+//! The command line.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use offhook_config::Settings;
+
+use crate::{call_command, config_command, demo, doctor, serve};
+
+/// A self-hosted, fault-tolerant runtime for voice agents on the phone.
+#[derive(Parser)]
+#[command(version, propagate_version = true)]
+#[command(after_help = "Example:\n  offhook serve --config offhook.toml")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server
+    #[command(
+        after_help = "Example:\n  offhook serve --config offhook.toml --set server.listen=0.0.0.0:8080"
+    )]
+    Serve(SettingsArgs),
+    /// Make one call from the terminal against a running server
+    #[command(
+        after_help = "Example:\n  offhook call --assistant assistant.json --say \"What are your opening hours?\" --out call.wav"
+    )]
+    Call(call_command::CallArgs),
+    /// Check configuration, programs, keys and addresses, and say what to do
+    #[command(after_help = "Example:\n  offhook doctor --config offhook.toml")]
+    Doctor(SettingsArgs),
+    /// Show the settings
+    #[command(after_help = "Example:\n  offhook config --defaults > offhook.toml")]
+    Config(config_command::ConfigArgs),
+    /// Start a server without keys or configuration and place real calls through it
+    #[command(after_help = "Example:\n  offhook demo --once")]
+    Demo(demo::DemoArgs),
+}
+
+/// Where settings come from: file, then environment, then flags.
+#[derive(Args, Clone, Debug, Default)]
+pub struct SettingsArgs {
+    /// Settings file (TOML); without one the defaults hold
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// One setting, over file and environment; may be repeated
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
+impl SettingsArgs {
+    pub fn load(&self) -> Result<Settings, String> {
+        let overrides = self
+            .overrides
+            .iter()
+            .map(|setting| {
+                setting
+                    .split_once('=')
+                    .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+                    .ok_or_else(|| {
+                        format!("--set takes SECTION.KEY=VALUE, for example server.listen=0.0.0.0:8080, not `{setting}`")
+                    })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        Settings::load(self.config.as_deref(), &overrides).map_err(|error| error.to_string())
+    }
+}
+
+pub fn run() -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("cannot start the runtime: {error}")),
+    };
+    // The one TLS provider of the process; a second installation is refused and harmless.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let result = runtime.block_on(async {
+        match Cli::parse().command {
+            Command::Serve(args) => serve::run(&args).await.map(|()| ExitCode::SUCCESS),
+            Command::Call(args) => call_command::run(args).await,
+            Command::Doctor(args) => doctor::run(&args).await,
+            Command::Config(args) => config_command::run(&args),
+            Command::Demo(args) => demo::run(args).await,
+        }
+    });
+    match result {
+        Ok(code) => code,
+        Err(message) => fail(&message),
+    }
+}
+
+fn fail(message: &str) -> ExitCode {
+    eprintln!("offhook: {message}");
+    ExitCode::FAILURE
+}

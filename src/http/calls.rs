@@ -1,0 +1,299 @@
+//! `/call`.
+
+use axum::{
+    Extension,
+    extract::{Path, Query, State},
+    response::Response,
+};
+use offhook_api::{
+    ApiError, AssistantView, CALL_FILTERS, CallDocument, ListQuery,
+    artifact::RecordingUrls,
+    call::{CallUrls, SubscriptionLimits},
+    contract::Mode,
+    patch, resolve_assistant,
+};
+use offhook_core::EndedReason;
+use offhook_store::{Bounds, Document, Kind, ListFilter};
+use offhook_supervisors::{SlotLimits, StartCall, Started};
+use offhook_transports as transports;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{
+    App, Org,
+    assistants::{self, Pairs},
+    body::{self, Json},
+    now_ms,
+    reply::{self, Reply},
+};
+use crate::{auth::parse_id, signer::Purpose};
+
+/// Fields of `POST /call` that this version does not act on, and what would work.
+const NOT_YET: &[(&str, &str)] = &[
+    ("squadId", "name one assistant with assistantId or assistant"),
+    ("squad", "name one assistant with assistantId or assistant"),
+    ("squadOverrides", "name one assistant with assistantId or assistant"),
+    ("workflowId", "name one assistant with assistantId or assistant"),
+    ("workflow", "name one assistant with assistantId or assistant"),
+    ("workflowOverrides", "name one assistant with assistantId or assistant"),
+    ("phoneNumberId", "use transport.provider `vapi.websocket`"),
+    ("phoneNumber", "use transport.provider `vapi.websocket`"),
+    ("customers", "place one call at a time"),
+    ("customerId", "give the customer itself in customer"),
+    ("schedulePlan", "place the call when it is due"),
+    ("assistantVersion", "assistants have one version here"),
+];
+
+/// Longest wait for the end of a call that a client deletes.
+const DELETE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Create Call
+#[utoipa::path(post, path = "/call", tag = "Calls", operation_id = "CallController_create",
+    request_body = Object, responses((status = 201, description = "The call"), (status = 400, description = "What is wrong with it"),
+        (status = 429, description = "All concurrency slots are taken"), (status = 503, description = "The server is draining")))]
+pub async fn create(
+    State(app): State<App>,
+    Extension(Org(org)): Extension<Org>,
+    Json(body): Json,
+) -> Reply {
+    body::check("CreateCallDTO", &body, Mode::Create)?;
+    let not_yet: Vec<_> = NOT_YET
+        .iter()
+        .filter(|(field, _)| body.get(field).is_some_and(|value| !value.is_null()))
+        .map(|(field, instead)| format!("{field} is not supported by this version: {instead}"))
+        .collect();
+    if !not_yet.is_empty() {
+        return Err(reply::bad_request(not_yet));
+    }
+    let base = assistant_of(&app, &org, &body).await?;
+    let (id, now) = (Uuid::new_v4(), now_ms());
+    // Which addresses a call has depends on its assistant, which depends on the call.
+    let bare = CallDocument::create(&body, id, &org, &CallUrls::default(), now)
+        .map_err(reply::bad_request)?;
+    let transport = bare.as_value().get("transport").cloned().unwrap_or(Value::Null);
+    let codec = transports::build(&transport)
+        .map_err(|error| reply::bad_request(vec![format!("transport: {error}")]))?;
+    let overrides = body.get("assistantOverrides");
+    let resolved = resolve_assistant(&base, overrides, bare.as_value(), now);
+    for warning in &resolved.warnings {
+        tracing::warn!(call = %id, warning, "assistant");
+    }
+    let assistant = AssistantView::new(resolved.document)
+        .map_err(|problem| reply::bad_request(vec![problem]))?;
+    if app.node.is_draining() {
+        let problem = "the server is draining and takes no calls";
+        return Err(reply::error(ApiError::unavailable(problem)));
+    }
+    let Some(lease) = app.node.take_slot() else {
+        let limit = app.node.slot_limits().limit;
+        return Err(reply::error(ApiError::too_many_requests(format!(
+            "all {limit} concurrency slots are taken; try again when a call has ended, or raise calls.concurrency_limit"
+        ))));
+    };
+    let leg_token = app.signer.token(Purpose::Leg, id);
+    let urls = call_urls(&app, &assistant, id, &leg_token);
+    let record = CallDocument::create(&body, id, &org, &urls, now).map_err(reply::bad_request)?;
+    let stored = Document {
+        org: org.clone(),
+        kind: Kind::Call,
+        id,
+        created_at_ms: now,
+        updated_at_ms: now,
+        body: record.as_value().clone(),
+    };
+    app.node.store().put(stored).await.map_err(reply::store)?;
+    let start = StartCall {
+        id,
+        org: org.clone(),
+        record: record.clone(),
+        assistant,
+        variable_values: resolved.variable_values,
+        format: codec.format(),
+        hearing: codec.hearing(),
+        leg_token,
+        recording_urls: recording_urls(&app, id),
+        lease,
+        now_ms: now,
+    };
+    let answer = match app.node.start_call(start).await {
+        Started::Running => record,
+        // It ended before it began; its stored record says why.
+        Started::Ended { .. } => match app.node.store().get(&org, Kind::Call, id).await {
+            Ok(Some(document)) => CallDocument::from_value(document.body),
+            Ok(None) | Err(_) => record,
+        },
+    };
+    Ok(reply::created(answer.created_answer(limits(app.node.slot_limits()))))
+}
+
+/// List Calls
+#[utoipa::path(get, path = "/call", tag = "Calls", operation_id = "CallController_findAll",
+    params(("id" = Option<String>, Query), ("assistantId" = Option<String>, Query), ("phoneNumberId" = Option<String>, Query),
+        ("limit" = Option<u32>, Query), ("createdAtGt" = Option<String>, Query), ("createdAtLt" = Option<String>, Query),
+        ("createdAtGe" = Option<String>, Query), ("createdAtLe" = Option<String>, Query), ("updatedAtGt" = Option<String>, Query),
+        ("updatedAtLt" = Option<String>, Query), ("updatedAtGe" = Option<String>, Query), ("updatedAtLe" = Option<String>, Query)),
+    responses((status = 200, description = "Newest first")))]
+pub async fn list(
+    State(app): State<App>,
+    Extension(Org(org)): Extension<Org>,
+    Query(pairs): Pairs,
+) -> Reply {
+    let query = query(&pairs, CALL_FILTERS)?;
+    let filter = list_filter(&query);
+    let predicate = move |document: &Document| query.matches_fields(&document.body);
+    let found = app
+        .node
+        .store()
+        .list(&org, Kind::Call, filter, Some(Box::new(predicate)))
+        .await
+        .map_err(reply::store)?;
+    Ok(reply::ok(found.into_iter().map(|document| live(&app, document)).collect()))
+}
+
+/// Get Call
+#[utoipa::path(get, path = "/call/{id}", tag = "Calls", operation_id = "CallController_findOne",
+    params(("id" = String, Path)), responses((status = 200, description = "The call"), (status = 404, description = "There is none of this id")))]
+pub async fn get(
+    State(app): State<App>,
+    Extension(Org(org)): Extension<Org>,
+    Path(id): Path<String>,
+) -> Reply {
+    Ok(reply::ok(live(&app, find(&app, &org, &id).await?)))
+}
+
+/// Update Call
+#[utoipa::path(patch, path = "/call/{id}", tag = "Calls", operation_id = "CallController_update",
+    params(("id" = String, Path)), request_body = Object,
+    responses((status = 200, description = "The call as it is now"), (status = 400, description = "What is wrong"), (status = 404, description = "There is none of this id")))]
+pub async fn update(
+    State(app): State<App>,
+    Extension(Org(org)): Extension<Org>,
+    Path(id): Path<String>,
+    Json(changes): Json,
+) -> Reply {
+    let uuid = parse_id(&id).ok_or_else(|| reply::not_found("call", &id))?;
+    body::check("UpdateCallDTO", &changes, Mode::Update)?;
+    if let Some(context) = app.node.call(uuid).filter(|context| context.spec.org == org) {
+        let mut record = context.record();
+        if let Ok(patched) = patch::apply(record.as_value(), &changes) {
+            *record = CallDocument::from_value(patched);
+        }
+    }
+    let changed = body::patch(&app, &org, Kind::Call, uuid, changes).await?;
+    changed
+        .map(|document| reply::ok(live(&app, document)))
+        .ok_or_else(|| reply::not_found("call", &id))
+}
+
+/// Delete Call
+#[utoipa::path(delete, path = "/call/{id}", tag = "Calls", operation_id = "CallController_deleteCallData",
+    params(("id" = String, Path)), request_body = Object,
+    responses((status = 200, description = "The call that is gone"), (status = 404, description = "There is none of this id"), (status = 503, description = "It runs and does not end")))]
+pub async fn remove(
+    State(app): State<App>,
+    Extension(Org(org)): Extension<Org>,
+    Path(id): Path<String>,
+    Json(body): Json,
+) -> Reply {
+    body::check("DeleteCallDTO", &body, Mode::Create)?;
+    let mut ids = vec![id.clone()];
+    if let Some(more) = body.get("ids").and_then(Value::as_array) {
+        ids.extend(more.iter().filter_map(Value::as_str).map(str::to_owned));
+    }
+    let mut first = None;
+    for id in ids {
+        let document = find(&app, &org, &id).await?;
+        if app.node.end_call(document.id, EndedReason::CallDeleted) {
+            let over = app.node.wait_ended(document.id);
+            if tokio::time::timeout(DELETE_TIMEOUT, over).await.is_err() {
+                let problem = "The call runs and does not end; it is not deleted, try again.";
+                return Err(reply::error(ApiError::unavailable(problem)));
+            }
+        }
+        let gone =
+            app.node.store().delete(&org, Kind::Call, document.id).await.map_err(reply::store)?;
+        super::recordings::remove(&app, document.id).await;
+        first = first.or(gone.map(|document| document.body));
+    }
+    first.map(reply::ok).ok_or_else(|| reply::not_found("call", &id))
+}
+
+/// The stored call of this id, of this organisation.
+pub async fn find(app: &App, org: &str, id: &str) -> Result<Document, Response> {
+    let uuid = parse_id(id).ok_or_else(|| reply::not_found("call", id))?;
+    let found = app.node.store().get(org, Kind::Call, uuid).await.map_err(reply::store)?;
+    found.ok_or_else(|| reply::not_found("call", id))
+}
+
+/// Reads the query of a list.
+pub fn query(
+    pairs: &[(String, String)],
+    filters: &'static [&'static str],
+) -> Result<ListQuery, Response> {
+    let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    ListQuery::parse(pairs, filters).map_err(reply::bad_request)
+}
+
+pub fn list_filter(query: &ListQuery) -> ListFilter {
+    let bounds = |range: &offhook_api::Bounds| Bounds {
+        gt: range.gt,
+        lt: range.lt,
+        ge: range.ge,
+        le: range.le,
+    };
+    ListFilter {
+        limit: query.limit,
+        created: bounds(&query.created),
+        updated: bounds(&query.updated),
+    }
+}
+
+/// A running call's document is more recent in memory than on disk.
+fn live(app: &App, document: Document) -> Value {
+    match app.node.call(document.id) {
+        Some(context) => context.record().as_value().clone(),
+        None => document.body,
+    }
+}
+
+/// The assistant that a call names or brings.
+async fn assistant_of(app: &App, org: &str, body: &Value) -> Result<Value, Response> {
+    let given = |field| body.get(field).filter(|value| !value.is_null());
+    match (given("assistantId").and_then(Value::as_str), given("assistant")) {
+        (Some(id), _) => assistants::find(app, org, id).await?.ok_or_else(|| {
+            reply::bad_request(vec![format!("assistantId {id} does not name an assistant")])
+        }),
+        (None, Some(assistant)) => Ok(assistant.clone()),
+        (None, None) => Err(reply::bad_request(vec![
+            "assistantId or assistant must be given: a call needs an assistant".into(),
+        ])),
+    }
+}
+
+/// Where a call is reached: its media socket, and what its assistant lets others do with it.
+fn call_urls(app: &App, assistant: &AssistantView, id: Uuid, leg_token: &str) -> CallUrls {
+    let http = &app.public_url;
+    let sockets = http.replacen("http", "ws", 1);
+    let monitor = assistant.monitor_plan();
+    let listen = app.signer.token(Purpose::Listen, id);
+    let control = app.signer.token(Purpose::Control, id);
+    CallUrls {
+        websocket: Some(format!("{sockets}/{id}/transport?token={leg_token}")),
+        listen: monitor.listen_enabled.then(|| format!("{sockets}/{id}/listen?token={listen}")),
+        control: monitor.control_enabled.then(|| format!("{http}/{id}/control?token={control}")),
+    }
+}
+
+fn recording_urls(app: &App, id: Uuid) -> RecordingUrls {
+    let token = app.signer.token(Purpose::Recording, id);
+    let url = |kind| format!("{}/recordings/{id}/{kind}.wav?token={token}", app.public_url);
+    RecordingUrls { mono: url("mono"), stereo: url("stereo"), assistant: None, customer: None }
+}
+
+fn limits(limits: SlotLimits) -> SubscriptionLimits {
+    SubscriptionLimits {
+        concurrency_blocked: false,
+        concurrency_limit: limits.limit as usize,
+        remaining_concurrent_calls: limits.limit.saturating_sub(limits.in_use) as usize,
+    }
+}

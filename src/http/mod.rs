@@ -1,0 +1,148 @@
+//! The HTTP and WebSocket API.
+
+mod assistants;
+mod body;
+mod calls;
+mod docs;
+mod leg;
+mod monitor;
+mod operations;
+mod recordings;
+mod reply;
+mod server;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    http::header,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use metrics_exporter_prometheus::PrometheusHandle;
+use offhook_api::ApiError;
+use offhook_supervisors::Node;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    timeout::TimeoutLayer,
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{auth::Keys, signer::Signer};
+
+pub use operations::text as metrics_text;
+pub use server::{Listener, serve};
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct App {
+    pub node: Node,
+    pub keys: Keys,
+    pub signer: Signer,
+    /// Where clients reach this server, without a slash at the end: `http://host:port`.
+    pub public_url: Arc<str>,
+    pub metrics: PrometheusHandle,
+}
+
+/// The organisation whose key a request carries.
+#[derive(Clone, Debug)]
+pub struct Org(pub String);
+
+/// All routes.
+pub fn router(app: App) -> Router {
+    let settings = app.node.settings().clone();
+    let (api, document) = OpenApiRouter::with_openapi(docs::document())
+        .routes(routes!(assistants::create, assistants::list))
+        .routes(routes!(assistants::get, assistants::update, assistants::remove))
+        .routes(routes!(calls::create, calls::list))
+        .routes(routes!(calls::get, calls::update, calls::remove))
+        .routes(routes!(recordings::mono))
+        .routes(routes!(recordings::stereo))
+        .split_for_parts();
+    let api = api
+        .layer(middleware::from_fn_with_state(app.clone(), authenticate))
+        .layer(DefaultBodyLimit::max(settings.server.body_limit as usize));
+    let with_limit = api
+        .merge(operations::routes())
+        .merge(recordings::public_routes())
+        .merge(monitor::control_routes())
+        .merge(docs::routes(document))
+        .layer(TimeoutLayer::with_status_code(
+            axum::http::StatusCode::SERVICE_UNAVAILABLE,
+            settings.server.request_timeout,
+        ));
+    // Sockets outlive any request.
+    with_limit
+        .merge(leg::routes())
+        .merge(monitor::listen_routes())
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(middleware::from_fn(observe))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        .with_state(app)
+}
+
+/// Lets in who has a key.
+async fn authenticate(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let org = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| {
+            let (scheme, key) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+        })
+        .and_then(|key| app.keys.org_of(key));
+    match org {
+        Some(org) => {
+            request.extensions_mut().insert(Org(org));
+            next.run(request).await
+        }
+        None => reply::error(ApiError::unauthorized()),
+    }
+}
+
+/// Counts and logs a request. The path is logged without its query, where tokens are.
+async fn observe(request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let route = request
+        .extensions()
+        .get::<axum::extract::MatchedPath>()
+        .map_or_else(|| "unmatched".to_owned(), |route| route.as_str().to_owned());
+    let started = tokio::time::Instant::now();
+    let response = next.run(request).await;
+    let status = response.status().as_u16();
+    metrics::counter!("offhook_http_requests_total", "route" => route, "status" => status.to_string())
+        .increment(1);
+    let took_ms = started.elapsed().as_millis() as u64;
+    if status >= 500 {
+        tracing::error!(%method, path, status, took_ms, "request");
+    } else {
+        tracing::debug!(%method, path, status, took_ms, "request");
+    }
+    response
+}
+
+async fn no_such_route(request: Request) -> Response {
+    let what = format!("Cannot {} {}", request.method(), request.uri().path());
+    reply::no_route(&what)
+}
+
+async fn no_such_method(request: Request) -> Response {
+    let what = format!("Cannot {} {}", request.method(), request.uri().path());
+    reply::no_route(&what)
+}
+
+fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    reply::error(ApiError::internal()).into_response()
+}
+
+/// The wall's time, in milliseconds since the Unix epoch.
+fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}

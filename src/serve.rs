@@ -1,0 +1,123 @@
+//! `offhook serve`: wires everything together.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, extract::State, routing::get};
+use offhook_config::Settings;
+use offhook_providers::Net;
+use offhook_store::{Store, StoreOptions};
+use offhook_supervisors::Node;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    time::Instant,
+};
+
+use crate::{
+    auth::Keys,
+    cli::SettingsArgs,
+    http::{self, App, Listener},
+    logs,
+    signer::Signer,
+    telemetry,
+};
+
+/// Longest wait for the store to write what it still holds.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub async fn run(args: &SettingsArgs) -> Result<(), String> {
+    let began = Instant::now();
+    let settings = Arc::new(args.load()?);
+    logs::init(&settings)?;
+    let metrics = telemetry::init()?;
+    let listener = Listener::bind(settings.server.listen).await?;
+    let address = listener.address()?;
+    let store = Store::open(&settings.store.path, StoreOptions::default())
+        .map_err(|error| error.to_string())?;
+    let (keys, new_key) = Keys::open(&settings)?;
+    let net = net(&settings)?;
+    let node = Node::start(settings.clone(), store.clone(), net)
+        .await
+        .map_err(|error| error.to_string())?;
+    let app = App {
+        keys,
+        signer: Signer::open(&settings.store.path)?,
+        public_url: public_url(&settings, address).into(),
+        node: node.clone(),
+        metrics,
+    };
+    if let Some(key) = new_key {
+        eprintln!("offhook: no API key is configured; made one, shown only now: {key}");
+    }
+    let (stop, stopped) = watch::channel(false);
+    let metrics_server = metrics_listener(&settings, &app, stopped.clone()).await?;
+    let took_ms = began.elapsed().as_millis() as u64;
+    tracing::info!(%address, url = %app.public_url, took_ms, "ready");
+    let serving = tokio::spawn(http::serve(listener, http::router(app), until(stopped)));
+
+    wait_for_signal().await?;
+    tracing::info!(calls = node.active_calls(), "draining: no new calls, running ones finish");
+    tokio::select! {
+        () = node.drain() => {}
+        second = wait_for_signal() => {
+            second?;
+            tracing::warn!(calls = node.active_calls(), "told to stop again, calls are cut off");
+        }
+    }
+    // Nobody is left who would not want to stop.
+    let _ = stop.send(true);
+    let _ = serving.await;
+    if let Some(server) = metrics_server {
+        let _ = server.await;
+    }
+    if tokio::time::timeout(FLUSH_TIMEOUT, store.close()).await.is_err() {
+        tracing::error!("the store did not finish writing");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// What providers reach the world with.
+pub fn net(settings: &Settings) -> Result<Net, String> {
+    let worker_program = std::env::current_exe()
+        .map_err(|error| format!("cannot tell where this program is: {error}"))?;
+    Net::new(settings.calls.provider_connect_timeout, worker_program)
+        .map_err(|error| format!("cannot set up the HTTP client: {error}"))
+}
+
+/// Where clients reach this server: as configured, else where it listens.
+fn public_url(settings: &Settings, address: SocketAddr) -> String {
+    match &settings.server.public_url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None if address.ip().is_unspecified() => format!("http://127.0.0.1:{}", address.port()),
+        None => format!("http://{address}"),
+    }
+}
+
+async fn metrics_listener(
+    settings: &Settings,
+    app: &App,
+    stopped: watch::Receiver<bool>,
+) -> Result<Option<tokio::task::JoinHandle<()>>, String> {
+    let Some(address) = settings.server.metrics_listen else { return Ok(None) };
+    let listener = Listener::bind(address).await?;
+    let render = |State(app): State<App>| async move { http::metrics_text(&app) };
+    let router = Router::new().route("/metrics", get(render)).with_state(app.clone());
+    Ok(Some(tokio::spawn(http::serve(listener, router, until(stopped)))))
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // A sender that is gone stops it too.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// SIGTERM or SIGINT.
+async fn wait_for_signal() -> Result<(), String> {
+    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+    let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! The one end of a call: idempotent, whatever died first.
+
+use std::{sync::Arc, time::Duration};
+
+use offhook_actors::{CallContext, recorder, transport::TransportInput};
+use offhook_api::{
+    artifact::{self, ArtifactSource},
+    call::{CallEnd, CallUsage},
+    performance::{Performance, TurnLatency},
+};
+use offhook_core::{CallStatus, EndedReason, ServerEvent};
+use offhook_store::Kind;
+use tokio::time::timeout;
+
+/// Longest wait for the recording to be on disk.
+const RECORDING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest wait for the call's record to be on disk.
+const RECORD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Normal closure (RFC 6455, section 7.4.1).
+const CLOSE_NORMAL: u16 = 1000;
+
+/// Ends the call that `context` describes: hangs up, writes the record, reports. Only the first
+/// call of it does anything.
+pub(crate) async fn finish(context: &Arc<CallContext>) {
+    if !context.begin_finish() {
+        return;
+    }
+    let (reason, message) = context.ending().unwrap_or((EndedReason::WorkerDied, None));
+    let history = context.history();
+    if !context.end_was_published() {
+        let ended_reason = Some(reason.clone());
+        let event = ServerEvent::StatusUpdate { status: CallStatus::Ended, ended_reason };
+        context.publish(event, &history);
+    }
+    let close = TransportInput::Close { code: CLOSE_NORMAL, reason: reason.to_string() };
+    context.ports.transport.send(close);
+
+    let recorded = timeout(RECORDING_TIMEOUT, recorder::finish(context)).await.ok().flatten();
+    let plan = context.spec.assistant.artifact_plan();
+    let artifact = artifact::build(ArtifactSource {
+        preamble: &context.spec.options.preamble,
+        history: &history,
+        clock: context.wire_clock(),
+        plan: &plan,
+        performance: &performance(context),
+        recording: recorded.and(context.spec.recording.as_ref()).map(|plan| &plan.urls),
+        variable_values: Some(&context.spec.variable_values),
+    });
+    let usage = context.usage();
+    let end = CallEnd {
+        reason: reason.clone(),
+        message,
+        at_ms: context.clock.epoch_ms_of(context.clock.now()),
+        artifact: artifact.clone(),
+        usage: CallUsage {
+            llm_prompt_tokens: usage.prompt_tokens,
+            llm_completion_tokens: usage.completion_tokens,
+            llm_cached_prompt_tokens: usage.cached_prompt_tokens,
+            tts_characters: context.spoken_characters(),
+        },
+    };
+    let record = {
+        let mut record = context.record();
+        record.end(end);
+        record.clone()
+    };
+    let (org, id) = (context.spec.org.clone(), context.spec.id);
+    let body = record.as_value().clone();
+    let stored = context.store.update(&org, Kind::Call, id, move |stored| stored.body = body);
+    if !matches!(timeout(RECORD_TIMEOUT, stored).await, Ok(Ok(_))) {
+        tracing::error!(call = %id, "the record of the ended call is not on disk");
+    }
+    let report = ServerEvent::EndOfCallReport { ended_reason: reason.clone() };
+    if let Some(item) = context.outbox_item(&report, &history, Some(&artifact)) {
+        context.outbox.send_durable(item).await;
+    }
+    let dropped = timeout(RECORD_TIMEOUT, context.store.drop_journal(id)).await;
+    if !matches!(dropped, Ok(Ok(()))) {
+        tracing::warn!(call = %id, "the journal of the ended call stays on disk");
+    }
+    count(record.type_name(), &reason);
+    tracing::info!(call = %id, %reason, "call ended");
+}
+
+/// Counts an ended call.
+pub(crate) fn count(call_type: &str, reason: &EndedReason) {
+    let class = reason.blame().name();
+    metrics::counter!("offhook_calls_total", "type" => call_type.to_owned(), "ended_class" => class)
+        .increment(1);
+}
+
+fn performance(context: &CallContext) -> Performance {
+    let turns = context.turns();
+    let latencies = turns.answered().map(|turn| TurnLatency {
+        transcriber: turn.transcriber(),
+        endpointing: turn.endpointing(),
+        model: turn.model(),
+        voice: turn.voice(),
+        turn: turn.total(),
+    });
+    Performance { turns: latencies.collect(), user_interrupted: 0 }
+}

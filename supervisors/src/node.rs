@@ -1,0 +1,388 @@
+//! The front door to the tree of calls.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use offhook_actors::{
+    CallClock, CallContext, CallSpec, LegSocket, NodeParts, Outbox, egress::Egress,
+    outbox::OutboxOptions, transport::TransportInput,
+};
+use offhook_api::{AssistantView, CallDocument, artifact::RecordingUrls};
+use offhook_config::Settings;
+use offhook_core::{EndedReason, Event};
+use offhook_media::{AudioFormat, Hearing};
+use offhook_providers::Net;
+use offhook_store::Store;
+use ractor::{Actor, ActorRef};
+use serde_json::Value;
+use tokio::{sync::watch, time::timeout};
+use uuid::Uuid;
+
+use crate::{
+    Fault, Lease, SlotLimits, Slots,
+    calls::CallsMsg,
+    plan::{self, Plan},
+    recover::{self, Treeless},
+    root::{RootArgs, RootSupervisor},
+};
+
+/// A running node; cheap to clone.
+#[derive(Clone)]
+pub struct Node {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: Arc<Settings>,
+    store: Store,
+    net: Net,
+    outbox: Outbox,
+    egress: Egress,
+    slots: Slots,
+    registry: Registry,
+    draining: AtomicBool,
+    root: ActorRef<crate::root::RootMsg>,
+}
+
+/// A call that the front door wants started.
+pub struct StartCall {
+    pub id: Uuid,
+    pub org: String,
+    /// The call's document as it is stored.
+    pub record: CallDocument,
+    /// The assistant, overrides and variables applied.
+    pub assistant: AssistantView,
+    pub variable_values: Value,
+    /// Format of the leg's audio, both ways.
+    pub format: AudioFormat,
+    pub hearing: Hearing,
+    /// What whoever brings the leg's socket must show; compared by the front door.
+    pub leg_token: String,
+    /// Where the recording will be found.
+    pub recording_urls: RecordingUrls,
+    /// The slot that the call occupies.
+    pub lease: Lease,
+    /// Wall time, in milliseconds since the Unix epoch.
+    pub now_ms: i64,
+}
+
+/// What a call is let in with.
+pub struct Admission {
+    /// The call's document as it is stored.
+    pub record: CallDocument,
+    pub leg_token: String,
+    pub lease: Lease,
+    /// Wall time, in milliseconds since the Unix epoch.
+    pub now_ms: i64,
+}
+
+/// What became of a call that was to be started.
+#[derive(Debug)]
+pub enum Started {
+    Running,
+    /// It ended before it began; its record says why.
+    Ended {
+        reason: EndedReason,
+        message: String,
+    },
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    #[error("cannot set up outgoing requests: {0}")]
+    Egress(String),
+    #[error("cannot start the supervisors: {0}")]
+    Supervisors(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AttachError {
+    #[error("there is no such call, or it is over")]
+    NoSuchCall,
+    #[error("the token does not belong to this call")]
+    WrongToken,
+    #[error("the call has its media socket already")]
+    Taken,
+}
+
+/// Longest wait for the supervisors to take a call: they wait for nothing themselves.
+const START_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long calls that outlived the drain are given to say goodbye.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+impl Node {
+    /// Starts the supervisors, takes up what a former process left in the store.
+    pub async fn start(settings: Arc<Settings>, store: Store, net: Net) -> Result<Self, NodeError> {
+        let webhooks = &settings.webhooks;
+        let egress = Egress::new(webhooks.allow_private_addresses, webhooks.secret.clone())
+            .map_err(NodeError::Egress)?;
+        let options = OutboxOptions {
+            backoff_initial: webhooks.backoff_initial,
+            backoff_max: webhooks.backoff_max,
+            max_age: webhooks.max_age,
+            parallel: webhooks.parallel as usize,
+        };
+        let outbox = Outbox::new(store.clone(), egress.clone(), options);
+        let registry = Registry::new();
+        let args = RootArgs { outbox: outbox.clone(), registry: registry.clone() };
+        let (root, _) = Actor::spawn(None, RootSupervisor, args)
+            .await
+            .map_err(|error| NodeError::Supervisors(error.to_string()))?;
+        recover::end_orphans(&store, &outbox, |view| plan::server(view, &settings)).await;
+        let slots = Slots::new(settings.calls.concurrency_limit);
+        let inner = Inner {
+            settings,
+            store,
+            net,
+            outbox,
+            egress,
+            slots,
+            registry,
+            draining: AtomicBool::new(false),
+            root,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.inner.settings
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub fn outbox(&self) -> &Outbox {
+        &self.inner.outbox
+    }
+
+    /// Takes a slot for a call; `None` when all are taken.
+    pub fn take_slot(&self) -> Option<Lease> {
+        self.inner.slots.take()
+    }
+
+    pub fn slot_limits(&self) -> SlotLimits {
+        self.inner.slots.limits()
+    }
+
+    /// Starts a call's tree. Its document must be stored already.
+    pub async fn start_call(&self, start: StartCall) -> Started {
+        let inner = &self.inner;
+        match plan::plan(&start, &inner.settings, &inner.net) {
+            Ok(Plan { spec, notes }) => {
+                for note in notes {
+                    tracing::warn!(call = %start.id, note, "setting not acted on");
+                }
+                let StartCall { record, leg_token, lease, now_ms, .. } = start;
+                self.run(spec, Admission { record, leg_token, lease, now_ms }).await
+            }
+            Err(failure) => {
+                let reason = EndedReason::pipeline(&failure);
+                let call = Treeless {
+                    org: &start.org,
+                    assistant: &start.assistant,
+                    server: plan::server(&start.assistant, &inner.settings),
+                    preamble: &[],
+                    history: &[],
+                    created_ms: start.now_ms,
+                    reason: &reason,
+                    message: &failure.detail,
+                };
+                call.end(&inner.store, &inner.outbox, start.record).await;
+                Started::Ended { reason, message: failure.detail }
+            }
+        }
+    }
+
+    /// Starts the tree of a call whose providers are chosen already.
+    pub async fn run(&self, spec: CallSpec, admission: Admission) -> Started {
+        let inner = &self.inner;
+        let id = spec.id;
+        let node = NodeParts {
+            settings: inner.settings.clone(),
+            outbox: inner.outbox.clone(),
+            egress: inner.egress.clone(),
+            store: inner.store.clone(),
+        };
+        let Admission { record, leg_token, lease, now_ms } = admission;
+        let context = CallContext::new(spec, record, CallClock::start(now_ms), node);
+        context.journal_start();
+        inner.registry.insert(id, Handle { context: context.clone(), leg_token, _lease: lease });
+        if inner.registry.start(context.clone()).await {
+            return Started::Running;
+        }
+        let message = "the call's supervisor could not be started".to_owned();
+        context.end(EndedReason::WorkerDied, Some(message.clone()));
+        crate::finish::finish(&context).await;
+        inner.registry.remove(id);
+        Started::Ended { reason: EndedReason::WorkerDied, message }
+    }
+
+    /// The running call of this id.
+    pub fn call(&self, id: Uuid) -> Option<Arc<CallContext>> {
+        self.inner.registry.read(id, |handle| handle.context.clone())
+    }
+
+    /// Gives a call's leg its socket. `same` compares tokens in constant time.
+    pub fn attach_leg(
+        &self,
+        id: Uuid,
+        token: &str,
+        same: fn(&str, &str) -> bool,
+        socket: LegSocket,
+    ) -> Result<(), AttachError> {
+        self.check_leg(id, token, same)?;
+        let context = self.call(id).ok_or(AttachError::NoSuchCall)?;
+        if !context.leg.put(socket) {
+            return Err(AttachError::Taken);
+        }
+        context.ports.transport.send(TransportInput::Connected);
+        Ok(())
+    }
+
+    /// Whether a socket would be admitted, before it is upgraded.
+    pub fn check_leg(
+        &self,
+        id: Uuid,
+        token: &str,
+        same: fn(&str, &str) -> bool,
+    ) -> Result<(), AttachError> {
+        self.inner
+            .registry
+            .read(id, |handle| {
+                if !same(token, &handle.leg_token) {
+                    Err(AttachError::WrongToken)
+                } else if handle.context.leg.is_connected() {
+                    Err(AttachError::Taken)
+                } else {
+                    Ok(())
+                }
+            })
+            .unwrap_or(Err(AttachError::NoSuchCall))
+    }
+
+    /// Ends a running call; false when there is none of this id.
+    pub fn end_call(&self, id: Uuid, reason: EndedReason) -> bool {
+        let context = self.call(id);
+        if let Some(context) = &context {
+            context.tell(Event::EndRequested { reason });
+        }
+        context.is_some()
+    }
+
+    /// Waits until a call is over and its record written.
+    pub async fn wait_ended(&self, id: Uuid) {
+        self.inner.registry.wait_until(|calls| !calls.contains_key(&id)).await;
+    }
+
+    pub fn active_calls(&self) -> usize {
+        self.inner.registry.len()
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.inner.draining.load(Ordering::Acquire)
+    }
+
+    /// Takes no new calls, waits for the running ones up to the drain's limit, then ends the rest.
+    pub async fn drain(&self) {
+        self.inner.draining.store(true, Ordering::Release);
+        let registry = &self.inner.registry;
+        let limit = self.inner.settings.calls.drain_timeout;
+        if timeout(limit, registry.wait_until(HashMap::is_empty)).await.is_err() {
+            for context in registry.all() {
+                context.tell(Event::EndRequested { reason: EndedReason::WorkerShutdown });
+            }
+            let _ = timeout(SHUTDOWN_GRACE, registry.wait_until(HashMap::is_empty)).await;
+        }
+        self.inner.root.stop(None);
+    }
+
+    /// Injects a fault into an actor of a call: the chaos suite's way in.
+    pub fn inject(&self, call: Uuid, role: &str, fault: Fault) {
+        if let Some(calls) = self.inner.registry.supervisor() {
+            let _ = calls.cast(CallsMsg::Fault { call, role: role.into(), fault });
+        }
+    }
+}
+
+/// The running calls by id.
+#[derive(Clone)]
+pub(crate) struct Registry {
+    calls: Arc<RwLock<HashMap<Uuid, Handle>>>,
+    changed: watch::Sender<()>,
+    supervisor: Arc<RwLock<Option<ActorRef<CallsMsg>>>>,
+}
+
+struct Handle {
+    context: Arc<CallContext>,
+    leg_token: String,
+    /// Given back when the call leaves the registry, which is when its end is complete.
+    _lease: Lease,
+}
+
+impl Registry {
+    fn new() -> Self {
+        Self { calls: Arc::default(), changed: watch::Sender::new(()), supervisor: Arc::default() }
+    }
+
+    pub(crate) fn set_supervisor(&self, actor: ActorRef<CallsMsg>) {
+        *self.supervisor.write().unwrap_or_else(PoisonError::into_inner) = Some(actor);
+    }
+
+    fn supervisor(&self) -> Option<ActorRef<CallsMsg>> {
+        self.supervisor.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn start(&self, context: Arc<CallContext>) -> bool {
+        let Some(calls) = self.supervisor() else { return false };
+        let asked = calls.call(|reply| CallsMsg::Start(context, reply), Some(START_TIMEOUT)).await;
+        matches!(asked, Ok(ractor::rpc::CallResult::Success(true)))
+    }
+
+    fn insert(&self, id: Uuid, handle: Handle) {
+        self.write(|calls| drop(calls.insert(id, handle)));
+    }
+
+    pub(crate) fn remove(&self, id: Uuid) {
+        self.write(|calls| drop(calls.remove(&id)));
+    }
+
+    fn write(&self, change: impl FnOnce(&mut HashMap<Uuid, Handle>)) {
+        let mut calls = self.calls.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut calls);
+        metrics::gauge!("offhook_calls_active").set(calls.len() as f64);
+        drop(calls);
+        self.changed.send_replace(());
+    }
+
+    fn read<T>(&self, id: Uuid, look: impl FnOnce(&Handle) -> T) -> Option<T> {
+        self.calls.read().unwrap_or_else(PoisonError::into_inner).get(&id).map(look)
+    }
+
+    fn all(&self) -> Vec<Arc<CallContext>> {
+        let calls = self.calls.read().unwrap_or_else(PoisonError::into_inner);
+        calls.values().map(|handle| handle.context.clone()).collect()
+    }
+
+    fn len(&self) -> usize {
+        self.calls.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    async fn wait_until(&self, done: impl Fn(&HashMap<Uuid, Handle>) -> bool) {
+        let mut changed = self.changed.subscribe();
+        loop {
+            if done(&self.calls.read().unwrap_or_else(PoisonError::into_inner)) {
+                return;
+            }
+            // The sender lives in `self`.
+            let _ = changed.changed().await;
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! From an assistant's document to a call that can be started.
+
+use std::sync::Arc;
+
+use offhook_actors::{CallSpec, RecordingPlan, Staged, Stages};
+use offhook_api::{AssistantView, Defaults, ServerTarget, StageConfig};
+use offhook_config::Settings;
+use offhook_core::{FailureClass, Stage, StageFailure};
+use offhook_providers::{Access, BuildError, Net, llm, stt, tts};
+use serde_json::{Value, json};
+
+use crate::StartCall;
+
+/// What will be started.
+pub(crate) struct Plan {
+    pub spec: CallSpec,
+    /// What the document asks for and this version does not do, for the log.
+    pub notes: Vec<String>,
+}
+
+/// Folder of recordings, inside the store's.
+const RECORDINGS: &str = "recordings";
+
+/// Reads the assistant and sets up its providers. The failure is that of the first stage that
+/// cannot be had.
+pub(crate) fn plan(
+    start: &StartCall,
+    settings: &Settings,
+    net: &Net,
+) -> Result<Plan, StageFailure> {
+    let view = &start.assistant;
+    let defaults = defaults(settings);
+    let (model_options, voice_options) = (view.model(&defaults), view.voice(&defaults));
+    let transcriber = with_grammar(view.transcriber(&defaults), &model_options.options);
+    let build = Build { settings, net };
+    let stages = Stages {
+        transcriber: build.stage(Stage::Transcriber, transcriber, stt::build)?,
+        model: build.stage(Stage::Model, model_options, llm::build)?,
+        voice: build.stage(Stage::Voice, voice_options, tts::build)?,
+    };
+    let recording = view.artifact_plan().recording_enabled.then(|| RecordingPlan {
+        path: settings.store.path.join(RECORDINGS).join(format!("{}.wav", start.id)),
+        urls: start.recording_urls.clone(),
+    });
+    let spec = CallSpec {
+        id: start.id,
+        org: start.org.clone(),
+        assistant: view.clone(),
+        variable_values: start.variable_values.clone(),
+        options: view.call_options(),
+        stages,
+        format: start.format,
+        hearing: start.hearing,
+        server: server(view, settings),
+        recording,
+    };
+    let notes = view
+        .unsupported_tools()
+        .iter()
+        .map(|tool| {
+            format!("tool `{}` of type {} is not offered to the model", tool.name, tool.kind)
+        })
+        .collect();
+    Ok(Plan { spec, notes })
+}
+
+/// Where the assistant's server events go: its own server, else the settings'.
+pub(crate) fn server(view: &AssistantView, settings: &Settings) -> Option<ServerTarget> {
+    view.server().cloned().or_else(|| {
+        let url = settings.webhooks.url.clone()?;
+        let timeout = settings.webhooks.timeout;
+        Some(ServerTarget { timeout, ..ServerTarget::from_url(url, None) })
+    })
+}
+
+/// What an assistant that names no provider gets: the cloud's where there is a key for it, else the
+/// embedded ones.
+fn defaults(settings: &Settings) -> Defaults {
+    let has_key = |name: &str| {
+        settings.providers.get(name).is_some_and(|provider| provider.api_key.is_some())
+    };
+    Defaults {
+        transcriber: match has_key("deepgram") {
+            true => json!({"provider": "deepgram", "model": "nova-3"}),
+            false => json!({"provider": "local"}),
+        },
+        model: match has_key("openai") {
+            true => json!({"provider": "openai", "model": "gpt-5.4-mini"}),
+            false => json!({"provider": "scripted", "rules": [{"when": "*", "reply": NO_MODEL}]}),
+        },
+        voice: json!({"provider": "local"}),
+    }
+}
+
+/// Said where neither the assistant nor the server has a model.
+const NO_MODEL: &str = "This assistant has no language model yet.";
+
+/// A local transcriber without a grammar of its own listens for what the scripted model knows.
+fn with_grammar(mut transcriber: StageConfig, model: &Value) -> StageConfig {
+    if transcriber.provider == "local"
+        && transcriber.options.get("grammar").is_none()
+        && let Some(grammar) = model.get("rules").and_then(llm::grammar_from_rules)
+    {
+        transcriber.options["grammar"] = grammar.into();
+    }
+    transcriber
+}
+
+struct Build<'a> {
+    settings: &'a Settings,
+    net: &'a Net,
+}
+
+/// Sets up one provider from a stage's object.
+type BuildProvider<P> = fn(&Value, &Access, &Net) -> Result<Box<P>, BuildError>;
+
+impl Build<'_> {
+    fn stage<P: ?Sized>(
+        &self,
+        stage: Stage,
+        config: StageConfig,
+        build: BuildProvider<P>,
+    ) -> Result<Staged<P>, StageFailure> {
+        let name = config.provider;
+        let settings = self.settings.providers.get(&name);
+        let access = settings.map_or_else(Access::default, |provider| Access {
+            api_key: provider.api_key.clone(),
+            base_url: provider.base_url.clone(),
+        });
+        match build(&config.options, &access, self.net) {
+            Ok(provider) => Ok(Staged { name, provider: Arc::from(provider) }),
+            Err(error) => {
+                let class = match &error {
+                    BuildError::Unknown { .. } => FailureClass::Unsupported,
+                    BuildError::Options { .. } => FailureClass::BadRequest,
+                    BuildError::KeyMissing { .. } => FailureClass::Unauthorized,
+                };
+                Err(StageFailure { stage, provider: name, class, detail: error.to_string() })
+            }
+        }
+    }
+}

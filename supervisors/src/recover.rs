@@ -1,0 +1,127 @@
+//! Calls that end without a tree: refused before they began, or left by a process that is gone.
+
+use jiff::Timestamp;
+use offhook_actors::{Outbox, call::Orphan, outbox::OutboxItem};
+use offhook_api::{
+    AssistantView, CallDocument, ServerTarget,
+    artifact::{self, ArtifactSource, CallClock},
+    call::{CallEnd, CallUsage},
+    envelope::{self, EnvelopeContext},
+    performance::Performance,
+};
+use offhook_core::{CallStatus, CallTime, EndedReason, Entry, Message, ServerEvent};
+use offhook_store::{Kind, Store};
+
+/// A call that has no tree.
+pub(crate) struct Treeless<'a> {
+    pub org: &'a str,
+    pub assistant: &'a AssistantView,
+    pub server: Option<ServerTarget>,
+    pub preamble: &'a [Message],
+    pub history: &'a [Entry],
+    pub created_ms: i64,
+    pub reason: &'a EndedReason,
+    pub message: &'a str,
+}
+
+impl Treeless<'_> {
+    /// Writes the call's record and publishes what the end of a call publishes.
+    pub(crate) async fn end(&self, store: &Store, outbox: &Outbox, mut record: CallDocument) {
+        let Some(id) = record.id() else { return };
+        let now_ms = Timestamp::now().as_millisecond();
+        let clock = CallClock { created_ms: self.created_ms, connected: CallTime::ZERO };
+        let artifact = artifact::build(ArtifactSource {
+            preamble: self.preamble,
+            history: self.history,
+            clock,
+            plan: &self.assistant.artifact_plan(),
+            performance: &Performance::default(),
+            recording: None,
+            variable_values: None,
+        });
+        record.end(CallEnd {
+            reason: self.reason.clone(),
+            message: Some(self.message.to_owned()),
+            at_ms: now_ms,
+            artifact: artifact.clone(),
+            usage: CallUsage::default(),
+        });
+        let body = record.as_value().clone();
+        let stored = store.update(self.org, Kind::Call, id, move |stored| stored.body = body).await;
+        if let Err(error) = stored {
+            tracing::error!(call = %id, %error, "the record of the ended call is not on disk");
+        }
+        crate::finish::count(record.type_name(), self.reason);
+        tracing::info!(call = %id, reason = %self.reason, message = self.message, "call ended");
+        let Some(server) = &self.server else { return };
+        let ended_reason = self.reason.clone();
+        let events = [
+            ServerEvent::StatusUpdate {
+                status: CallStatus::Ended,
+                ended_reason: Some(ended_reason.clone()),
+            },
+            ServerEvent::EndOfCallReport { ended_reason },
+        ];
+        let filter = self.assistant.server_messages();
+        for event in events.iter().filter(|event| filter.allows(event)) {
+            let body = envelope::server_message(
+                event,
+                &EnvelopeContext {
+                    call: record.as_value(),
+                    assistant: self.assistant.document(),
+                    tools: self.assistant.tools(),
+                    preamble: self.preamble,
+                    history: self.history,
+                    clock,
+                    artifact: Some(&artifact),
+                    now_ms,
+                },
+            );
+            outbox.send_durable(OutboxItem::new(id, event.name(), server, body)).await;
+        }
+    }
+}
+
+/// Ends the calls that were under way when a former process died.
+pub(crate) async fn end_orphans(
+    store: &Store,
+    outbox: &Outbox,
+    server_of: impl Fn(&AssistantView) -> Option<ServerTarget>,
+) {
+    let calls = match store.journaled_calls().await {
+        Ok(calls) => calls,
+        Err(error) => {
+            tracing::error!(%error, "journals of former calls cannot be read");
+            return;
+        }
+    };
+    for id in calls {
+        let lines = store.read_journal(id).await.unwrap_or_default();
+        let read = Orphan::read(&lines).and_then(|orphan| {
+            let assistant = AssistantView::new(orphan.assistant.clone()).ok()?;
+            Some((orphan, assistant))
+        });
+        let Some((orphan, assistant)) = read else {
+            tracing::error!(call = %id, "journal of a former call is unreadable, it is kept");
+            continue;
+        };
+        let document = store.get(&orphan.org, Kind::Call, id).await.ok().flatten();
+        let record = document.map(|document| CallDocument::from_value(document.body));
+        if let Some(record) = record.filter(|record| !record.has_ended()) {
+            let call = Treeless {
+                org: &orphan.org,
+                server: server_of(&assistant),
+                assistant: &assistant,
+                preamble: &orphan.options.preamble,
+                history: &orphan.history,
+                created_ms: orphan.started_ms,
+                reason: &EndedReason::WorkerDied,
+                message: "the process that held the call is gone",
+            };
+            call.end(store, outbox, record).await;
+        }
+        if let Err(error) = store.drop_journal(id).await {
+            tracing::warn!(call = %id, %error, "the journal of the ended call stays on disk");
+        }
+    }
+}

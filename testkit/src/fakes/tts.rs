@@ -1,0 +1,122 @@
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use offhook_core::FailureClass;
+use offhook_media::AudioFormat;
+use offhook_providers::{
+    ProviderError,
+    stt::Opening,
+    tts::{
+        ContextId, Tts, TtsCapabilities, TtsEvent, TtsInput, TtsRequest, TtsSession, WordTiming,
+    },
+};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::sleep,
+};
+
+use super::Sessions;
+use crate::tones;
+
+/// A voice that speaks in [`tones`](crate::tones).
+#[derive(Clone)]
+pub struct FakeTts {
+    pub sessions: Sessions,
+    /// From a piece of text to its first audio.
+    pub first_audio: Duration,
+    /// How much faster than speech audio comes.
+    pub speed: u32,
+    drop_all: Arc<Notify>,
+}
+
+/// Messages between a session and its user.
+const CHANNEL: usize = 64;
+
+impl Default for FakeTts {
+    fn default() -> Self {
+        Self {
+            sessions: Sessions::default(),
+            first_audio: Duration::from_millis(80),
+            speed: 10,
+            drop_all: Arc::default(),
+        }
+    }
+}
+
+impl FakeTts {
+    /// Closes every session that is open now, as a provider that goes down does.
+    pub fn drop_sessions(&self) {
+        self.drop_all.notify_waiters();
+    }
+}
+
+impl Tts for FakeTts {
+    fn capabilities(&self) -> TtsCapabilities {
+        TtsCapabilities {
+            formats: vec![AudioFormat::pcm16(16_000), AudioFormat::mulaw()],
+            word_timings: true,
+            idle_limit: None,
+            text_chars_max: 10_000,
+            streams_text: true,
+        }
+    }
+
+    fn open(&self, request: TtsRequest) -> Opening<TtsSession> {
+        let (input, texts) = mpsc::channel(CHANNEL);
+        let (output, events) = mpsc::channel(CHANNEL);
+        let fake = self.clone();
+        tokio::spawn(async move {
+            let session = fake.sessions.begin();
+            let speaking = speak(&fake, request.format, texts, &output);
+            tokio::select! {
+                () = speaking => {}
+                () = fake.drop_all.notified() => {
+                    let error = ProviderError::new(FailureClass::Closed, "told to drop");
+                    let _ = output.send(Err(error)).await;
+                }
+            }
+            drop(session);
+        });
+        Box::pin(async move { Ok(TtsSession { input, events }) })
+    }
+}
+
+type Output = mpsc::Sender<Result<TtsEvent, ProviderError>>;
+
+async fn speak(
+    fake: &FakeTts,
+    format: AudioFormat,
+    mut texts: mpsc::Receiver<TtsInput>,
+    output: &Output,
+) {
+    let mut spoken: BTreeMap<ContextId, Duration> = BTreeMap::new();
+    while let Some(input) = texts.recv().await {
+        match input {
+            TtsInput::Text { context, text } => {
+                sleep(fake.first_audio).await;
+                for word in text.split_whitespace() {
+                    let start = spoken.get(&context).copied().unwrap_or_default();
+                    let end = start + tones::WORD;
+                    spoken.insert(context, end);
+                    let timing = WordTiming { word: word.to_owned(), start, end };
+                    let audio = format.encode(&tones::speak(word, format.sample_rate_hz));
+                    let words = TtsEvent::Words { context, words: vec![timing] };
+                    if output.send(Ok(words)).await.is_err()
+                        || output.send(Ok(TtsEvent::Audio { context, audio })).await.is_err()
+                    {
+                        return;
+                    }
+                    sleep(tones::WORD / fake.speed).await;
+                }
+            }
+            TtsInput::Finish { context } => {
+                spoken.remove(&context);
+                if output.send(Ok(TtsEvent::Done { context })).await.is_err() {
+                    return;
+                }
+            }
+            TtsInput::Cancel { context } => {
+                spoken.remove(&context);
+            }
+        }
+    }
+}
