@@ -73,8 +73,7 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start the runtime: {error}")),
     };
-    // The one TLS provider of the process; a second installation is refused and harmless.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+
     let result = runtime.block_on(async {
         match Cli::parse().command {
             Command::Serve(args) => serve::run(&args).await.map(|()| ExitCode::SUCCESS),

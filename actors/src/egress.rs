@@ -60,6 +60,7 @@ pub enum EgressError {
 impl Egress {
     pub fn new(allow_private: bool, signing_secret: Option<SecretString>) -> Result<Self, String> {
         let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(offhook_providers::tls::http_client())
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .dns_resolver(Arc::new(GuardedDns { allow_private }))

@@ -79,8 +79,9 @@ const HINTS_MAX: usize = 4;
 /// After the VAD has heard nothing for this long, no provider still owes text for what was said.
 const SILENCE_FORGOTTEN: Duration = Duration::from_secs(5);
 
-/// Silence kept before un-committed audio in front of a replay, so that its first word has an onset.
-const REPLAY_LEAD_IN: Duration = Duration::from_millis(200);
+/// Silence kept when silence is forgotten, so that the next word has an onset. Final text needs no
+/// such margin: it ends between two words, and audio before it would be understood twice.
+const SILENCE_KEPT: Duration = Duration::from_millis(200);
 
 impl Role for TranscriberActor {
     const NAME: &'static str = "transcriber";
@@ -228,8 +229,7 @@ struct Feed {
 impl Feed {
     fn new(context: Arc<CallContext>, capabilities: SttCapabilities, format: AudioFormat) -> Self {
         let leg = context.audio.format();
-        let committed = context.slots.transcriber.committed.load(Ordering::Acquire);
-        let origin = committed.saturating_sub(leg.samples_in(REPLAY_LEAD_IN));
+        let origin = context.slots.transcriber.committed.load(Ordering::Acquire);
         let backlog = context.audio.caller_end().saturating_sub(origin);
         metrics::counter!("offhook_replayed_audio_milliseconds_total")
             .increment(leg.duration_of(backlog).as_millis() as u64);
@@ -389,7 +389,7 @@ impl Feed {
     /// Silence needs no final text: a successor does not have to hear it again.
     fn forget_silence(&mut self) {
         if !self.unfinished && self.quiet_since.elapsed() >= SILENCE_FORGOTTEN {
-            let kept = self.context.audio.format().samples_in(REPLAY_LEAD_IN);
+            let kept = self.context.audio.format().samples_in(SILENCE_KEPT);
             self.commit(self.cursor.saturating_sub(kept));
         }
     }

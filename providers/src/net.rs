@@ -15,7 +15,7 @@ pub(crate) mod sse;
 pub(crate) mod status;
 #[cfg(test)]
 pub(crate) mod testing;
-mod tls;
+pub mod tls;
 
 /// What we call ourselves to providers.
 pub(crate) const USER_AGENT: &str = concat!("offhook/", env!("CARGO_PKG_VERSION"));

@@ -49,5 +49,7 @@ pub fn created(document: Value) -> Response {
 /// The store failed: the client may try again, nothing was done.
 pub fn store(problem: StoreError) -> Response {
     tracing::error!(%problem, "store failed");
-    error(ApiError::unavailable("The store does not answer; nothing was changed, try again."))
+    error(ApiError::unavailable(
+        "the store does not answer; whether anything was changed is not certain, look before you try again",
+    ))
 }

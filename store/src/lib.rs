@@ -10,8 +10,8 @@
 //! The storage engine's own flush hands its pages to the kernel and waits for the disk to take them,
 //! but neither the file's length nor the disk's cache is covered by that. What must survive a power
 //! cut is therefore followed by `fdatasync` through a handle of this crate's own on the engine's data
-//! file, and by `fsync` on values that the engine keeps in files of their own. Writes that wait at the
-//! same time share one flush.
+//! file. Writes that wait at the same time share one flush. What the engine moves within its file
+//! while it cleans up is ordered by its own flush alone.
 //!
 //! # Assumptions
 //!

@@ -3,3 +3,4 @@
 pub mod caller;
 pub mod fakes;
 pub mod tones;
+pub mod world;

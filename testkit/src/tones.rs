@@ -68,6 +68,8 @@ pub struct Ear {
     rest: Vec<i16>,
     /// Sound since the last silence.
     sound: Vec<i16>,
+    /// Position of its first sample.
+    sound_at: u64,
     /// Samples heard in all.
     heard: u64,
     silence: Duration,
@@ -82,6 +84,7 @@ impl Ear {
             sample_rate_hz,
             rest: Vec::new(),
             sound: Vec::new(),
+            sound_at: 0,
             heard: 0,
             silence: Duration::ZERO,
         }
@@ -98,6 +101,9 @@ impl Ear {
             at += step;
             self.heard += step as u64;
             if rms(piece) > SOUND_RMS {
+                if self.sound.is_empty() {
+                    self.sound_at = self.heard - step as u64;
+                }
                 self.sound.extend_from_slice(piece);
                 self.silence = Duration::ZERO;
                 // Cut off the word before: two words ran into each other at a seam.
@@ -133,8 +139,7 @@ impl Ear {
         let middle = |at: usize| &sound[at + symbol / 4..(at + symbol * 3 / 4).min(sound.len())];
         let code = self.symbol(middle(0)) * SYMBOLS + self.symbol(middle(symbol));
         let text = WORDS.lock().unwrap_or_else(PoisonError::into_inner).0.get(code)?.clone();
-        let begun = self.heard.saturating_sub(sound.len() as u64);
-        Some(Word { text, at: self.time(begun) })
+        Some(Word { text, at: self.time(self.sound_at) })
     }
 
     fn symbol(&self, samples: &[i16]) -> usize {

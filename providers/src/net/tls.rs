@@ -1,3 +1,5 @@
+//! The TLS of everything that goes out: ring, and Mozilla's roots compiled in.
+
 use std::sync::{Arc, OnceLock};
 
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
@@ -9,7 +11,7 @@ pub(super) fn websocket_client() -> Arc<ClientConfig> {
 }
 
 /// The TLS of HTTP requests: as for websockets, and offers HTTP/2.
-pub(super) fn http_client() -> ClientConfig {
+pub fn http_client() -> ClientConfig {
     let mut config = client();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config

@@ -3,21 +3,21 @@
 //! Facts about sled 0.34.7 that shape this (read in its source, seen with `strace`):
 //!
 //! - `flush` ends in `sync_file_range`, which covers neither the file's length nor the disk's cache.
-//! - A page that outgrows a quarter of a segment (128 KiB) goes to a file of its own in `blobs/`, which is
-//!   never synced.
+//! - Pages that outgrow a quarter of a segment (128 KiB) are handled badly: see [`values`].
 //! - After the first failed write every later one fails, until the database is opened anew. What was
 //!   flushed before is whole then.
 //! - A failed write does not always wake who waits for it.
 
+mod values;
+
 use std::{
-    collections::HashSet,
-    ffi::OsString,
     fs::{DirBuilder, File, OpenOptions},
-    io::{self, ErrorKind, Read, Write},
+    io::{self, Read, Write},
+    ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -91,15 +91,21 @@ impl DiskEngine {
         let outcome = catch_unwind(AssertUnwindSafe(|| work(&opened))).unwrap_or_else(|_| {
             Err(Failure { reason: "the storage engine panicked".into(), fatal: true })
         });
-        let outcome = outcome.map_err(|failure| {
-            let error = self.error(operation, failure.reason);
-            if failure.fatal {
-                self.fail(&opened, &error);
+        match outcome {
+            Ok(value) => {
+                drop_quietly(opened);
+                Ok(value)
             }
-            error
-        });
-        drop_quietly(opened);
-        outcome
+            Err(failure) => {
+                let error = self.error(operation, failure.reason);
+                if failure.fatal {
+                    self.fail(opened, &error);
+                } else {
+                    drop_quietly(opened);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// The open database, opened anew where it failed and it is time to try.
@@ -134,19 +140,18 @@ impl DiskEngine {
     }
 
     /// Gives up a database that failed, unless somebody else already did.
-    fn fail(&self, failed: &Arc<Opened>, error: &EngineError) {
+    fn fail(&self, failed: Arc<Opened>, error: &EngineError) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let is_current = match &*state {
-            State::Open(current) => Arc::ptr_eq(current, failed),
+            State::Open(current) => Arc::ptr_eq(current, &failed),
             State::Failed { .. } => false,
         };
         if is_current {
             error!(%error, "store failed");
-            let next = State::Failed { error: error.clone(), tried: Instant::now() };
-            if let State::Open(opened) = std::mem::replace(&mut *state, next) {
-                drop_quietly(opened);
-            }
+            *state = State::Failed { error: error.clone(), tried: Instant::now() };
         }
+        drop(state);
+        drop_aside(failed);
     }
 
     fn error(&self, operation: &'static str, reason: String) -> EngineError {
@@ -172,22 +177,14 @@ impl Drop for DiskEngine {
 
 impl Engine for DiskEngine {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
-        self.run("read", |opened| {
-            let value = opened.tree(table).get(key).map_err(Failure::reading)?;
-            Ok(value.map(|value| value.to_vec()))
-        })
+        self.run("read", |opened| values::get(opened.tree(table), key).map_err(Failure::reading))
     }
 
     fn write(&self, table: Table, changes: Vec<Change>) -> Result<(), EngineError> {
         self.run("write to", |opened| {
-            let mut batch = sled::Batch::default();
-            for change in changes {
-                match change {
-                    Change::Put(key, value) => batch.insert(key, value),
-                    Change::Remove(key) => batch.remove(key),
-                }
-            }
-            opened.tree(table).apply_batch(batch).map_err(Failure::writing)
+            let tree = opened.tree(table);
+            let batch = values::batch(tree, changes).map_err(Failure::reading)?;
+            tree.apply_batch(batch).map_err(Failure::writing)
         })
     }
 
@@ -199,14 +196,16 @@ impl Engine for DiskEngine {
         max: usize,
     ) -> Result<Vec<Row>, EngineError> {
         self.run("read", |opened| {
-            let rows = opened.tree(table).range((range.from.clone(), range.to.clone()));
+            let tree = opened.tree(table);
+            let rows = tree.range(stored(range));
             let own = |row: sled::Result<(sled::IVec, sled::IVec)>| {
-                row.map(|(key, value)| (key.to_vec(), value.to_vec())).map_err(Failure::reading)
+                row.and_then(|(key, row)| values::found(tree, &key, &row)).transpose()
             };
-            match order {
-                Order::Ascending => rows.take(max).map(own).collect(),
-                Order::Descending => rows.rev().take(max).map(own).collect(),
-            }
+            let rows: sled::Result<Vec<Row>> = match order {
+                Order::Ascending => rows.filter_map(own).take(max).collect(),
+                Order::Descending => rows.rev().filter_map(own).take(max).collect(),
+            };
+            rows.map_err(Failure::reading)
         })
     }
 
@@ -219,7 +218,8 @@ impl Engine for DiskEngine {
             match reach {
                 Reach::ProcessDeath => Ok(()),
                 Reach::PowerCut => opened
-                    .sync()
+                    .log
+                    .sync_data()
                     .map_err(|error| Failure { reason: error.to_string(), fatal: true }),
             }
         })
@@ -247,8 +247,6 @@ struct Opened {
     trees: [sled::Tree; Table::ALL.len()],
     /// Our own handle on sled's log.
     log: File,
-    blobs: PathBuf,
-    synced_blobs: Mutex<HashSet<OsString>>,
 }
 
 impl Opened {
@@ -269,13 +267,10 @@ impl Opened {
                 db,
                 trees,
                 log: File::open(path.join("db")).map_err(|error| error.to_string())?,
-                blobs: path.join("blobs"),
-                synced_blobs: Mutex::default(),
             };
-            opened
-                .sync()
-                .and_then(|()| File::open(path)?.sync_all())
-                .map_err(|error| error.to_string())?;
+            // The names of the files, too, have to be there after a power cut.
+            let synced = opened.log.sync_data().and_then(|()| File::open(path)?.sync_all());
+            synced.map_err(|error| error.to_string())?;
             Ok(opened)
         };
         catch_unwind(AssertUnwindSafe(open))
@@ -284,35 +279,6 @@ impl Opened {
 
     fn tree(&self, table: Table) -> &sled::Tree {
         &self.trees[table as usize]
-    }
-
-    /// Forces what sled handed to the kernel through to the disk.
-    fn sync(&self) -> io::Result<()> {
-        self.sync_blobs()?;
-        self.log.sync_data()
-    }
-
-    fn sync_blobs(&self) -> io::Result<()> {
-        let mut synced = self.synced_blobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut present = HashSet::with_capacity(synced.len());
-        let mut any_new = false;
-        for entry in self.blobs.read_dir()? {
-            let name = entry?.file_name();
-            if !synced.contains(&name) {
-                match File::open(self.blobs.join(&name)).and_then(|blob| blob.sync_all()) {
-                    Ok(()) => any_new = true,
-                    // Its page was written anew meanwhile, elsewhere.
-                    Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                    Err(error) => return Err(error),
-                }
-            }
-            present.insert(name);
-        }
-        if any_new {
-            File::open(&self.blobs)?.sync_all()?;
-        }
-        *synced = present;
-        Ok(())
     }
 }
 
@@ -339,11 +305,35 @@ fn watch(opened: &Arc<Opened>, flushing: &Arc<AtomicBool>) -> io::Result<()> {
     Ok(())
 }
 
+/// Drops a hold on a database that failed where nobody waits: it may try to flush once more.
+fn drop_aside(opened: Arc<Opened>) {
+    let dropping = thread::Builder::new().name("store-drop".into());
+    if let Err(error) = dropping.spawn(move || drop_quietly(opened)) {
+        error!(%error, "failed database closed in place");
+    }
+}
+
 /// Drops what may be the last hold on a database: sled panics when it cannot sync at the end.
 fn drop_quietly(opened: Arc<Opened>) {
     if catch_unwind(AssertUnwindSafe(|| drop(opened))).is_err() {
         error!("the storage engine panicked while closing");
     }
+}
+
+fn stored(range: &KeyRange) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    let from = match &range.from {
+        Bound::Unbounded => Bound::Included(values::FIRST_KEY.to_vec()),
+        from @ (Bound::Included(_) | Bound::Excluded(_)) => {
+            from.as_ref().map(|key| values::stored_key(key))
+        }
+    };
+    let to = match &range.to {
+        Bound::Unbounded => Bound::Excluded(values::AFTER_LAST_KEY.to_vec()),
+        to @ (Bound::Included(_) | Bound::Excluded(_)) => {
+            to.as_ref().map(|key| values::stored_key(key))
+        }
+    };
+    (from, to)
 }
 
 fn create_private_folder(path: &Path) -> io::Result<()> {

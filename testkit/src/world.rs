@@ -1,0 +1,215 @@
+//! The whole runtime on fakes, in virtual time.
+//!
+//! A [`World`] is a node with its supervisors, actors, store (in memory) and codecs as in the
+//! server, on fake providers and without a network. Run it with `#[tokio::test(start_paused =
+//! true)]`: a call of minutes takes milliseconds, and every run is the same.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{SinkExt, StreamExt};
+use offhook_actors::{CallSpec, Incoming, LegSocket, Outgoing, Staged, Stages};
+use offhook_api::{AssistantView, CallDocument, call::CallUrls};
+use offhook_config::Settings;
+use offhook_media::AudioFormat;
+use offhook_providers::Net;
+use offhook_store::{Document, Faults, Kind, Store};
+use offhook_supervisors::{Admission, Node, Started};
+use offhook_transports::{self as transports, Wire};
+use serde_json::{Value, json};
+use tokio::io::DuplexStream;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Message,
+        protocol::{CloseFrame, Role, frame::coding::CloseCode},
+    },
+};
+use uuid::Uuid;
+
+use crate::{
+    caller::{CallerOptions, Heard, Line, Spoken, call_over},
+    fakes::{FakeLlm, FakeStt, FakeTts},
+    tones,
+};
+
+/// The whole runtime on fakes.
+pub struct World {
+    pub node: Node,
+    pub store: Store,
+    pub stt: FakeStt,
+    pub llm: FakeLlm,
+    pub tts: FakeTts,
+    /// Format of the legs of calls placed from here on.
+    pub format: AudioFormat,
+}
+
+/// A call that was placed and whose leg is not connected yet.
+pub struct Placed {
+    pub id: Uuid,
+    leg: DuplexStream,
+}
+
+/// A call that is over, as both sides know it.
+pub struct Outcome {
+    pub heard: Heard,
+    /// The call's document after its end.
+    pub record: Value,
+}
+
+/// Bytes on the wire between the leg and the caller: half a second of audio.
+const WIRE_BYTES: usize = 32 * 1024;
+
+const ORG: &str = "test";
+
+/// Any wall time does: 2026-01-01T00:00:00Z.
+const EPOCH_MS: i64 = 1_767_225_600_000;
+
+impl World {
+    pub async fn new(llm: FakeLlm) -> Self {
+        Self::with(llm, Settings::default()).await
+    }
+
+    pub async fn with(llm: FakeLlm, settings: Settings) -> Self {
+        let store = Store::in_memory(Faults::default());
+        let net = Net::new(settings.calls.provider_connect_timeout, "/nonexistent".into())
+            .expect("a client without a proxy can always be set up");
+        let node = Node::start(Arc::new(settings), store.clone(), net)
+            .await
+            .expect("supervisors on fakes start");
+        Self {
+            node,
+            store,
+            stt: FakeStt::default(),
+            llm,
+            tts: FakeTts::default(),
+            format: AudioFormat::pcm16(16_000),
+        }
+    }
+
+    /// A caller's line in [`tones`].
+    pub fn say(&self, text: &str) -> Line {
+        Line::Say(self.spoken(text))
+    }
+
+    /// What a caller says, in [`tones`].
+    pub fn spoken(&self, text: &str) -> Spoken {
+        Spoken::new(text, tones::speak(text, self.format.sample_rate_hz))
+    }
+
+    /// Places a call to an assistant of this document; providers named in it are not looked at.
+    pub async fn place(&self, assistant: Value) -> Placed {
+        let id = Uuid::new_v4();
+        let audio_format = match self.format.bytes_per_sample() {
+            1 => json!({"format": "mulaw", "container": "raw", "sampleRate": 8_000}),
+            _ => json!({"format": "pcm_s16le", "container": "raw",
+                "sampleRate": self.format.sample_rate_hz}),
+        };
+        let request =
+            json!({"transport": {"provider": "vapi.websocket", "audioFormat": audio_format}});
+        let record = CallDocument::create(&request, id, ORG, &CallUrls::default(), EPOCH_MS)
+            .expect("the request is one that calls can have");
+        let codec = transports::build(&record.as_value()["transport"])
+            .expect("the transport is one that calls can have");
+        let document = Document {
+            org: ORG.into(),
+            kind: Kind::Call,
+            id,
+            created_at_ms: EPOCH_MS,
+            updated_at_ms: EPOCH_MS,
+            body: record.as_value().clone(),
+        };
+        self.store.put(document).await.expect("memory takes documents");
+        let assistant = AssistantView::new(assistant).expect("the assistant can be read");
+        let stage = |name: &str| name.to_owned();
+        let spec = CallSpec {
+            id,
+            org: ORG.into(),
+            variable_values: json!({}),
+            options: assistant.call_options(),
+            stages: Stages {
+                transcriber: Staged { name: stage("fake"), provider: Arc::new(self.stt.clone()) },
+                model: Staged { name: stage("fake"), provider: Arc::new(self.llm.clone()) },
+                voice: Staged { name: stage("fake"), provider: Arc::new(self.tts.clone()) },
+            },
+            format: codec.format(),
+            hearing: codec.hearing(),
+            server: assistant.server().cloned(),
+            recording: None,
+            assistant,
+        };
+        let admission = Admission {
+            record,
+            leg_token: String::new(),
+            lease: self.node.take_slot().expect("a test places fewer calls than there are slots"),
+            now_ms: EPOCH_MS,
+        };
+        let started = self.node.run(spec, admission).await;
+        assert!(matches!(started, Started::Running), "{started:?}");
+        let (ours, theirs) = tokio::io::duplex(WIRE_BYTES);
+        let socket = WebSocketStream::from_raw_socket(ours, Role::Server, None).await;
+        self.node
+            .attach_leg(id, "", |_, _| true, leg_socket(socket, codec))
+            .expect("a new call has no leg");
+        Placed { id, leg: theirs }
+    }
+
+    /// Runs a synthetic caller against a placed call until it is over.
+    pub async fn converse(&self, placed: Placed, lines: Vec<Line>) -> Outcome {
+        let socket = WebSocketStream::from_raw_socket(placed.leg, Role::Client, None).await;
+        let mut options = CallerOptions::new("in process", self.format, lines);
+        options.limit = Duration::from_secs(300);
+        let heard = call_over(socket, options).await;
+        self.node.wait_ended(placed.id).await;
+        Outcome { heard, record: self.record(placed.id).await }
+    }
+
+    /// The stored document of a call.
+    pub async fn record(&self, id: Uuid) -> Value {
+        let found = self.store.get(ORG, Kind::Call, id).await.expect("memory gives documents");
+        found.expect("the call was stored when it was placed").body
+    }
+}
+
+impl Outcome {
+    /// The words that the caller heard, in order.
+    pub fn words_heard(&self) -> String {
+        tones::text_of(&tones::words_of(&self.heard.agent, self.heard.sample_rate_hz))
+    }
+
+    /// The call's transcript as it is told to others: who said what.
+    pub fn transcript(&self) -> String {
+        self.record["artifact"]["transcript"].as_str().unwrap_or_default().trim().to_owned()
+    }
+
+    pub fn ended_reason(&self) -> &str {
+        self.record["endedReason"].as_str().unwrap_or_default()
+    }
+}
+
+fn leg_socket(
+    socket: WebSocketStream<DuplexStream>,
+    codec: Box<dyn transports::LegCodec>,
+) -> LegSocket {
+    let (writer, reader) = socket.split();
+    let reader = reader.map(|message| match message {
+        Ok(Message::Text(text)) => Ok(Incoming::Wire(Wire::Text(text.to_string()))),
+        Ok(Message::Binary(bytes)) => Ok(Incoming::Wire(Wire::Binary(bytes))),
+        Ok(Message::Close(frame)) => {
+            Ok(Incoming::Closed { code: frame.map(|frame| frame.code.into()) })
+        }
+        Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Ok(Incoming::Alive),
+        Err(error) => Err(error.to_string()),
+    });
+    let writer = writer.sink_map_err(|error| error.to_string()).with(|message| async move {
+        Ok::<_, String>(match message {
+            Outgoing::Wire(Wire::Text(text)) => Message::text(text),
+            Outgoing::Wire(Wire::Binary(bytes)) => Message::Binary(bytes),
+            Outgoing::Ping => Message::Ping(bytes::Bytes::new()),
+            Outgoing::Close { code, reason } => {
+                let code = CloseCode::from(code);
+                Message::Close(Some(CloseFrame { code, reason: reason.into() }))
+            }
+        })
+    });
+    LegSocket { reader: Box::pin(reader), writer: Box::pin(writer), codec }
+}
