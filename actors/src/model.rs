@@ -138,10 +138,7 @@ async fn reply(context: Arc<CallContext>, turn: TurnId, request: LlmRequest) {
             "provider" => provider.clone(), "outcome" => outcome)
         .increment(1);
         let Err(error) = result else { return };
-        let wait = match error.class {
-            FailureClass::RateLimited { retry_after: Some(wait) } => wait,
-            _ => pacing.next(),
-        };
+        let wait = error.class.retry_after().unwrap_or_else(|| pacing.next());
         let hopeless = said || !error.class.is_transient() || wait > RETRY_MAX;
         if hopeless || attempt == ATTEMPTS_MAX {
             tracing::error!(call = %context.spec.id, provider, %error, attempt, "model failed");

@@ -343,11 +343,10 @@ impl Shared {
     }
 
     fn count(&self, by: i64) {
-        let waiting = match by {
-            1.. => self.waiting.fetch_add(by as u64, Ordering::AcqRel) + by as u64,
-            _ => self.waiting.fetch_sub(by.unsigned_abs(), Ordering::AcqRel) - by.unsigned_abs(),
+        match by {
+            0.. => self.waiting.fetch_add(by.unsigned_abs(), Ordering::AcqRel),
+            _ => self.waiting.fetch_sub(by.unsigned_abs(), Ordering::AcqRel),
         };
-        metrics::gauge!("offhook_outbox_pending").set(waiting as f64);
     }
 
     fn lanes(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Lane>> {

@@ -173,7 +173,6 @@ mod tests {
         fs::write(&path, &file).unwrap();
         let settings = Settings::load_with(Some(&path), [], &[]).unwrap();
         assert!(settings.server.public_url.is_some());
-        assert!(settings.calls.recording_retention.is_some());
         assert_eq!(settings.auth.orgs["acme"].len(), 1);
         assert!(settings.providers["acme"].api_key.is_some());
     }

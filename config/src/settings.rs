@@ -153,14 +153,6 @@ sections! {
         /// Caller audio kept for a transcriber that was restarted or replaced: no word is lost in a
         /// gap shorter than this. 30 s of 16 kHz audio are 1 MB a call.
         audio_ring: Duration as Span = default "30s", "duration", "5s" to "5m";
-        /// Longest websocket message of a leg: two seconds of 16 kHz audio, where 20 to 100 ms are
-        /// usual.
-        frame_bytes_max: u64 as Bytes = default "64KiB", "bytes", "1KiB" to "1MiB";
-        /// Most websocket messages of a leg in a second: ten times what 20 ms frames need.
-        messages_per_second_max: u32 as Count = default "500", "messages", "50" to "10000";
-        /// Longest silence of a media socket that should send audio all the time, before the leg is
-        /// taken for dead.
-        leg_silence_timeout: Duration as Span = default "5s", "duration", "1s" to "5m";
         /// Longest wait for an actor's sign of life before it is restarted.
         progress_timeout: Duration as Span = default "2s", "duration", "200ms" to "1m";
         /// The same for the actor that holds the conversation, whose restart replays the journal.
@@ -169,8 +161,6 @@ sections! {
         restarts_max: u32 as Count = default "5", "restarts", "0" to "1000";
         /// Time in which restarts are counted.
         restarts_window: Duration as Span = default "60s", "duration", "1s" to "1h";
-        /// How long recordings are kept. Unset: until somebody removes them.
-        recording_retention: Option<Duration> as Maybe<Span> = unset "30d", "duration", "1h" to "3650d";
         /// Longest wait for a provider's connection: TCP, TLS and websocket handshake together.
         provider_connect_timeout: Duration as Span = default "5s", "duration", "100ms" to "1m";
         /// Longest wait for a transcriber's answer while the caller speaks, before it is replaced.

@@ -71,6 +71,11 @@ impl FailureClass {
         }
     }
 
+    /// When the provider asked to be asked again.
+    pub const fn retry_after(self) -> Option<Duration> {
+        if let Self::RateLimited { retry_after } = self { retry_after } else { None }
+    }
+
     /// Whether the same provider may succeed if it is asked again at once.
     pub const fn is_transient(self) -> bool {
         match self {

@@ -31,9 +31,10 @@ const SOUND_RMS: f32 = 1_500.0;
 
 const SYMBOLS: usize = LOW_HZ.len() * HIGH_HZ.len();
 
-/// Every word that was ever spoken in this process, in the order of first use.
-static WORDS: LazyLock<Mutex<(Vec<String>, HashMap<String, usize>)>> =
-    LazyLock::new(Mutex::default);
+/// Every word that was ever spoken in this process, in the order of first use, and its place.
+static WORDS: LazyLock<Mutex<Words>> = LazyLock::new(Mutex::default);
+
+type Words = (Vec<String>, HashMap<String, usize>);
 
 /// A word that was heard in full.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,8 +18,11 @@ pub struct FakeLlm {
     /// From a request to its first token.
     pub first_token: Duration,
     pub between_tokens: Duration,
-    script: Arc<dyn Fn(&[Message]) -> Reply + Send + Sync>,
+    script: Arc<Script>,
 }
+
+/// Says what to answer to a conversation.
+type Script = dyn Fn(&[Message]) -> Reply + Send + Sync;
 
 /// What the model does.
 #[derive(Clone, Debug)]
