@@ -18,6 +18,7 @@ pub mod outbox;
 mod port;
 mod publish;
 pub mod recorder;
+mod reopen;
 mod retry;
 pub mod tool_executor;
 pub mod transcriber;

@@ -134,7 +134,7 @@ async fn reply(context: Arc<CallContext>, turn: TurnId, request: LlmRequest) {
         let mut said = false;
         let result = stream(&context, turn, request.clone(), &mut said).await;
         let outcome = result.as_ref().err().map_or("ok", |error| error.class.name());
-        metrics::counter!("offhook_provider_requests_total", "kind" => "llm",
+        metrics::counter!("offhook_provider_requests_total", "kind" => "model",
             "provider" => provider.clone(), "outcome" => outcome)
         .increment(1);
         let Err(error) = result else { return };
@@ -178,7 +178,7 @@ async fn stream(
             .map_err(|_| late("nothing came from the model"))?
             .ok_or_else(|| ProviderError::new(FailureClass::Closed, "the reply was cut off"))??;
         if std::mem::take(&mut first) {
-            metrics::histogram!("offhook_provider_ttfb_seconds", "kind" => "llm",
+            metrics::histogram!("offhook_provider_ttfb_seconds", "kind" => "model",
                 "provider" => context.spec.stages.model.name.clone())
             .record(asked.elapsed().as_secs_f64());
         }

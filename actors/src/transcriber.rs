@@ -11,9 +11,7 @@ use std::{
     time::Duration,
 };
 
-use offhook_core::{
-    CallTime, Disposition, Event, FailureClass, Intensity, RestartBudget, Stage, StageFailure,
-};
+use offhook_core::{CallTime, Event, FailureClass, Stage};
 use offhook_media::{AudioFormat, Converter};
 use offhook_providers::{
     ProviderError,
@@ -25,13 +23,12 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use crate::{CallContext, Leaf, Port, Role, retry::Pacing};
+use crate::{CallContext, Leaf, Port, Role, reopen::Reopening};
 
 /// The transcriber of a call.
 pub struct TranscriberActor {
     context: Arc<CallContext>,
-    budget: RestartBudget,
-    pacing: Pacing,
+    reopening: Reopening,
     session: Option<Session>,
 }
 
@@ -92,18 +89,8 @@ impl Role for TranscriberActor {
     }
 
     fn start(context: Arc<CallContext>) -> Result<Self, ActorProcessingErr> {
-        let calls = &context.settings.calls;
-        let intensity = Intensity {
-            restarts_max: calls.restarts_max as usize,
-            window: calls.restarts_window,
-            backoff: REOPEN_FIRST,
-        };
-        let mut actor = Self {
-            context,
-            budget: RestartBudget::new(intensity),
-            pacing: Pacing::new(REOPEN_FIRST, REOPEN_MAX),
-            session: None,
-        };
+        let reopening = Reopening::new(&context, Stage::Transcriber, REOPEN_FIRST, REOPEN_MAX);
+        let mut actor = Self { context, reopening, session: None };
         actor.open();
         Ok(actor)
     }
@@ -147,33 +134,8 @@ impl TranscriberActor {
 
     fn recover(&mut self, error: ProviderError) {
         let provider = &self.context.spec.stages.transcriber.name;
-        metrics::counter!("offhook_provider_requests_total", "kind" => "stt",
-            "provider" => provider.clone(), "outcome" => error.class.name())
-        .increment(1);
-        let disposition = if error.class.is_transient() {
-            self.budget.on_failure(self.context.clock.now())
-        } else {
-            Disposition::Escalate
-        };
-        match disposition {
-            Disposition::RestartAt(_) => {
-                let wait = self.pacing.next();
-                tracing::warn!(call = %self.context.spec.id, provider, %error, ?wait,
-                    "transcriber session lost, opening another");
-                let port = self.context.ports.transcriber.clone();
-                // Bounded by the wait itself; a closed port takes it without harm.
-                tokio::spawn(async move {
-                    tokio::time::sleep(wait).await;
-                    port.send(TranscriberInput::Reopen);
-                });
-            }
-            Disposition::Escalate => self.context.stage_failed(StageFailure {
-                stage: Stage::Transcriber,
-                provider: provider.clone(),
-                class: error.class,
-                detail: error.detail,
-            }),
-        }
+        let reopen = (self.context.ports.transcriber.clone(), TranscriberInput::Reopen);
+        self.reopening.on_lost(&self.context, provider, error, reopen);
     }
 }
 
@@ -194,7 +156,7 @@ async fn transcribe(context: Arc<CallContext>, hints: mpsc::Receiver<Hint>) -> P
             );
         }
     };
-    metrics::histogram!("offhook_provider_ttfb_seconds", "kind" => "stt",
+    metrics::histogram!("offhook_provider_ttfb_seconds", "kind" => "transcriber",
         "provider" => context.spec.stages.transcriber.name.clone())
     .record(asked.elapsed().as_secs_f64());
     let mut feed = Feed::new(context, capabilities, format);

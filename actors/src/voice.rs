@@ -11,10 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use offhook_core::{
-    Disposition, Event, FailureClass, Intensity, RestartBudget, SpeechId, SpeechLedger, Stage,
-    StageFailure, TextChunker,
-};
+use offhook_core::{Event, FailureClass, SpeechId, SpeechLedger, Stage, TextChunker};
 use offhook_media::Converter;
 use offhook_providers::{
     ProviderError,
@@ -26,13 +23,12 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use crate::{CallContext, Leaf, Port, Role, retry::Pacing, transcriber::choose_format};
+use crate::{CallContext, Leaf, Port, Role, reopen::Reopening, transcriber::choose_format};
 
 /// The voice of a call.
 pub struct VoiceActor {
     context: Arc<CallContext>,
-    budget: RestartBudget,
-    pacing: Pacing,
+    reopening: Reopening,
 }
 
 /// What the voice is told.
@@ -117,17 +113,8 @@ impl Role for VoiceActor {
     }
 
     fn start(context: Arc<CallContext>) -> Result<Self, ActorProcessingErr> {
-        let calls = &context.settings.calls;
-        let intensity = Intensity {
-            restarts_max: calls.restarts_max as usize,
-            window: calls.restarts_window,
-            backoff: REOPEN_FIRST,
-        };
-        let mut actor = Self {
-            context,
-            budget: RestartBudget::new(intensity),
-            pacing: Pacing::new(REOPEN_FIRST, REOPEN_MAX),
-        };
+        let reopening = Reopening::new(&context, Stage::Voice, REOPEN_FIRST, REOPEN_MAX);
+        let mut actor = Self { context, reopening };
         // Warm before the first word is due.
         actor.ensure_session();
         Ok(actor)
@@ -217,33 +204,8 @@ impl VoiceActor {
             tracing::debug!(call = %self.context.spec.id, provider, %error, "voice session closed");
             return;
         }
-        metrics::counter!("offhook_provider_requests_total", "kind" => "tts",
-            "provider" => provider.clone(), "outcome" => error.class.name())
-        .increment(1);
-        let disposition = if error.class.is_transient() {
-            self.budget.on_failure(self.context.clock.now())
-        } else {
-            Disposition::Escalate
-        };
-        match disposition {
-            Disposition::RestartAt(_) => {
-                let wait = self.pacing.next();
-                tracing::warn!(call = %self.context.spec.id, provider, %error, ?wait,
-                    "voice session lost, opening another");
-                let port = self.context.ports.voice.clone();
-                // Bounded by the wait itself; a closed port takes it without harm.
-                tokio::spawn(async move {
-                    tokio::time::sleep(wait).await;
-                    port.send(VoiceInput::Reopen);
-                });
-            }
-            Disposition::Escalate => self.context.stage_failed(StageFailure {
-                stage: Stage::Voice,
-                provider: provider.clone(),
-                class: error.class,
-                detail: error.detail,
-            }),
-        }
+        let reopen = (self.context.ports.voice.clone(), VoiceInput::Reopen);
+        self.reopening.on_lost(&self.context, provider, error, reopen);
     }
 
     /// Opens a session unless there is one, and hands over what the last one still owed.
@@ -543,10 +505,10 @@ impl Run {
     fn first_audio(&self, since: Instant) {
         self.context.turns().first_audio(self.context.clock.now());
         let provider = self.context.spec.stages.voice.name.clone();
-        metrics::histogram!("offhook_provider_ttfb_seconds", "kind" => "tts",
+        metrics::histogram!("offhook_provider_ttfb_seconds", "kind" => "voice",
             "provider" => provider.clone())
         .record(since.elapsed().as_secs_f64());
-        metrics::counter!("offhook_provider_requests_total", "kind" => "tts",
+        metrics::counter!("offhook_provider_requests_total", "kind" => "voice",
             "provider" => provider, "outcome" => "ok")
         .increment(1);
     }

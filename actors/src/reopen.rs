@@ -1,0 +1,60 @@
+//! What a stage does when its provider session is lost: open another, or give up.
+
+use std::{sync::Arc, time::Duration};
+
+use offhook_core::{Disposition, Intensity, RestartBudget, Stage, StageFailure};
+use offhook_providers::ProviderError;
+
+use crate::{CallContext, Port, retry::Pacing};
+
+/// The restarts of one stage's sessions.
+pub(crate) struct Reopening {
+    stage: Stage,
+    budget: RestartBudget,
+    pacing: Pacing,
+}
+
+impl Reopening {
+    /// Waits between sessions grow from `first` to `max`.
+    pub fn new(context: &CallContext, stage: Stage, first: Duration, max: Duration) -> Self {
+        let calls = &context.settings.calls;
+        let intensity = Intensity {
+            restarts_max: calls.restarts_max as usize,
+            window: calls.restarts_window,
+            backoff: first,
+        };
+        Self { stage, budget: RestartBudget::new(intensity), pacing: Pacing::new(first, max) }
+    }
+
+    /// Counts a lost session, and leaves `reopen` in the stage's port when it is time for another;
+    /// without hope, or with the budget spent, the conversation is told.
+    pub fn on_lost<M: Clone + Send + Sync + 'static>(
+        &mut self,
+        context: &CallContext,
+        provider: &str,
+        error: ProviderError,
+        (port, reopen): (Arc<Port<M>>, M),
+    ) {
+        let (stage, class) = (self.stage, error.class);
+        metrics::counter!("offhook_provider_requests_total", "kind" => stage.name(),
+            "provider" => provider.to_owned(), "outcome" => class.name())
+        .increment(1);
+        let disposition = match class.is_transient() {
+            true => self.budget.on_failure(context.clock.now()),
+            false => Disposition::Escalate,
+        };
+        if disposition == Disposition::Escalate {
+            let provider = provider.to_owned();
+            context.stage_failed(StageFailure { stage, provider, class, detail: error.detail });
+            return;
+        }
+        let wait = self.pacing.next();
+        tracing::warn!(call = %context.spec.id, %stage, provider, %error, ?wait,
+            "provider session lost, opening another");
+        // Bounded by the wait itself; the port of a call that is over takes it without harm.
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            port.send(reopen);
+        });
+    }
+}
