@@ -14,6 +14,8 @@ providers! {
     scripted,
 }
 
+pub use scripted::grammar_from_rules;
+
 /// What a provider can do, as data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LlmCapabilities {
@@ -58,8 +60,4 @@ pub trait Llm: Send + Sync {
 
     /// Sends the request; resolves when the provider accepted it. The caller bounds the wait.
     fn generate(&self, request: LlmRequest) -> Opening<LlmStream>;
-}
-
-pub fn grammar_from_rules(_rules: &Value) -> Option<String> {
-    None
 }
