@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::{Sink, Stream};
 use offhook_transports::{LegCodec, Wire};
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, watch};
 
 /// What comes from a leg's socket.
 #[derive(Debug)]
@@ -48,6 +48,8 @@ pub struct LegSocket {
 #[derive(Default)]
 pub struct LegSlot {
     socket: Mutex<Option<Arc<AsyncMutex<LegSocket>>>>,
+    /// Nothing more is sent.
+    goodbye: watch::Sender<bool>,
 }
 
 impl LegSlot {
@@ -68,5 +70,17 @@ impl LegSlot {
     /// Whether the leg ever connected.
     pub fn is_connected(&self) -> bool {
         self.get().is_some()
+    }
+
+    /// Waits until the peer was sent the last it gets; at once when there is no peer.
+    pub async fn said_goodbye(&self) {
+        if self.is_connected() {
+            // The sender lives in `self`.
+            let _ = self.goodbye.subscribe().wait_for(|said| *said).await;
+        }
+    }
+
+    pub(crate) fn note_goodbye(&self) {
+        self.goodbye.send_replace(true);
     }
 }

@@ -12,7 +12,7 @@ use offhook_transports::{LegError, LegEvent, REFUSED, RateLimit, Timeline};
 use ractor::ActorProcessingErr;
 use serde_json::Value;
 use tokio::{
-    sync::mpsc,
+    sync::{OwnedMutexGuard, mpsc},
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
@@ -74,6 +74,10 @@ const PING_EVERY: Duration = Duration::from_secs(10);
 
 /// A peer that sent nothing, not even a pong, for this long is gone: two pings and some.
 const PEER_SILENCE_MAX: Duration = Duration::from_secs(25);
+
+/// How long a peer may take to close its end after we closed ours: a round trip, and what it had
+/// written already.
+const PARTING_MAX: Duration = Duration::from_secs(2);
 
 impl Role for TransportActor {
     const NAME: &'static str = "transport";
@@ -141,7 +145,7 @@ impl TransportActor {
 async fn run(context: Arc<CallContext>, mut from_actor: mpsc::Receiver<ToLeg>) -> LegEnd {
     let Some(slot) = context.leg.get() else { return LegEnd::Closed };
     // A predecessor that is being torn down lets go of the socket within a poll.
-    let mut socket = slot.lock().await;
+    let mut socket = slot.lock_owned().await;
     let now = context.clock.now();
     if context.audio.connect(now) {
         context.tell(Event::LegConnected);
@@ -161,8 +165,19 @@ async fn run(context: Arc<CallContext>, mut from_actor: mpsc::Receiver<ToLeg>) -
             _ = tick.tick() => pump.tick(&mut socket).await,
         };
         if let Err(end) = step {
+            pump.context.leg.note_goodbye();
+            // Bounded by its own limit; the call does not wait for it.
+            tokio::spawn(timeout(PARTING_MAX, part(socket)));
             return end;
         }
+    }
+}
+
+/// Reads what the peer had under way until it closes too. A socket that is dropped with unread
+/// bytes resets the connection, and the peer never sees why.
+async fn part(mut socket: OwnedMutexGuard<LegSocket>) {
+    while let Some(Ok(incoming)) = socket.reader.next().await {
+        drop(incoming);
     }
 }
 
@@ -260,7 +275,11 @@ impl Pump {
                 Err(errors) => self.complain(socket, REFUSED, &errors.join("; ")).await,
             },
             LegEvent::Refused(message) => self.complain(socket, REFUSED, &message).await,
-            LegEvent::HungUp => Err(LegEnd::HungUp),
+            LegEvent::HungUp => {
+                // The socket stays for what the end of the call has to say on it.
+                self.context.tell(Event::LegClosed { reason: EndedReason::CustomerEndedCall });
+                Ok(())
+            }
         }
     }
 

@@ -15,6 +15,9 @@ use tokio::time::timeout;
 /// Longest wait for the recording to be on disk.
 const RECORDING_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Longest wait for the leg to send its last messages and its close frame.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Longest wait for the call's record to be on disk.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -80,6 +83,8 @@ pub(crate) async fn finish(context: &Arc<CallContext>) {
     if !matches!(dropped, Ok(Ok(()))) {
         tracing::warn!(call = %id, "the journal of the ended call stays on disk");
     }
+    // A peer that does not read is left to its socket's own limit.
+    let _ = timeout(GOODBYE_TIMEOUT, context.leg.said_goodbye()).await;
     count(record.type_name(), &reason);
     tracing::info!(call = %id, %reason, "call ended");
 }
