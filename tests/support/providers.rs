@@ -1,0 +1,169 @@
+//! Fakes of the three cloud providers, behind one address, speaking the real protocols.
+//!
+//! - Deepgram (`/v1/listen`): transcribes nothing by itself; [`Providers::caller_says`] is what it
+//!   hears.
+//! - OpenAI (`/v1/chat/completions`): repeats the last user message; when tools are offered and that
+//!   message has the word `weather`, it calls the first of them, and repeats the tool's result.
+//! - ElevenLabs (`/v1/text-to-speech/VOICE/multi-stream-input`): a tone, 20 ms a character.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::{
+        State,
+        ws::{Message, WebSocket, WebSocketUpgrade},
+    },
+    response::{
+        IntoResponse, Response,
+        sse::{Event, Sse},
+    },
+    routing::{get, post},
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use futures_util::stream;
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::broadcast};
+
+use super::eventually;
+
+/// Sentences waiting for a transcriber that is slow to take them.
+const SENTENCES_MAX: usize = 64;
+
+/// The running fakes.
+pub struct Providers {
+    url: String,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Sentences for every open transcription.
+    said: broadcast::Sender<String>,
+}
+
+impl Providers {
+    pub async fn start() -> Self {
+        let shared = Arc::new(Shared { said: broadcast::Sender::new(SENTENCES_MAX) });
+        let router = Router::new()
+            .route("/v1/listen", get(listen))
+            .route("/v1/chat/completions", post(complete))
+            .route("/v1/text-to-speech/{voice}/multi-stream-input", get(speak))
+            .with_state(shared.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { url, shared }
+    }
+
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// Has every open transcription hear a sentence, once there is one.
+    pub async fn caller_says(&self, sentence: &str) {
+        let said = &self.shared.said;
+        eventually("transcription", async || said.send(sentence.into()).ok()).await;
+    }
+}
+
+async fn listen(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Response {
+    let mut said = shared.said.subscribe();
+    upgrade.on_upgrade(async move |mut socket: WebSocket| {
+        let mut heard_bytes = 0;
+        loop {
+            let answer = tokio::select! {
+                sentence = said.recv() => match sentence {
+                    Ok(sentence) => results(&sentence, heard_bytes),
+                    Err(_) => return,
+                },
+                message = socket.recv() => match message {
+                    Some(Ok(Message::Binary(audio))) => {
+                        heard_bytes += audio.len();
+                        continue;
+                    }
+                    Some(Ok(Message::Text(text))) if text.contains("CloseStream") => {
+                        json!({"type": "Metadata"})
+                    }
+                    Some(Ok(_)) => continue,
+                    Some(Err(_)) | None => return,
+                },
+            };
+            if socket.send(Message::Text(answer.to_string().into())).await.is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// A final of which the end is where the audio ends, at 16 kHz.
+fn results(sentence: &str, heard_bytes: usize) -> Value {
+    json!({
+        "type": "Results", "start": heard_bytes as f64 / 32_000.0, "duration": 0.0,
+        "is_final": true, "speech_final": true,
+        "channel": {"alternatives": [{"transcript": sentence, "confidence": 0.99}]},
+    })
+}
+
+async fn complete(Json(request): Json<Value>) -> Response {
+    let messages = request["messages"].as_array().unwrap();
+    let last = messages.last().unwrap();
+    let content = last["content"].as_str().unwrap_or_default();
+    let tool = request["tools"][0]["function"]["name"].as_str();
+    let delta = match (last["role"].as_str(), tool) {
+        (Some("user"), Some(tool)) if content.contains("weather") => json!({"tool_calls": [{
+            "index": 0, "id": "call_1", "type": "function",
+            "function": {"name": tool, "arguments": "{\"city\":\"Lund\"}"},
+        }]}),
+        (Some("tool"), _) => json!({"content": format!("They say {content}")}),
+        _ => json!({"content": format!("You said {content}")}),
+    };
+    let finish = if delta.get("tool_calls").is_some() { "tool_calls" } else { "stop" };
+    let chunks = [
+        json!({"choices": [{"index": 0, "delta": delta, "finish_reason": null}]}).to_string(),
+        json!({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}).to_string(),
+        "[DONE]".to_owned(),
+    ];
+    let events = chunks.map(|chunk| Ok::<_, Infallible>(Event::default().data(chunk)));
+    Sse::new(stream::iter(events)).into_response()
+}
+
+async fn speak(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(async move |mut socket: WebSocket| {
+        while let Some(Ok(message)) = socket.recv().await {
+            let Message::Text(text) = message else { continue };
+            let message: Value = serde_json::from_str(&text).unwrap();
+            let context = &message["context_id"];
+            let answer = if message["close_context"] == true {
+                json!({"audio": null, "isFinal": true, "contextId": context})
+            } else {
+                match message["text"].as_str() {
+                    Some(text) if !text.trim().is_empty() => spoken(text, context),
+                    _ => continue,
+                }
+            };
+            if socket.send(Message::Text(answer.to_string().into())).await.is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// A tone at 16 kHz, and when each character of the text sounds in it.
+fn spoken(text: &str, context: &Value) -> Value {
+    const CHARACTER_MS: usize = 20;
+    let chars: Vec<String> = text.chars().map(String::from).collect();
+    let samples = (0..chars.len() * CHARACTER_MS * 16).map(|at| match at / 20 % 2 {
+        0 => 3_000_i16,
+        _ => -3_000,
+    });
+    let audio: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
+    let starts: Vec<usize> = (0..chars.len()).map(|at| at * CHARACTER_MS).collect();
+    json!({
+        "audio": BASE64_STANDARD.encode(audio), "contextId": context, "isFinal": null,
+        "alignment": {
+            "charDurationsMs": vec![CHARACTER_MS; chars.len()],
+            "charStartTimesMs": starts,
+            "chars": chars,
+        },
+    })
+}
