@@ -1,6 +1,7 @@
 //! The socket of a leg, and the place where it survives its actor.
 
 use std::{
+    fmt,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -44,6 +45,12 @@ pub struct LegSocket {
     pub codec: Box<dyn LegCodec>,
 }
 
+impl fmt::Debug for LegSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LegSocket").field("format", &self.codec.format()).finish_non_exhaustive()
+    }
+}
+
 /// Where the socket of a leg lies, so that a new transport actor finds what the old one had.
 #[derive(Default)]
 pub struct LegSlot {
@@ -53,14 +60,14 @@ pub struct LegSlot {
 }
 
 impl LegSlot {
-    /// Gives the leg its socket; false when it has one.
-    pub fn put(&self, socket: LegSocket) -> bool {
+    /// Gives the leg its socket; gives it back when the leg has one.
+    pub fn put(&self, socket: LegSocket) -> Result<(), LegSocket> {
         let mut slot = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
         if slot.is_some() {
-            return false;
+            return Err(socket);
         }
         *slot = Some(Arc::new(AsyncMutex::new(socket)));
-        true
+        Ok(())
     }
 
     pub(crate) fn get(&self) -> Option<Arc<AsyncMutex<LegSocket>>> {

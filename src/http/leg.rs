@@ -1,5 +1,7 @@
 //! The media socket of a websocket call.
 
+use std::time::Duration;
+
 use axum::{
     Router,
     extract::{
@@ -16,9 +18,13 @@ use offhook_supervisors::AttachError;
 use offhook_transports::{self as transports, LegError, Wire};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::{App, reply};
 use crate::{auth::parse_id, signer};
+
+/// Longest wait for a socket that is refused to take the reason.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub fn routes() -> Router<App> {
     Router::new().route("/{id}/transport", get(connect))
@@ -60,9 +66,13 @@ async fn connect(
         .on_upgrade(move |socket| async move {
             let Ok(codec) = transports::build(&transport) else { return };
             let leg = leg_socket(socket, codec);
-            if let Err(error) = app.node.attach_leg(call, &token, signer::same, leg) {
+            if let Err((error, mut leg)) = app.node.attach_leg(call, &token, signer::same, leg) {
                 // The call ended, or another socket came first, between the request and now.
                 tracing::info!(%call, %error, "media socket refused");
+                let (code, reason) = (transports::close_code::POLICY, error.to_string());
+                let goodbye = leg.writer.send(Outgoing::Close { code, reason });
+                // The peer may be gone as well.
+                let _ = timeout(REFUSAL_TIMEOUT, goodbye).await;
             }
         })
 }

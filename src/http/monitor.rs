@@ -123,7 +123,9 @@ fn running(
     if !app.signer.admits(purpose, call, token) {
         return Err(reply::error(ApiError::unauthorized()));
     }
-    app.node.call(call).ok_or_else(|| reply::not_found("running call", id))
+    // A call that is being ended takes no more part in anything.
+    let running = app.node.call(call).filter(|context| context.ending().is_none());
+    running.ok_or_else(|| reply::not_found("running call", id))
 }
 
 /// Whether the request carries a key of the call's own organisation.

@@ -230,19 +230,20 @@ impl Node {
         self.inner.registry.read(id, |handle| handle.context.clone())
     }
 
-    /// Gives a call's leg its socket. `same` compares tokens in constant time.
+    /// Gives a call's leg its socket, or gives it back with the reason. `same` compares tokens in
+    /// constant time.
     pub fn attach_leg(
         &self,
         id: Uuid,
         token: &str,
         same: fn(&str, &str) -> bool,
         socket: LegSocket,
-    ) -> Result<(), AttachError> {
-        self.check_leg(id, token, same)?;
-        let context = self.call(id).ok_or(AttachError::NoSuchCall)?;
-        if !context.leg.put(socket) {
-            return Err(AttachError::Taken);
+    ) -> Result<(), (AttachError, LegSocket)> {
+        if let Err(error) = self.check_leg(id, token, same) {
+            return Err((error, socket));
         }
+        let Some(context) = self.call(id) else { return Err((AttachError::NoSuchCall, socket)) };
+        context.leg.put(socket).map_err(|socket| (AttachError::Taken, socket))?;
         context.ports.transport.send(TransportInput::Connected);
         Ok(())
     }
@@ -259,6 +260,8 @@ impl Node {
             .read(id, |handle| {
                 if !same(token, &handle.leg_token) {
                     Err(AttachError::WrongToken)
+                } else if handle.context.ending().is_some() {
+                    Err(AttachError::NoSuchCall)
                 } else if handle.context.leg.is_connected() {
                     Err(AttachError::Taken)
                 } else {
