@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Error, Message, http::StatusCode},
+    tungstenite::{Error, Message, client::IntoClientRequest, http::StatusCode},
 };
 
 use super::within;
@@ -32,16 +32,16 @@ pub enum Frame {
 }
 
 impl Leg {
-    pub async fn open(url: &str) -> Self {
-        match Self::try_open(url).await {
+    pub async fn open(request: impl IntoClientRequest + Unpin) -> Self {
+        match Self::try_open(request).await {
             Ok(leg) => leg,
             Err((status, body)) => panic!("the socket was refused with {status}: {body}"),
         }
     }
 
     /// Opens a socket, or says how it was refused: status and body.
-    pub async fn try_open(url: &str) -> Result<Self, (u16, Value)> {
-        match within("websocket handshake", connect_async(url)).await {
+    pub async fn try_open(request: impl IntoClientRequest + Unpin) -> Result<Self, (u16, Value)> {
+        match within("websocket handshake", connect_async(request)).await {
             Ok((socket, _)) => Ok(Self { socket, audio_bytes: 0, events: Vec::new() }),
             Err(Error::Http(answer)) => {
                 assert_ne!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
@@ -49,7 +49,7 @@ impl Leg {
                 let body = serde_json::from_slice(body).unwrap_or(Value::Null);
                 Err((answer.status().as_u16(), body))
             }
-            Err(error) => panic!("no websocket at {url}: {error}"),
+            Err(error) => panic!("no websocket: {error}"),
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! - Deepgram (`/v1/listen`): transcribes nothing by itself; [`Providers::caller_says`] is what it
 //!   hears.
-//! - OpenAI (`/v1/chat/completions`): repeats the last user message; when tools are offered and that
-//!   message has the word `weather`, it calls the first of them, and repeats the tool's result.
+//! - OpenAI (`/v1/chat/completions`): repeats the last sentence of the user; when tools are offered and it
+//!   has the word `weather`, it calls the first of them, and repeats the tool's result.
 //! - ElevenLabs (`/v1/text-to-speech/VOICE/multi-stream-input`): a tone, 20 ms a character.
 
 use std::{convert::Infallible, sync::Arc};
@@ -107,7 +107,8 @@ fn results(sentence: &str, heard_bytes: usize) -> Value {
 async fn complete(Json(request): Json<Value>) -> Response {
     let messages = request["messages"].as_array().unwrap();
     let last = messages.last().unwrap();
-    let content = last["content"].as_str().unwrap_or_default();
+    // What was said without an answer between comes as lines of one message.
+    let content = last["content"].as_str().and_then(|all| all.lines().last()).unwrap_or_default();
     let tool = request["tools"][0]["function"]["name"].as_str();
     let delta = match (last["role"].as_str(), tool) {
         (Some("user"), Some(tool)) if content.contains("weather") => json!({"tool_calls": [{
