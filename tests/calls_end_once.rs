@@ -25,10 +25,8 @@ async fn endings(calls: &Calls, call: &Value) -> Vec<(String, String)> {
 }
 
 async fn ended_once_with(calls: &Calls, call: &Value, reason: &str) {
-    let expected =
-        [("status-update", reason), ("end-of-call-report", reason)].map(|(kind, reason)| {
-            (kind.to_owned(), reason.to_owned())
-        });
+    let expected = [("status-update", reason), ("end-of-call-report", reason)]
+        .map(|(kind, reason)| (kind.to_owned(), reason.to_owned()));
     assert_eq!(endings(calls, call).await, expected);
 }
 
@@ -93,10 +91,12 @@ async fn a_call_whose_server_was_killed_is_ended_and_reported_by_the_next_one() 
     })
     .await;
     // What was said is on disk at the latest 100 ms after it was said; the next thing said follows it.
-    calls.receiver.delivery("the answer in an event", |one| {
-        one.message["messages"].to_string().contains("You said I need")
-    })
-    .await;
+    calls
+        .receiver
+        .delivery("the answer in an event", |one| {
+            one.message["messages"].to_string().contains("You said I need")
+        })
+        .await;
     calls.server = calls.server.kill_and_restart().await;
     let ended = calls.ended(&call).await;
     assert_eq!(ended["endedReason"], "call.in-progress.error-vapifault-worker-died");
@@ -111,12 +111,7 @@ async fn a_call_whose_server_was_killed_is_ended_and_reported_by_the_next_one() 
     );
     assert_eq!(Leg::try_open(&url).await.err().unwrap().0, 404);
     calls.ended(&never_connected).await;
-    ended_once_with(
-        &calls,
-        &never_connected,
-        "call.in-progress.error-vapifault-worker-died",
-    )
-    .await;
+    ended_once_with(&calls, &never_connected, "call.in-progress.error-vapifault-worker-died").await;
 
     // A third server finds nothing left to end.
     calls.server = calls.server.kill_and_restart().await;

@@ -178,7 +178,8 @@ async fn an_event_that_is_not_taken_is_sent_again_before_the_next_one() {
         refusals += 1;
         if refusals % 3 == 0 { (200, json!({})) } else { (500, json!({"error": "busy"})) }
     });
-    let ended = one_call(&calls, json!({"serverMessages": ["status-update", "end-of-call-report"]}));
+    let ended =
+        one_call(&calls, json!({"serverMessages": ["status-update", "end-of-call-report"]}));
     let ended = ended.await;
     calls.receiver.report(id(&ended)).await;
     let deliveries = calls.receiver.deliveries();

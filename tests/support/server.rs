@@ -28,6 +28,7 @@ pub struct Options {
     settings: Vec<String>,
     providers: Option<String>,
     public_addresses_only: bool,
+    without_keys: bool,
 }
 
 impl Options {
@@ -49,14 +50,23 @@ impl Options {
         self
     }
 
+    /// Leaves it to the server to make a key.
+    pub fn without_keys(mut self) -> Self {
+        self.without_keys = true;
+        self
+    }
+
     fn file(&self, store: &Path) -> String {
         let mut file = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nlog_format = \"json\"\n\
-             [auth]\napi_keys = [\"{KEY}\"]\norgs.other = [\"{OTHER_KEY}\"]\n\
              [store]\npath = \"{}\"\n\
              [webhooks]\nbackoff_initial = \"20ms\"\nbackoff_max = \"200ms\"\n",
             store.display()
         );
+        if !self.without_keys {
+            let keys = format!("api_keys = [\"{KEY}\"]\norgs.other = [\"{OTHER_KEY}\"]\n");
+            file = format!("[auth]\n{keys}{file}");
+        }
         if !self.public_addresses_only {
             file.push_str("allow_private_addresses = true\n");
         }

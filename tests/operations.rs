@@ -1,0 +1,158 @@
+//! What operators use: settings, health, metrics, logs, keys.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod support;
+
+use std::process::{Command, Output};
+
+use serde_json::json;
+use support::{Calls, Options, Server};
+
+fn offhook(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
+    command.args(args).env_clear().output().unwrap()
+}
+
+fn error_of(args: &[&str]) -> String {
+    let output = offhook(args);
+    assert!(!output.status.success());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[tokio::test]
+async fn a_server_says_how_it_is() {
+    let calls = Calls::with(Options::default().set("calls.concurrency_limit=7")).await;
+    let client = calls.server.client.with_key(None);
+    assert_eq!(client.get("/healthz").await.body, json!({"status": "ok"}));
+    let (_, _leg) = calls.connect(json!({})).await;
+    let ready = client.get("/readyz").await;
+    assert_eq!(ready.status, 200);
+    assert_eq!(ready.body["status"], "ready");
+    assert_eq!(
+        (&ready.body["activeCalls"], &ready.body["concurrencyLimit"]),
+        (&json!(1), &json!(7))
+    );
+}
+
+#[tokio::test]
+async fn metrics_count_calls_without_naming_them() {
+    let calls = Calls::start().await;
+    let (call, mut leg) = calls.connect(json!({})).await;
+    calls.providers.caller_says("Hello?").await;
+    leg.event_where("an answer", |event| {
+        event["type"] == "conversation-update" && event.to_string().contains("You said Hello?")
+    })
+    .await;
+    leg.hang_up().await;
+    calls.ended(&call).await;
+    calls.server.log_line("call ended").await;
+    let metrics = calls.server.client.with_key(None).get("/metrics").await;
+    assert_eq!(metrics.status, 200);
+    assert_eq!(metrics.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    for expected in [
+        "offhook_calls_total{type=\"vapi.websocketCall\",ended_class=\"nobody\"} 1",
+        "offhook_slots_limit 100",
+        "offhook_call_setup_seconds",
+        "offhook_turn_latency_seconds",
+        "offhook_provider_requests_total",
+        "offhook_http_requests_total",
+    ] {
+        assert!(metrics.text.contains(expected), "{expected} is not in:\n{}", metrics.text);
+    }
+    assert!(!metrics.text.contains(call["id"].as_str().unwrap()));
+    for line in metrics.text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        assert!(line.starts_with("offhook_"), "{line}");
+        let (_, value) = line.rsplit_once(' ').unwrap();
+        assert!(value.parse::<f64>().is_ok(), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn metrics_can_be_kept_off_the_api() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server =
+        Server::with(Options::default().set(format!("server.metrics_listen={free}"))).await;
+    assert_eq!(server.client.get("/metrics").await.status, 404);
+    let metrics = server.client.get(&format!("http://{free}/metrics")).await;
+    assert!(metrics.status == 200 && metrics.text.contains("offhook_"));
+}
+
+#[tokio::test]
+async fn every_answer_carries_a_request_id() {
+    let server = Server::start().await;
+    let answer = server.client.get("/healthz").await;
+    assert_eq!(answer.headers["x-request-id"].len(), 36);
+    let request = server.client.request(reqwest::Method::GET, "/assistant");
+    let answer = server.client.send(request.header("x-request-id", "mine")).await;
+    assert_eq!(answer.headers["x-request-id"], "mine");
+}
+
+#[test]
+fn the_printed_defaults_are_settings_that_can_be_used() {
+    let defaults = offhook(&["config", "--defaults"]);
+    assert!(defaults.status.success());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("offhook.toml");
+    std::fs::write(&file, defaults.stdout).unwrap();
+    // Settings are read before anything is opened, so a wrong flag shows that the file was right.
+    let error = error_of(&["serve", "--config", file.to_str().unwrap(), "--set", "server.lisen=1"]);
+    assert!(error.contains("server.lisen") && error.contains("server.listen"), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+}
+
+#[test]
+fn a_setting_that_cannot_be_is_refused_with_what_would_work() {
+    for (setting, expected) in [
+        ("calls.concurrency_limit=0", "from 1 to 100000"),
+        ("calls.drain_timeout=soon", "drain_timeout"),
+        ("server.listen=everywhere", "server.listen"),
+        ("nonsense", "--set takes SECTION.KEY=VALUE"),
+    ] {
+        let error = error_of(&["serve", "--set", setting]);
+        assert!(error.starts_with("offhook: ") && error.contains(expected), "{setting}: {error}");
+    }
+    let error = error_of(&["serve", "--config", "/nowhere/offhook.toml"]);
+    assert!(error.contains("/nowhere/offhook.toml"), "{error}");
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_named() {
+    let server = Server::start().await;
+    let address = server.client.url.strip_prefix("http://").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("store.path={}", folder.path().display());
+    let listen = format!("server.listen={address}");
+    let error = error_of(&["serve", "--set", &store, "--set", &listen]);
+    assert!(error.contains(address) && error.contains("set server.listen"), "{error}");
+}
+
+#[tokio::test]
+async fn a_store_that_is_in_use_is_named() {
+    let server = Server::start().await;
+    let store = format!("store.path={}", server.store().display());
+    let error = error_of(&["serve", "--set", "server.listen=127.0.0.1:0", "--set", &store]);
+    assert!(error.contains(server.store().to_str().unwrap()), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_without_keys_makes_one_and_shows_it_once() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let server = Server::with(Options::default().without_keys()).await;
+    let shown = |server: &Server| {
+        let made = "offhook: no API key is configured; made one, shown only now: ";
+        server.log().iter().find_map(|line| line.strip_prefix(made).map(str::to_owned))
+    };
+    let key = shown(&server).unwrap();
+    let file = server.store().join("api-key");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let client = server.client.with_key(Some(&key));
+    let created = client.create("/assistant", &json!({"name": "first"})).await;
+    assert_eq!(server.client.get("/assistant").await.status, 401);
+
+    let server = server.kill_and_restart().await;
+    assert_eq!(shown(&server), None);
+    let client = server.client.with_key(Some(&key));
+    assert_eq!(client.ids("/assistant").await, [created["id"].as_str().unwrap()]);
+}
