@@ -88,7 +88,7 @@ async fn an_end_call_phrase_is_heard_before_the_call_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pause_in_a_sentence_does_not_end_the_turn() {
-    let outcome = converse(json!({"firstMessage": "Hello."}), |world| {
+    let outcome = converse(json!({"firstMessage": "Hello."}), |_| {
         let mut spoken = tones::speak("I would like", 16_000);
         spoken.extend(vec![0; 16_000 * 9 / 10]);
         spoken.extend(tones::speak("Thursday please.", 16_000));

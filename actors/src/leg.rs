@@ -1,14 +1,17 @@
 //! The socket of a leg, and the place where it survives its actor.
 
 use std::{
+    collections::VecDeque,
     fmt,
+    future::poll_fn,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use futures_util::{Sink, Stream};
+use futures_util::{Sink, SinkExt, Stream};
 use offhook_transports::{LegCodec, Wire};
-use tokio::sync::{Mutex as AsyncMutex, watch};
+use serde_json::Value;
+use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 
 /// What comes from a leg's socket.
 #[derive(Debug)]
@@ -43,6 +46,32 @@ pub struct LegSocket {
     pub reader: Reader,
     pub writer: Writer,
     pub codec: Box<dyn LegCodec>,
+    /// What is to be sent and has not been handed to the writer: a task that is replaced in
+    /// mid-send leaves it to its successor.
+    unsent: VecDeque<Outgoing>,
+}
+
+impl LegSocket {
+    pub fn new(reader: Reader, writer: Writer, codec: Box<dyn LegCodec>) -> Self {
+        Self { reader, writer, codec, unsent: VecDeque::new() }
+    }
+
+    /// Leaves something to be sent with the next [`LegSocket::flush`].
+    pub(crate) fn queue(&mut self, message: Outgoing) {
+        self.unsent.push_back(message);
+    }
+
+    /// Sends what was queued. Whenever it is dropped, each message was either handed to the writer
+    /// or is still queued.
+    pub(crate) async fn flush(&mut self) -> Result<(), String> {
+        while !self.unsent.is_empty() {
+            poll_fn(|cx| self.writer.as_mut().poll_ready(cx)).await?;
+            if let Some(message) = self.unsent.pop_front() {
+                self.writer.as_mut().start_send(message)?;
+            }
+        }
+        self.writer.flush().await
+    }
 }
 
 impl fmt::Debug for LegSocket {
@@ -55,9 +84,22 @@ impl fmt::Debug for LegSocket {
 #[derive(Default)]
 pub struct LegSlot {
     socket: Mutex<Option<Arc<AsyncMutex<LegSocket>>>>,
+    /// What others have to say on the socket.
+    messages: Mutex<VecDeque<ToLeg>>,
+    message_left: Notify,
     /// Nothing more is sent.
     goodbye: watch::Sender<bool>,
 }
+
+/// What others have to say on the socket.
+#[derive(Clone, Debug)]
+pub(crate) enum ToLeg {
+    Message(Arc<Value>),
+    Close { code: u16, reason: String },
+}
+
+/// Client messages waiting for the socket; beyond this the client does not read, and misses some.
+const MESSAGES_MAX: usize = 256;
 
 impl LegSlot {
     /// Gives the leg its socket; gives it back when the leg has one.
@@ -77,6 +119,27 @@ impl LegSlot {
     /// Whether the leg ever connected.
     pub fn is_connected(&self) -> bool {
         self.get().is_some()
+    }
+
+    /// Leaves a message for whoever has the socket, now or later. A farewell always finds room.
+    pub(crate) fn leave(&self, message: ToLeg) {
+        let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_farewell = matches!(message, ToLeg::Close { .. });
+        if messages.len() >= MESSAGES_MAX && !is_farewell {
+            metrics::counter!("offhook_leg_messages_dropped_total").increment(1);
+            return;
+        }
+        messages.push_back(message);
+        self.message_left.notify_one();
+    }
+
+    pub(crate) fn take_message(&self) -> Option<ToLeg> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    /// Waits until a message was left.
+    pub(crate) async fn message_left(&self) {
+        self.message_left.notified().await;
     }
 
     /// Waits until the peer was sent the last it gets; at once when there is no peer.

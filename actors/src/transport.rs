@@ -5,28 +5,23 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use offhook_core::{EndedReason, Event, SpeechId};
 use offhook_media::{Notice, PlayoutAction};
 use offhook_transports::{LegError, LegEvent, REFUSED, RateLimit, Timeline};
 use ractor::ActorProcessingErr;
 use serde_json::Value;
 use tokio::{
-    sync::{OwnedMutexGuard, mpsc},
+    sync::OwnedMutexGuard,
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
-use crate::{CallContext, Incoming, Leaf, LegSocket, Outgoing, Port, Role};
+use crate::{CallContext, Incoming, Leaf, LegSocket, Outgoing, Port, Role, leg::ToLeg};
 
 /// The leg's actor.
 pub struct TransportActor {
     context: Arc<CallContext>,
-    media: Option<Media>,
-}
-
-struct Media {
-    to_leg: mpsc::Sender<ToLeg>,
-    _task: Leaf,
+    media: Option<Leaf>,
 }
 
 /// What the transport is told.
@@ -55,16 +50,8 @@ pub enum LegEnd {
     Dead(&'static str),
 }
 
-enum ToLeg {
-    Message(Arc<Value>),
-    Close { code: u16, reason: String },
-}
-
 /// How often the playout is looked at: one frame of 20 ms.
 const TICK: Duration = Duration::from_millis(20);
-
-/// Client messages waiting for the socket; beyond this the client does not read, and misses some.
-const MESSAGES_MAX: usize = 256;
 
 /// A peer that takes no byte for this long is gone.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
@@ -100,11 +87,11 @@ impl Role for TransportActor {
                 Ok(())
             }
             TransportInput::Message(message) => {
-                self.send(ToLeg::Message(message));
+                self.context.leg.leave(ToLeg::Message(message));
                 Ok(())
             }
             TransportInput::Close { code, reason } => {
-                self.send(ToLeg::Close { code, reason });
+                self.context.leg.leave(ToLeg::Close { code, reason });
                 Ok(())
             }
             TransportInput::MediaEnded(Some(end)) => {
@@ -123,26 +110,14 @@ impl TransportActor {
         if self.media.is_some() || !self.context.leg.is_connected() {
             return;
         }
-        let (to_leg, from_actor) = mpsc::channel(MESSAGES_MAX);
         let context = self.context.clone();
-        let task = Leaf::watched(
-            self.context.ports.transport.clone(),
-            async move { run(context, from_actor).await },
-            TransportInput::MediaEnded,
-        );
-        self.media = Some(Media { to_leg, _task: task });
-    }
-
-    fn send(&self, message: ToLeg) {
-        let Some(media) = &self.media else { return };
-        if media.to_leg.try_send(message).is_err() {
-            metrics::counter!("offhook_leg_messages_dropped_total").increment(1);
-        }
+        let port = self.context.ports.transport.clone();
+        self.media = Some(Leaf::watched(port, run(context), TransportInput::MediaEnded));
     }
 }
 
 /// Runs the socket until the leg is over.
-async fn run(context: Arc<CallContext>, mut from_actor: mpsc::Receiver<ToLeg>) -> LegEnd {
+async fn run(context: Arc<CallContext>) -> LegEnd {
     let Some(slot) = context.leg.get() else { return LegEnd::Closed };
     // A predecessor that is being torn down lets go of the socket within a poll.
     let mut socket = slot.lock_owned().await;
@@ -154,17 +129,23 @@ async fn run(context: Arc<CallContext>, mut from_actor: mpsc::Receiver<ToLeg>) -
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
+        // No step waits for anything, so that a task that is replaced leaves none half done.
         let step = tokio::select! {
             biased;
-            message = from_actor.recv() => match message {
-                Some(message) => pump.tell_client(&mut socket, message).await,
-                None => Err(LegEnd::Closed),
-            },
-            incoming = socket.reader.next() => pump.receive(&mut socket, incoming).await,
-            () = pump.context.audio.playout_changed() => pump.play(&mut socket).await,
-            _ = tick.tick() => pump.tick(&mut socket).await,
+            () = pump.context.leg.message_left() => pump.tell_client(&mut socket),
+            incoming = socket.reader.next() => pump.receive(&mut socket, incoming),
+            () = pump.context.audio.playout_changed() => {
+                pump.play(&mut socket);
+                Ok(())
+            }
+            _ = tick.tick() => pump.tick(&mut socket),
         };
-        if let Err(end) = step {
+        let sent = match timeout(SEND_TIMEOUT, socket.flush()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(LegEnd::HungUp),
+            Err(_) => Err(LegEnd::Dead("the peer stopped reading")),
+        };
+        if let Err(end) = step.and(sent) {
             pump.context.leg.note_goodbye();
             // Bounded by its own limit; the call does not wait for it.
             tokio::spawn(timeout(PARTING_MAX, part(socket)));
@@ -211,7 +192,7 @@ impl Pump {
         self.context.audio.leg_time(self.context.clock.now())
     }
 
-    async fn receive(
+    fn receive(
         &mut self,
         socket: &mut LegSocket,
         incoming: Option<Result<Incoming, String>>,
@@ -221,7 +202,7 @@ impl Pump {
             Some(Ok(Incoming::Wire(wire))) => wire,
             Some(Ok(Incoming::Alive)) => return Ok(()),
             Some(Ok(Incoming::Broken { close_code, message })) => {
-                return self.refuse(socket, LegError { close_code, message }).await;
+                return refuse(socket, &LegError { close_code, message });
             }
             Some(Ok(Incoming::Closed { .. })) | None => return Err(LegEnd::HungUp),
             Some(Err(error)) => {
@@ -231,24 +212,24 @@ impl Pump {
         };
         let now = self.leg_time();
         if let Err(error) = self.limit.admit(now, &wire) {
-            return self.refuse(socket, error).await;
+            return refuse(socket, &error);
         }
         match socket.codec.decode(wire) {
             Ok(events) => {
                 for event in events {
-                    self.handle(socket, now, event).await?;
+                    self.handle(socket, now, event)?;
                 }
                 Ok(())
             }
-            Err(error) => self.refuse(socket, error).await,
+            Err(error) => refuse(socket, &error),
         }
     }
 
-    async fn handle(&mut self, socket: &mut LegSocket, now: Duration, event: LegEvent) -> Step {
+    fn handle(&mut self, socket: &mut LegSocket, now: Duration, event: LegEvent) -> Step {
         match event {
             LegEvent::Audio(audio) => {
                 if let Err(error) = self.limit.admit_audio(now, audio.len()) {
-                    return self.refuse(socket, error).await;
+                    return refuse(socket, &error);
                 }
                 let format = self.context.audio.format();
                 let missing = self.timeline.on_audio(now, format.samples_in_bytes(audio.len()));
@@ -272,9 +253,15 @@ impl Pump {
                     self.context.tell(Event::Control(control));
                     Ok(())
                 }
-                Err(errors) => self.complain(socket, REFUSED, &errors.join("; ")).await,
+                Err(errors) => {
+                    complain(socket, REFUSED, &errors.join("; "));
+                    Ok(())
+                }
             },
-            LegEvent::Refused(message) => self.complain(socket, REFUSED, &message).await,
+            LegEvent::Refused(message) => {
+                complain(socket, REFUSED, &message);
+                Ok(())
+            }
             LegEvent::HungUp => {
                 // The socket stays for what the end of the call has to say on it.
                 self.context.tell(Event::LegClosed { reason: EndedReason::CustomerEndedCall });
@@ -291,7 +278,7 @@ impl Pump {
         }
     }
 
-    async fn tick(&mut self, socket: &mut LegSocket) -> Step {
+    fn tick(&mut self, socket: &mut LegSocket) -> Step {
         let now = self.leg_time();
         let missing = self.timeline.pad_due(now);
         if missing > 0 {
@@ -302,13 +289,16 @@ impl Pump {
         }
         if self.pinged.elapsed() > PING_EVERY {
             self.pinged = Instant::now();
-            send(socket, Outgoing::Ping).await?;
+            socket.queue(Outgoing::Ping);
         }
-        self.play(socket).await
+        // What was left while nobody had the socket has no signal any more.
+        let told = self.tell_client(socket);
+        self.play(socket);
+        told
     }
 
     /// Sends what is due, notes what was heard.
-    async fn play(&mut self, socket: &mut LegSocket) -> Step {
+    fn play(&mut self, socket: &mut LegSocket) {
         let now = self.leg_time();
         let (actions, notices, played) = self.context.audio.drain_playout(|playout| {
             let actions = playout.poll(now);
@@ -323,7 +313,7 @@ impl Pump {
                 PlayoutAction::Clear => socket.codec.clear(),
             };
             if let Some(wire) = wire {
-                send(socket, Outgoing::Wire(wire)).await?;
+                socket.queue(Outgoing::Wire(wire));
             }
         }
         for notice in notices {
@@ -339,44 +329,37 @@ impl Pump {
                 }
             }
         }
-        Ok(())
     }
 
-    async fn tell_client(&mut self, socket: &mut LegSocket, message: ToLeg) -> Step {
-        match message {
-            ToLeg::Message(message) => match socket.codec.event(&message) {
-                Some(wire) => send(socket, Outgoing::Wire(wire)).await,
-                None => Ok(()),
-            },
-            ToLeg::Close { code, reason } => {
-                send(socket, Outgoing::Close { code, reason }).await?;
-                Err(LegEnd::Closed)
+    fn tell_client(&mut self, socket: &mut LegSocket) -> Step {
+        while let Some(message) = self.context.leg.take_message() {
+            match message {
+                ToLeg::Message(message) => {
+                    if let Some(wire) = socket.codec.event(&message) {
+                        socket.queue(Outgoing::Wire(wire));
+                    }
+                }
+                ToLeg::Close { code, reason } => {
+                    socket.queue(Outgoing::Close { code, reason });
+                    return Err(LegEnd::Closed);
+                }
             }
         }
-    }
-
-    /// Tells the peer what was wrong with its message; the call goes on.
-    async fn complain(&mut self, socket: &mut LegSocket, name: &str, message: &str) -> Step {
-        match socket.codec.error(name, message) {
-            Some(wire) => send(socket, Outgoing::Wire(wire)).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Tells the peer what it did wrong, and closes.
-    async fn refuse(&mut self, socket: &mut LegSocket, error: LegError) -> Step {
-        self.complain(socket, error.name(), &error.message).await?;
-        let reason = error.close_reason().to_owned();
-        let close = Outgoing::Close { code: error.close_code, reason };
-        send(socket, close).await?;
-        Err(LegEnd::Refused(error.message))
+        Ok(())
     }
 }
 
-async fn send(socket: &mut LegSocket, message: Outgoing) -> Step {
-    match timeout(SEND_TIMEOUT, socket.writer.send(message)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(LegEnd::HungUp),
-        Err(_) => Err(LegEnd::Dead("the peer stopped reading")),
+/// Tells the peer what was wrong with its message; the call goes on.
+fn complain(socket: &mut LegSocket, name: &str, message: &str) {
+    if let Some(wire) = socket.codec.error(name, message) {
+        socket.queue(Outgoing::Wire(wire));
     }
+}
+
+/// Tells the peer what it did wrong, and closes.
+fn refuse(socket: &mut LegSocket, error: &LegError) -> Step {
+    complain(socket, error.name(), &error.message);
+    let reason = error.close_reason().to_owned();
+    socket.queue(Outgoing::Close { code: error.close_code, reason });
+    Err(LegEnd::Refused(error.message.clone()))
 }

@@ -131,9 +131,10 @@ impl TurnTimes {
         Some(self.sent?.after(self.first_audio?))
     }
 
-    /// From the caller's last sound to the agent's first.
+    /// From the caller's last sound to the agent's first; where the VAD heard none, from their
+    /// last words.
     pub fn total(&self) -> Option<Duration> {
-        Some(self.sent?.after(self.speech_end?))
+        Some(self.sent?.after(self.speech_end.or(self.transcript)?))
     }
 
     fn observe(&self) {

@@ -105,7 +105,7 @@ fn leg_socket(socket: WebSocket, codec: Box<dyn transports::LegCodec>) -> LegSoc
             })
         },
     );
-    LegSocket { reader: Box::pin(reader), writer: Box::pin(writer), codec }
+    LegSocket::new(Box::pin(reader), Box::pin(writer), codec)
 }
 
 /// Axum hides the websocket library's error; its words are what there is.

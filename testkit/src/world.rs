@@ -211,5 +211,5 @@ fn leg_socket(
             }
         })
     });
-    LegSocket { reader: Box::pin(reader), writer: Box::pin(writer), codec }
+    LegSocket::new(Box::pin(reader), Box::pin(writer), codec)
 }
