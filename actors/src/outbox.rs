@@ -13,11 +13,13 @@ use std::{
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use jiff::Timestamp;
 use offhook_api::ServerTarget;
+use offhook_core::ServerEvent;
 use offhook_store::Store;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 
@@ -44,7 +46,9 @@ pub struct StoredTarget {
 }
 
 impl OutboxItem {
-    pub fn new(call: Uuid, event: &str, target: &ServerTarget, body: Value) -> Self {
+    /// What a call publishes once gets an id that follows from the call, so that it is recognised
+    /// when a crash has it sent again; everything else a random one.
+    pub fn new(call: Uuid, event: &ServerEvent, target: &ServerTarget, body: Value) -> Self {
         let created_ms = Timestamp::now().as_millisecond();
         let target = StoredTarget {
             url: target.url.clone(),
@@ -52,8 +56,16 @@ impl OutboxItem {
             timeout: target.timeout,
             secret: target.secret.as_ref().map(|secret| secret.expose_secret().to_owned()),
         };
-        Self { id: Uuid::new_v4(), call, event: event.into(), target, body, created_ms }
+        let id = if event.is_of_the_end() { id_of(call, event) } else { Uuid::new_v4() };
+        Self { id, call, event: event.name().into(), target, body, created_ms }
     }
+}
+
+fn id_of(call: Uuid, event: &ServerEvent) -> Uuid {
+    let digest = Sha256::digest(format!("{call} {}", event.name()));
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 impl StoredTarget {

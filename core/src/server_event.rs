@@ -108,6 +108,14 @@ impl ServerEvent {
             Self::EndOfCallReport { .. } => "end-of-call-report",
         }
     }
+
+    /// Whether it tells that the call is over; a call has each such event once.
+    pub fn is_of_the_end(&self) -> bool {
+        matches!(
+            self,
+            Self::StatusUpdate { status: CallStatus::Ended, .. } | Self::EndOfCallReport { .. }
+        )
+    }
 }
 
 /// Who composed what is spoken.

@@ -196,13 +196,19 @@ pub async fn remove(
     Json(body): Json,
 ) -> Reply {
     body::check("DeleteCallDTO", &body, Mode::Create)?;
-    let mut ids = vec![id.clone()];
-    if let Some(more) = body.get("ids").and_then(Value::as_array) {
-        ids.extend(more.iter().filter_map(Value::as_str).map(str::to_owned));
+    // As the contract has it, ids of the body replace the one of the path. All are looked up before
+    // the first is deleted, so that a wrong one changes nothing.
+    let many: Option<Vec<&str>> = body
+        .get("ids")
+        .and_then(Value::as_array)
+        .map(|ids| ids.iter().filter_map(Value::as_str).collect());
+    let ids = many.filter(|ids| !ids.is_empty()).unwrap_or_else(|| vec![&*id]);
+    let mut documents = Vec::new();
+    for id in ids {
+        documents.push(find(&app, &org, id).await?);
     }
     let mut first = None;
-    for id in ids {
-        let document = find(&app, &org, &id).await?;
+    for document in documents {
         if app.node.end_call(document.id, EndedReason::CallDeleted) {
             let over = app.node.wait_ended(document.id);
             if tokio::time::timeout(DELETE_TIMEOUT, over).await.is_err() {

@@ -114,6 +114,9 @@ pub enum AttachError {
 /// Longest wait for the supervisors to take a call: they wait for nothing themselves.
 const START_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Longest wait for the beginning of a call's journal to be on disk; a flush takes milliseconds.
+const JOURNAL_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// How long calls that outlived the drain are given to say goodbye.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
@@ -214,6 +217,11 @@ impl Node {
         let Admission { record, leg_token, lease, now_ms } = admission;
         let context = CallContext::new(spec, record, CallClock::start(now_ms), node);
         context.journal_start();
+        // The call is acknowledged next: from here on it must be found after a crash. A dead disk
+        // costs the call that, not its life.
+        if !matches!(timeout(JOURNAL_TIMEOUT, inner.store.flush()).await, Ok(Ok(()))) {
+            tracing::error!(call = %id, "the beginning of the call's journal is not on disk");
+        }
         inner.registry.insert(id, Handle { context: context.clone(), leg_token, _lease: lease });
         if inner.registry.start(context.clone()).await {
             return Started::Running;

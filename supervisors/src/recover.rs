@@ -11,6 +11,7 @@ use offhook_api::{
 };
 use offhook_core::{CallStatus, CallTime, EndedReason, Entry, Message, ServerEvent};
 use offhook_store::{Kind, Store};
+use serde::Deserialize;
 
 /// A call that has no tree.
 pub(crate) struct Treeless<'a> {
@@ -29,11 +30,10 @@ impl Treeless<'_> {
     pub(crate) async fn end(&self, store: &Store, outbox: &Outbox, mut record: CallDocument) {
         let Some(id) = record.id() else { return };
         let now_ms = Timestamp::now().as_millisecond();
-        let clock = CallClock { created_ms: self.created_ms, connected: CallTime::ZERO };
         let artifact = artifact::build(ArtifactSource {
             preamble: self.preamble,
             history: self.history,
-            clock,
+            clock: self.clock(),
             plan: &self.assistant.artifact_plan(),
             performance: &Performance::default(),
             recording: None,
@@ -43,7 +43,7 @@ impl Treeless<'_> {
             reason: self.reason.clone(),
             message: Some(self.message.to_owned()),
             at_ms: now_ms,
-            artifact: artifact.clone(),
+            artifact,
             usage: CallUsage::default(),
         });
         let body = record.as_value().clone();
@@ -53,7 +53,12 @@ impl Treeless<'_> {
         }
         crate::finish::count(record.type_name(), self.reason);
         tracing::info!(call = %id, reason = %self.reason, message = self.message, "call ended");
-        let Some(server) = &self.server else { return };
+        self.publish(outbox, &record).await;
+    }
+
+    /// Publishes what the end of a call publishes, from its written record.
+    async fn publish(&self, outbox: &Outbox, record: &CallDocument) {
+        let (Some(id), Some(server)) = (record.id(), &self.server) else { return };
         let ended_reason = self.reason.clone();
         let events = [
             ServerEvent::StatusUpdate {
@@ -72,13 +77,17 @@ impl Treeless<'_> {
                     tools: self.assistant.tools(),
                     preamble: self.preamble,
                     history: self.history,
-                    clock,
-                    artifact: Some(&artifact),
-                    now_ms,
+                    clock: self.clock(),
+                    artifact: record.as_value().get("artifact"),
+                    now_ms: Timestamp::now().as_millisecond(),
                 },
             );
-            outbox.send_durable(OutboxItem::new(id, event.name(), server, body)).await;
+            outbox.send_durable(OutboxItem::new(id, event, server, body)).await;
         }
+    }
+
+    fn clock(&self) -> CallClock {
+        CallClock { created_ms: self.created_ms, connected: CallTime::ZERO }
     }
 }
 
@@ -106,8 +115,8 @@ pub(crate) async fn end_orphans(
             continue;
         };
         let document = store.get(&orphan.org, Kind::Call, id).await.ok().flatten();
-        let record = document.map(|document| CallDocument::from_value(document.body));
-        if let Some(record) = record.filter(|record| !record.has_ended()) {
+        if let Some(record) = document.map(|document| CallDocument::from_value(document.body)) {
+            let reason = ended_reason(&record);
             let call = Treeless {
                 org: &orphan.org,
                 server: server_of(&assistant),
@@ -115,13 +124,26 @@ pub(crate) async fn end_orphans(
                 preamble: &orphan.options.preamble,
                 history: &orphan.history,
                 created_ms: orphan.started_ms,
-                reason: &EndedReason::WorkerDied,
+                reason: reason.as_ref().unwrap_or(&EndedReason::WorkerDied),
                 message: "the process that held the call is gone",
             };
-            call.end(store, outbox, record).await;
+            match reason {
+                // It had ended, but its journal was not struck off: whether its report is on disk
+                // is unknown. It is published again, with the same id.
+                Some(_) => call.publish(outbox, &record).await,
+                None => call.end(store, outbox, record).await,
+            }
         }
         if let Err(error) = store.drop_journal(id).await {
             tracing::warn!(call = %id, %error, "the journal of the ended call stays on disk");
         }
     }
+}
+
+/// Why a call ended, if its record says that it did.
+fn ended_reason(record: &CallDocument) -> Option<EndedReason> {
+    if !record.has_ended() {
+        return None;
+    }
+    EndedReason::deserialize(record.as_value().get("endedReason")?).ok()
 }
