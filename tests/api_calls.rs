@@ -271,7 +271,7 @@ async fn an_ended_call_tells_what_happened() {
         transcript.starts_with("AI: Hello.\nUser: I need a doctor.\nAI: You said"),
         "{transcript}"
     );
-    assert!(artifact["performanceMetrics"]["turnLatencyAverage"].as_f64().unwrap() > 0.0);
+    assert!(artifact["performanceMetrics"]["modelLatencyAverage"].as_f64().unwrap() > 0.0);
     assert_eq!(ended["cost"], 0);
 
     // The recording is found without a key by whoever was redirected to it.
@@ -309,10 +309,18 @@ async fn a_deleted_call_is_gone_with_its_recording() {
     let recording = ended["artifact"]["recordingUrl"].as_str().unwrap().to_owned();
     assert_eq!(client.get(&recording).await.status, 200);
 
-    let request = client.request(reqwest::Method::DELETE, &path(&first));
-    let answer = client.send(request.json(&json!({"ids": [id(&second)]}))).await;
-    assert_eq!((answer.status, &answer.body["id"]), (200, &first["id"]), "{}", answer.text);
-    assert_eq!(client.ids("/call").await, [""; 0]);
+    // Ids of the body replace the one of the path, and a wrong one changes nothing.
+    let delete = async |ids: &[&str]| {
+        let request = client.request(reqwest::Method::DELETE, &path(&first));
+        client.send(request.json(&json!({"ids": ids}))).await
+    };
+    assert_eq!(delete(&[id(&second), "no-uuid"]).await.status, 404);
+    assert_eq!(client.ids("/call").await, [id(&second), id(&first)]);
+    let answer = delete(&[id(&second)]).await;
+    assert_eq!((answer.status, &answer.body["id"]), (200, &second["id"]), "{}", answer.text);
+    assert_eq!(client.ids("/call").await, [id(&first)]);
+    let answer = client.delete(&path(&first)).await;
+    assert_eq!((answer.status, &answer.body["id"]), (200, &first["id"]));
     assert_eq!(client.get(&path(&first)).await.status, 404);
     assert_eq!(client.get(&recording).await.status, 404);
     assert_eq!(client.delete(&path(&first)).await.status, 404);

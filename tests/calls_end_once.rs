@@ -122,6 +122,18 @@ async fn a_call_whose_server_was_killed_is_ended_and_reported_by_the_next_one() 
 }
 
 #[tokio::test]
+async fn a_call_that_was_just_acknowledged_is_not_forgotten() {
+    let mut calls = Calls::start().await;
+    for _ in 0..5 {
+        let call = calls.create(json!({})).await;
+        calls.server = calls.server.kill_and_restart().await;
+        ended_once_with(&calls, &call, "call.in-progress.error-vapifault-worker-died").await;
+        let path = format!("/call/{}", id(&call));
+        assert_eq!(calls.server.client.get(&path).await.body["status"], "ended");
+    }
+}
+
+#[tokio::test]
 async fn a_call_that_is_deleted_while_it_runs_is_ended_first() {
     let calls = Calls::start().await;
     let (call, mut leg) = calls.connect(json!({})).await;
