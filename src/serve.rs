@@ -64,6 +64,7 @@ pub async fn run(args: &SettingsArgs) -> Result<(), String> {
             tracing::warn!(calls = node.active_calls(), "told to stop again, calls are cut off");
         }
     }
+    node.stop().await;
     // Nobody is left who would not want to stop.
     let _ = stop.send(true);
     let _ = serving.await;

@@ -168,6 +168,16 @@ impl Outbox {
         let _ = tokio::time::timeout(STORE_TIMEOUT, done).await;
     }
 
+    /// Begins no more deliveries and waits for those under way, at most `limit`: an event that was
+    /// delivered and not struck off would be delivered again by the next process.
+    pub async fn settle(&self, limit: Duration) {
+        let slots = &self.shared.slots;
+        let all = u32::try_from(self.shared.options.parallel).unwrap_or(u32::MAX);
+        let under_way = tokio::time::timeout(limit, slots.acquire_many(all)).await;
+        slots.close();
+        drop(under_way);
+    }
+
     /// Events not yet acknowledged by their receivers.
     pub fn pending(&self) -> u64 {
         self.shared.waiting.load(Ordering::Acquire)
@@ -297,12 +307,8 @@ impl Shared {
     async fn deliver_lane(self: Arc<Self>, call: Uuid) {
         loop {
             let Some(row) = self.next_row(call) else { return };
-            self.deliver(&row).await;
-            if let Some(sequence) = row.sequence
-                && let Err(error) = self.store.outbox_ack(sequence).await
-            {
-                // It stays on disk and is delivered again after a restart, with the same id.
-                tracing::warn!(%call, %error, "delivered event cannot be struck off");
+            if !self.deliver(&row).await {
+                return;
             }
             self.count(-1);
             if let Some(lane) = self.lanes().get_mut(&call) {
@@ -323,17 +329,22 @@ impl Shared {
         next
     }
 
-    /// Delivers one event, however often it takes, or gives it up when it is too old.
-    async fn deliver(&self, row: &Row) {
+    /// Delivers one event and strikes it off, however often it takes, or gives it up when it is too
+    /// old. False: the outbox is settled, the event waits for the next process.
+    async fn deliver(&self, row: &Row) -> bool {
         let item = &row.item;
         let mut pacing = Pacing::new(self.options.backoff_initial, self.options.backoff_max);
         let id = item.id.to_string();
         let target = item.target.to_server();
         loop {
             let problem = {
-                let _slot = self.slots.acquire().await;
+                // Held until the event is struck off: settling waits for that.
+                let Ok(_slot) = self.slots.acquire().await else { return false };
                 match self.egress.post(&target, &item.body, &id).await {
-                    Ok(answer) if (200..300).contains(&answer.status) => break,
+                    Ok(answer) if (200..300).contains(&answer.status) => {
+                        self.strike_off(row).await;
+                        break;
+                    }
                     Ok(answer) => format!("status {}", answer.status),
                     Err(error) => error.to_string(),
                 }
@@ -343,7 +354,8 @@ impl Shared {
                 metrics::counter!("offhook_outbox_given_up_total").increment(1);
                 tracing::error!(call = %item.call, event = item.event, id, problem,
                     "server event given up, its receiver did not take it in time");
-                return;
+                self.strike_off(row).await;
+                return true;
             }
             let wait = pacing.next();
             tracing::warn!(call = %item.call, event = item.event, problem, ?wait,
@@ -352,6 +364,16 @@ impl Shared {
         }
         let age = (Timestamp::now().as_millisecond() - item.created_ms).max(0);
         metrics::histogram!("offhook_outbox_delivery_seconds").record(age as f64 / 1_000.0);
+        true
+    }
+
+    async fn strike_off(&self, row: &Row) {
+        if let Some(sequence) = row.sequence
+            && let Err(error) = self.store.outbox_ack(sequence).await
+        {
+            // It stays on disk and is delivered again after a restart, with the same id.
+            tracing::warn!(call = %row.item.call, %error, "delivered event cannot be struck off");
+        }
     }
 
     fn count(&self, by: i64) {

@@ -312,6 +312,11 @@ impl Node {
             }
             let _ = timeout(SHUTDOWN_GRACE, registry.wait_until(HashMap::is_empty)).await;
         }
+    }
+
+    /// Stops everything; calls that still run are cut off, and ended by the next process.
+    pub async fn stop(&self) {
+        self.inner.outbox.settle(SHUTDOWN_GRACE).await;
         self.inner.root.stop(None);
     }
 
