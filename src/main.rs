@@ -3,7 +3,9 @@
 mod auth;
 mod call_command;
 mod cli;
+mod client;
 mod config_command;
+mod console;
 mod demo;
 mod doctor;
 mod http;

@@ -19,7 +19,7 @@ pub struct TurnTimes {
     pub transcript: Option<CallTime>,
     /// The turn was taken and the model asked.
     pub generate: Option<CallTime>,
-    /// The model's first text.
+    /// The first text to be spoken: the model's, or a tool's message.
     pub first_text: Option<CallTime>,
     /// The voice's first audio.
     pub first_audio: Option<CallTime>,
@@ -53,14 +53,15 @@ impl TurnLog {
             self.speech_end = Some(*at);
         } else if let Event::Transcript { is_final: true, .. } = event {
             self.transcript = Some(entry.at);
-        } else if let Event::ReplyText { turn, .. } = event {
-            self.set(*turn, |times| &mut times.first_text, entry.at);
         } else if let Event::SpeechBegan { .. } = event {
             self.sent(entry.at);
         }
     }
 
     pub(crate) fn note_command(&mut self, now: CallTime, command: &Command) {
+        if let (Command::Speak { .. }, Some(turn)) = (command, self.turns.last_mut()) {
+            turn.first_text.get_or_insert(now);
+        }
         let Command::Generate { turn } = command else { return };
         if self.turns.last().is_some_and(|last| last.turn == *turn) {
             // A second round of the same turn, after a tool.
@@ -93,17 +94,6 @@ impl TurnLog {
         }
         turn.sent = Some(now);
         turn.observe();
-    }
-
-    fn set(
-        &mut self,
-        turn: TurnId,
-        field: fn(&mut TurnTimes) -> &mut Option<CallTime>,
-        now: CallTime,
-    ) {
-        if let Some(times) = self.turns.last_mut().filter(|times| times.turn == turn) {
-            field(times).get_or_insert(now);
-        }
     }
 }
 

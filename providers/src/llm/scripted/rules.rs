@@ -147,20 +147,15 @@ impl Rule {
     }
 }
 
-/// The text to answer and, when it is a result, its tool.
+/// The text to answer and, when it is a result, its tool: whichever came last. What the assistant
+/// says while a tool runs stands behind the result in the prompt and answers nothing.
 fn asked(messages: &[Message]) -> (&str, Option<&str>) {
-    let spoken = messages.iter().rev().find(|message| !matches!(message, Message::System { .. }));
-    if let Some(Message::ToolResult { name, content, .. }) = spoken {
-        return (content, Some(name));
-    }
-    let user = messages.iter().rev().find_map(|message| match message {
-        Message::User { content } => Some(content.trim()),
-        Message::System { .. }
-        | Message::Assistant { .. }
-        | Message::ToolCalls { .. }
-        | Message::ToolResult { .. } => None,
+    let last = messages.iter().rev().find_map(|message| match message {
+        Message::User { content } => Some((content.trim(), None)),
+        Message::ToolResult { name, content, .. } => Some((content.as_str(), Some(name.as_str()))),
+        Message::System { .. } | Message::Assistant { .. } | Message::ToolCalls { .. } => None,
     });
-    (user.unwrap_or_default(), None)
+    last.unwrap_or_default()
 }
 
 /// The reason at the end of a pattern's error, without the drawing above it.

@@ -153,3 +153,12 @@ async fn dropping_the_stream_stops_the_model() {
 
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
+
+#[test]
+fn what_is_said_while_a_tool_runs_does_not_hide_its_result() {
+    let waiting = Message::Assistant { content: "One moment.".into(), interrupted: false };
+    let mut messages = vec![user("book"), result("book", "it is taken"), waiting];
+    assert_eq!(reply(&clinic(), &messages), "That is taken.");
+    messages.push(user("goodbye"));
+    assert_eq!(reply(&clinic(), &messages), "Goodbye.");
+}

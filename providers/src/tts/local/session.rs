@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use offhook_core::FailureClass;
 use offhook_media::AudioFormat;
 use tokio::sync::mpsc;
@@ -157,29 +158,75 @@ async fn speak(
     let (context, text) = match item {
         Item::Sentence { context, text } => (context, text),
         Item::Done { context } => {
-            // That nobody reads ends the session elsewhere; so for all sends here.
             let _ = output.send(Ok(TtsEvent::Done { context })).await;
             return Ok(());
         }
     };
     let offset = format.duration_of(*sent);
     engine.start(&text).await?;
+    // Within a context the silence before a sentence is the pause between two.
+    let mut lead = Lead { format, silence: 0, is_over: *sent > 0 };
+    let mut words = Vec::new();
     while let Some(spoken) = engine.next().await? {
-        let event = match spoken {
-            Spoken::Words(words) => TtsEvent::Words { context, words: later(words, offset) },
-            Spoken::Audio(audio) => {
-                *sent += format.samples_in_bytes(audio.len());
-                TtsEvent::Audio { context, audio }
+        let audio = match spoken {
+            Spoken::Words(timed) => {
+                words = timed;
+                continue;
             }
+            Spoken::Audio(audio) => lead.cut(audio),
         };
-        let _ = output.send(Ok(event)).await;
+        if audio.is_empty() {
+            continue;
+        }
+        if !words.is_empty() {
+            let words = moved(std::mem::take(&mut words), offset, format.duration_of(lead.silence));
+            // That nobody reads ends the session elsewhere; so for all sends here.
+            let _ = output.send(Ok(TtsEvent::Words { context, words })).await;
+        }
+        *sent += format.samples_in_bytes(audio.len());
+        let _ = output.send(Ok(TtsEvent::Audio { context, audio })).await;
     }
     Ok(())
 }
 
-fn later(words: Vec<WordTiming>, by: Duration) -> Vec<WordTiming> {
+/// Takes the silence off the front of a context's first audio: flite begins with 200 ms of it, and
+/// the caller would wait through it in every turn.
+struct Lead {
+    format: AudioFormat,
+    /// Samples taken off so far.
+    silence: u64,
+    is_over: bool,
+}
+
+/// Level below which a sample is silence: the noise of the voices is below 50.
+const SILENCE_LEVEL: u16 = 100;
+
+/// Kept in front of the first sound, so that it is not clipped.
+const KEPT: Duration = Duration::from_millis(20);
+
+impl Lead {
+    fn cut(&mut self, audio: Bytes) -> Bytes {
+        if self.is_over {
+            return audio;
+        }
+        let samples = self.format.decode(&audio);
+        let loud = samples.iter().position(|sample| sample.unsigned_abs() > SILENCE_LEVEL);
+        self.is_over = loud.is_some();
+        let kept = self.format.samples_in(KEPT) as usize;
+        let quiet = loud.map_or(samples.len(), |at| at.saturating_sub(kept));
+        self.silence += quiet as u64;
+        audio.slice(quiet * self.format.bytes_per_sample()..)
+    }
+}
+
+/// Word timings of a sentence whose audio begins `by` into its context, `cut` off its front.
+fn moved(words: Vec<WordTiming>, by: Duration, cut: Duration) -> Vec<WordTiming> {
     words
         .into_iter()
-        .map(|word| WordTiming { start: word.start + by, end: word.end + by, ..word })
+        .map(|word| WordTiming {
+            start: word.start.saturating_sub(cut) + by,
+            end: word.end.saturating_sub(cut) + by,
+            ..word
+        })
         .collect()
 }

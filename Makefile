@@ -1,0 +1,29 @@
+# What there is to do here. `make` alone lists it.
+
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fmt build
+
+help: ## List what there is
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: ## Place real calls through a server of your own, without keys or configuration
+	@scripts/setup.sh --for demo
+	$(CARGO) build --release
+	target/release/offhook demo
+
+test: ## Run every test
+	@scripts/setup.sh --for test
+	@scripts/test.sh
+
+check: ## Format, lints, compilation: what to run before a commit
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+build: ## Build the release binary, target/release/offhook
+	@scripts/setup.sh --for build
+	$(CARGO) build --release
