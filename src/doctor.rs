@@ -102,7 +102,7 @@ async fn examine(args: &SettingsArgs) -> Result<Vec<Finding>, String> {
     );
     findings.push(public);
     findings.extend(webhook);
-    findings.extend(machine::programs(&settings));
+    findings.extend(machine::programs());
     findings.extend(providers);
     Ok(findings)
 }

@@ -17,4 +17,4 @@ mod settings;
 pub use document::{SettingDoc, describe, render_defaults};
 pub use error::{ConfigError, Problem};
 pub use form::LogFormat;
-pub use settings::{Auth, Calls, Local, Provider, Server, Settings, Store, Webhooks};
+pub use settings::{Auth, Calls, Provider, Server, Settings, Store, Webhooks};

@@ -191,18 +191,6 @@ sections! {
         /// documents could reach into your network otherwise.
         allow_private_addresses: bool as Switch = default "false", "true or false";
     }
-
-    /// The providers that run on this machine.
-    local: Local {
-        /// Program of the first local voice.
-        flite: PathBuf as Folder = default "flite", "program";
-        /// Program of the second local voice.
-        espeak: PathBuf as Folder = default "espeak-ng", "program";
-        /// Library of the local transcriber, loaded by a child process.
-        pocketsphinx_library: PathBuf as Folder = default "libpocketsphinx.so.3", "library";
-        /// Folder of the local transcriber's acoustic model and dictionary.
-        pocketsphinx_model: PathBuf as Folder = default "/usr/share/pocketsphinx/model/en-us", "path";
-    }
 }
 
 const ORG_KEYS: &str = "auth.orgs.<name>";

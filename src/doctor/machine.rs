@@ -64,35 +64,50 @@ fn space(free: u64) -> Finding {
     }
 }
 
+/// Where the local providers look for what they run.
+struct Needs<'a> {
+    flite: &'a Path,
+    espeak: &'a Path,
+    pocketsphinx: &'a Path,
+    model: &'a Path,
+}
+
 /// What the local providers need.
-pub fn programs(settings: &Settings) -> Vec<Finding> {
-    let local = &settings.local;
-    let library = &local.pocketsphinx_library;
-    let model = &local.pocketsphinx_model;
-    let needs = [
-        ("voice `local`", find(&local.flite, &path_folders()), "flite", "flite"),
-        ("voice `local`, espeak", find(&local.espeak, &path_folders()), "espeak-ng", "espeak-ng"),
+pub fn programs() -> Vec<Finding> {
+    check(&Needs {
+        flite: Path::new("libflite.so.1"),
+        espeak: Path::new("espeak-ng"),
+        pocketsphinx: Path::new("libpocketsphinx.so.3"),
+        model: Path::new("/usr/share/pocketsphinx/model/en-us"),
+    })
+}
+
+fn check(needs: &Needs) -> Vec<Finding> {
+    let libraries = library_folders();
+    let found = [
+        ("voice `local`", find(needs.flite, &libraries), needs.flite, "flite"),
+        ("voice `local`, espeak", find(needs.espeak, &path_folders()), needs.espeak, "espeak-ng"),
         (
             "transcriber `local`",
-            find(library, &library_folders()),
-            "libpocketsphinx.so.3",
+            find(needs.pocketsphinx, &libraries),
+            needs.pocketsphinx,
             "pocketsphinx",
         ),
         (
             "its model",
-            Some(model.clone()).filter(|model| is_model(model)),
-            "the model en-us",
+            Some(needs.model.to_owned()).filter(|model| is_model(model)),
+            needs.model,
             "pocketsphinx-en-us",
         ),
     ];
-    needs
+    found
         .into_iter()
         .map(|(subject, found, what, package)| match found {
             Some(path) => Finding::ok(subject, path.display().to_string()),
             None => Finding::warning(
                 subject,
-                format!("{what} is not here, calls that use it fail"),
-                format!("apt-get install {package}, or say where it is in the settings `local.*`"),
+                format!("{} is not here, calls that use it fail", what.display()),
+                format!("apt-get install {package}"),
             ),
         })
         .collect()
@@ -159,14 +174,15 @@ mod tests {
 
     #[test]
     fn missing_programs_are_named_with_their_packages() {
-        let mut settings = Settings::default();
-        settings.local.flite = "/none/flite".into();
-        settings.local.pocketsphinx_library = "libnone.so".into();
-        settings.local.pocketsphinx_model = "/none".into();
-        let findings = programs(&settings);
+        let findings = check(&Needs {
+            flite: Path::new("libnone.so"),
+            espeak: Path::new("/none/espeak-ng"),
+            pocketsphinx: Path::new("libnone.so"),
+            model: Path::new("/none"),
+        });
         let advice = |index: usize| findings[index].advice.clone().unwrap_or_default();
         assert!(advice(0).contains("apt-get install flite"));
-        assert!(advice(2).contains("apt-get install pocketsphinx,"));
+        assert!(advice(2).ends_with("apt-get install pocketsphinx"));
         assert!(advice(3).contains("apt-get install pocketsphinx-en-us"));
     }
 }

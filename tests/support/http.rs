@@ -110,7 +110,11 @@ impl Answer {
         assert_eq!(self.body["error"], "Bad Request");
         match &self.body["message"] {
             Value::Array(messages) => messages.iter().filter_map(Value::as_str).collect(),
-            message => vec![message.as_str().unwrap()],
+            message @ (Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Object(_)) => vec![message.as_str().unwrap()],
         }
     }
 }
