@@ -3,6 +3,8 @@
 //! `fuzz/` is a workspace of its own, which this package cannot depend on; its targets are plain
 //! functions.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 #[path = "../fuzz/src/lib.rs"]
 mod targets;
 

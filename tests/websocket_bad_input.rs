@@ -25,7 +25,7 @@ impl Bystander {
     }
 
     /// Its conversation goes on, the server takes calls, and only this call is left.
-    async fn goes_on_undisturbed(mut self, calls: &Calls) {
+    async fn goes_on(mut self, calls: &Calls) {
         calls.providers.caller_says("Still there?").await;
         self.leg
             .event_where("an answer to the bystander", |event| {
@@ -103,7 +103,7 @@ async fn a_client_that_sends_nothing_usable_is_told_so_and_closed() {
     assert_eq!(code, 1007);
     assert!(reason.starts_with("50 bad messages"), "{reason}");
     calls.ended(&call).await;
-    bystander.goes_on_undisturbed(&calls).await;
+    bystander.goes_on(&calls).await;
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn ten_megabytes_at_once_are_refused_with_a_close_frame() {
     );
     assert_eq!(leg.closed().await.0, 1009);
     calls.ended(&call).await;
-    bystander.goes_on_undisturbed(&calls).await;
+    bystander.goes_on(&calls).await;
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn a_message_beyond_what_is_read_at_all_is_refused_with_a_close_frame() {
     let _ = leg.send(Message::binary(vec![0; 20 * 1024 * 1024])).await;
     assert_eq!(leg.closed().await.0, 1009);
     calls.ended(&call).await;
-    bystander.goes_on_undisturbed(&calls).await;
+    bystander.goes_on(&calls).await;
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn a_million_tiny_messages_are_stopped_at_the_limit() {
     assert_eq!(code, 1008);
     assert!(reason.starts_with("too many messages: at most 500 a second over 10 s"), "{reason}");
     calls.ended(&call).await;
-    bystander.goes_on_undisturbed(&calls).await;
+    bystander.goes_on(&calls).await;
 }
 
 #[tokio::test]
@@ -200,7 +200,7 @@ async fn audio_far_ahead_of_real_time_is_stopped_at_the_limit() {
     assert_eq!(code, 1008);
     assert!(reason.starts_with("audio more than 10 s ahead of real time"), "{reason}");
     calls.ended(&call).await;
-    bystander.goes_on_undisturbed(&calls).await;
+    bystander.goes_on(&calls).await;
 }
 
 #[tokio::test]
@@ -311,5 +311,5 @@ async fn frames_that_break_the_websocket_rules_end_that_call_alone() {
     let _ = within("end of the socket", socket.read_to_end(&mut rest)).await;
     assert!(rest.starts_with(b"HTTP/1.1 101"));
     assert_eq!(calls.ended(&call).await["status"], "ended");
-    bystander.goes_on_undisturbed(&calls).await;
+    bystander.goes_on(&calls).await;
 }

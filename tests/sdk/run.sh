@@ -46,7 +46,7 @@ trap clean_up EXIT
 
 # Whether an installer's complaint says that nothing was reached, rather than that something is wrong.
 is_unreachable() {
-    grep -Eqi 'retrying|connection ?error|failed to establish|name resolution|could not fetch url|enotfound|econnrefused|econnreset|etimedout|eai_again|err_socket_timeout' "$1"
+    grep -Eqi 'from versions: none|retrying|connection ?error|failed to establish|name resolution|could not fetch url|enotfound|econnrefused|econnreset|etimedout|eai_again|err_socket_timeout' "$1"
 }
 
 # Installs once: `install NAME LIST FOLDER COMMAND...`, where LIST says what FOLDER must hold.

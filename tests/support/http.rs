@@ -108,13 +108,10 @@ impl Answer {
         assert_eq!(self.status, 400, "{}", self.text);
         assert_eq!(self.body["statusCode"], 400);
         assert_eq!(self.body["error"], "Bad Request");
-        match &self.body["message"] {
-            Value::Array(messages) => messages.iter().filter_map(Value::as_str).collect(),
-            message @ (Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::String(_)
-            | Value::Object(_)) => vec![message.as_str().unwrap()],
+        let message = &self.body["message"];
+        match message.as_array() {
+            Some(messages) => messages.iter().filter_map(Value::as_str).collect(),
+            None => vec![message.as_str().unwrap()],
         }
     }
 }
