@@ -8,7 +8,7 @@ use offhook_providers::Net;
 use offhook_store::{Store, StoreOptions};
 use offhook_supervisors::Node;
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     time::Instant,
 };
@@ -51,16 +51,16 @@ pub async fn run(args: &SettingsArgs) -> Result<(), String> {
     }
     let (stop, stopped) = watch::channel(false);
     let metrics_server = metrics_listener(&settings, &app, stopped.clone()).await?;
+    let mut signals = Signals::listen()?;
     let took_ms = began.elapsed().as_millis() as u64;
     tracing::info!(%address, url = %app.public_url, took_ms, "ready");
     let serving = tokio::spawn(http::serve(listener, http::router(app), until(stopped)));
 
-    wait_for_signal().await?;
+    signals.next().await;
     tracing::info!(calls = node.active_calls(), "draining: no new calls, running ones finish");
     tokio::select! {
         () = node.drain() => {}
-        second = wait_for_signal() => {
-            second?;
+        () = signals.next() => {
             tracing::warn!(calls = node.active_calls(), "told to stop again, calls are cut off");
         }
     }
@@ -112,13 +112,23 @@ async fn until(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-/// SIGTERM or SIGINT.
-async fn wait_for_signal() -> Result<(), String> {
-    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
-    let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+/// SIGTERM and SIGINT, listened for from the start: one that comes while another is handled counts.
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, String> {
+        let listen =
+            |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+        Ok(Self { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
 }
