@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 use support::{Calls, Leg, Options, eventually};
 
@@ -11,12 +13,15 @@ fn id(call: &Value) -> &str {
     call["id"].as_str().unwrap()
 }
 
-/// Reasons and reports that were delivered for a call, once its report was.
+/// Kind and reason of each event of a call's end, once its report was delivered. One that was sent
+/// again is told by its id and counts once.
 async fn endings(calls: &Calls, call: &Value) -> Vec<(String, String)> {
     calls.receiver.report(id(call)).await;
+    let mut seen = HashSet::new();
     let taken = calls.receiver.deliveries().into_iter().filter(|one| one.status == 200);
     taken
         .filter(|one| one.message["call"]["id"] == call["id"])
+        .filter(|one| seen.insert(one.header("idempotency-key").to_owned()))
         .filter_map(|one| {
             let reason = one.message["endedReason"].as_str()?.to_owned();
             Some((one.kind().to_owned(), reason))
@@ -65,6 +70,10 @@ async fn a_call_that_outlasts_the_patience_of_the_server_is_ended_in_order() {
     calls.server = calls.server.kill_and_restart().await;
     assert_eq!(calls.ended(&call).await["endedReason"], "worker-shutdown");
     ended_once_with(&calls, &call, "worker-shutdown").await;
+    // A server that stops in order leaves nothing that was delivered to be sent again.
+    let deliveries = calls.receiver.deliveries();
+    let ids: HashSet<_> = deliveries.iter().map(|one| one.header("idempotency-key")).collect();
+    assert_eq!(ids.len(), deliveries.len());
 }
 
 #[tokio::test]
