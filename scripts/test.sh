@@ -29,16 +29,7 @@ else
     step "$cargo" test --workspace --quiet
 fi
 
-# The corpus of the fuzz targets, without a fuzzer: a package outside the workspace.
-if [[ -f fuzz/Cargo.toml ]]; then
-    if [[ -x fuzz/run-corpus.sh ]]; then
-        step fuzz/run-corpus.sh
-    else
-        step "$cargo" test --quiet --manifest-path fuzz/Cargo.toml
-    fi
-fi
-
 # The official clients, each in an environment of its own.
 if [[ -x tests/sdk/run.sh ]]; then
-    step tests/sdk/run.sh
+    step tests/sdk/run.sh "${CARGO_TARGET_DIR:-target}/debug/offhook"
 fi
