@@ -17,7 +17,7 @@ rust_min=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml")
 
 # What is looked for, and the Debian package that has it.
 build_needs="cc:gcc ld:binutils crt1:libc6-dev"
-demo_needs="$build_needs flite:flite espeak-ng:espeak-ng sox:sox
+demo_needs="$build_needs flite:flite espeak-ng:espeak-ng
     lib/libpocketsphinx.so.3:pocketsphinx model:pocketsphinx-en-us"
 test_needs="$demo_needs python3:python3 venv:python3-venv node:nodejs npm:npm"
 

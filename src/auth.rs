@@ -41,6 +41,9 @@ impl Keys {
 
     /// The organisation whose key this is. Every key is compared, in constant time.
     pub fn org_of(&self, key: &str) -> Option<String> {
+        if key.is_empty() {
+            return None;
+        }
         let given = hash(key);
         let mut found = None;
         for (known, org) in &self.0 {
@@ -54,8 +57,12 @@ impl Keys {
 
 /// The key that a server without configured keys generated at its first start.
 pub fn generated_key(folder: &Path) -> Option<String> {
-    std::fs::read_to_string(folder.join(KEY_FILE)).ok().map(|key| key.trim().to_owned())
+    let key = std::fs::read_to_string(folder.join(KEY_FILE)).ok()?;
+    Some(key.trim().to_owned()).filter(|key| key.len() >= KEY_CHARS_MIN)
 }
+
+/// A shorter key is what a full disk left of one.
+const KEY_CHARS_MIN: usize = 32;
 
 fn generated(folder: &Path) -> Result<(String, bool), String> {
     if let Some(key) = generated_key(folder) {
@@ -63,6 +70,9 @@ fn generated(folder: &Path) -> Result<(String, bool), String> {
     }
     let key = format!("offhook_{}", &signer::hex(&signer::random())[..48]);
     let path = folder.join(KEY_FILE);
+    if path.exists() {
+        return Err(format!("{} is damaged: delete it, and a new key is made", path.display()));
+    }
     signer::write_private(&path, key.as_bytes())
         .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     Ok((key, true))

@@ -54,9 +54,14 @@ pub async fn run(args: &SettingsArgs) -> Result<(), String> {
     let mut signals = Signals::listen()?;
     let took_ms = began.elapsed().as_millis() as u64;
     tracing::info!(%address, url = %app.public_url, took_ms, "ready");
-    let serving = tokio::spawn(http::serve(listener, http::router(app), until(stopped)));
+    let mut serving = tokio::spawn(http::serve(listener, http::router(app), until(stopped)));
 
-    signals.next().await;
+    // A process that can do nothing more must not stand in the way of one that can.
+    tokio::select! {
+        () = signals.next() => {}
+        () = node.died() => return Err("the supervisors gave up, see the log".into()),
+        _ = &mut serving => return Err("the HTTP server stopped, see the log".into()),
+    }
     tracing::info!(calls = node.active_calls(), "draining: no new calls, running ones finish");
     tokio::select! {
         () = node.drain() => {}

@@ -91,14 +91,21 @@ pub fn random() -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Writes a file that only its owner may read.
+/// Writes a new file that only its owner may read: whole, or not at all.
 pub fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
+    let unfinished = path.with_extension(format!("{}.tmp", Uuid::new_v4()));
+    let mut file =
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    let written = file
+        .write_all(content)
+        .and_then(|()| file.sync_all())
+        // Unlike a rename, a link never takes the place of a file that is there.
+        .and_then(|()| fs::hard_link(&unfinished, path));
+    let removed = fs::remove_file(&unfinished);
+    written.and(removed)
 }
 
 #[cfg(test)]

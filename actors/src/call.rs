@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use offhook_core::{CallTime, Command, Conversation, Event, ServerEvent};
+use offhook_core::{CallTime, Command, Conversation, Event};
 use ractor::ActorProcessingErr;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,10 @@ pub struct CallJournal {
     entries: Vec<JournalEntry>,
     /// Entries whose commands were carried out.
     carried_out: usize,
-    /// Times that the first entry not carried out was begun.
+    /// Commands of the next entry that were begun: each is carried out at most once, since a
+    /// sentence or a booking made twice is worse than one left out.
+    commands_begun: usize,
+    /// Times that the first entry not carried out was begun by a successor.
     attempts: u8,
 }
 
@@ -73,9 +76,18 @@ impl Role for CallActor {
         // From here the journal is answerable for the input, not the port.
         self.context.ports.call.done();
         self.carry(&entry);
-        self.journal().carried_out += 1;
+        self.journal().advance();
         self.set_alarm();
         Ok(())
+    }
+}
+
+impl CallJournal {
+    /// The next entry is carried out.
+    fn advance(&mut self) {
+        self.carried_out += 1;
+        self.commands_begun = 0;
+        self.attempts = 0;
     }
 }
 
@@ -90,6 +102,7 @@ impl CallActor {
                 journal.attempts += 1;
                 if journal.attempts > ATTEMPTS_MAX {
                     journal.attempts = 0;
+                    journal.commands_begun = 0;
                     journal.entries.remove(at);
                 }
             }
@@ -100,15 +113,15 @@ impl CallActor {
         }
         if let Some(entry) = begun {
             self.carry(&entry);
-            let mut journal = self.journal();
-            journal.carried_out += 1;
-            journal.attempts = 0;
+            self.journal().advance();
         }
     }
 
     fn carry(&mut self, entry: &JournalEntry) {
         self.context.turns().note_input(entry);
-        for command in decide(&mut self.conversation, entry) {
+        let begun = self.journal().commands_begun;
+        for command in decide(&mut self.conversation, entry).into_iter().skip(begun) {
+            self.journal().commands_begun += 1;
             self.context.turns().note_command(entry.at, &command);
             self.carry_out(command);
         }
@@ -132,9 +145,6 @@ impl CallActor {
             Command::CutSpeech { speech } => ports.voice.send(VoiceInput::Cut { speech }),
             Command::RunTool { turn, call } => ports.tools.send(ToolInput::Run { turn, call }),
             Command::Publish(event) => {
-                if let ServerEvent::UserInterrupted { .. } = event {
-                    self.context.turns().note_interruption();
-                }
                 self.context.publish(event, self.conversation.history());
             }
             Command::End { reason } => self.context.end(reason, None),
@@ -166,7 +176,9 @@ impl CallContext {
     /// What was said and done in the call so far, rebuilt from its journal.
     pub fn history(&self) -> Vec<offhook_core::Entry> {
         let mut conversation = Conversation::new(self.spec.options.clone());
-        for entry in &lock(&self.slots.call).entries {
+        let journal = lock(&self.slots.call);
+        // What an actor died of is not met again here.
+        for entry in &journal.entries[..journal.carried_out] {
             decide(&mut conversation, entry);
         }
         conversation.history().to_vec()

@@ -65,11 +65,15 @@ impl<R: Role> Actor for CallChild<R> {
             Signal::Crash => panic!("told to crash"),
             Signal::Wedge => std::future::pending().await,
         }
-        running.context.pulse(R::NAME).beat();
-        let port = R::port(&running.context);
+        let context = running.context.clone();
+        let (port, pulse) = (R::port(&context), context.pulse(R::NAME));
+        pulse.beat();
         while let Some(input) = port.take() {
             running.role.handle(input)?;
             port.done();
+            pulse.beat();
+            // A backlog does not keep the thread, and can be killed.
+            tokio::task::yield_now().await;
         }
         Ok(())
     }

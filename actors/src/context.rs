@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -14,10 +14,11 @@ use offhook_api::{
     artifact::{self, RecordingUrls},
 };
 use offhook_config::Settings;
-use offhook_core::{CallOptions, EndedReason, StageFailure};
+use offhook_core::{CallOptions, Control, EndedReason, Event, StageFailure};
 use offhook_media::{AudioFormat, Hearing, PlayoutOptions};
 use offhook_providers::{llm::Llm, stt::Stt, tts::Tts};
 use offhook_store::{JournalWriter, Store};
+use offhook_transports::ControlLimit;
 use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -101,6 +102,8 @@ pub struct CallContext {
     /// `status-update: ended` went out.
     pub(crate) end_published: AtomicBool,
     finished: AtomicBool,
+    controls: Mutex<ControlLimit>,
+    explanation: OnceLock<String>,
     ended: watch::Sender<Option<(EndedReason, Option<String>)>>,
     pulses: HashMap<&'static str, Pulse>,
 }
@@ -165,6 +168,8 @@ impl CallContext {
             store: node.store,
             end_published: AtomicBool::new(false),
             finished: AtomicBool::new(false),
+            controls: Mutex::new(ControlLimit::new()),
+            explanation: OnceLock::new(),
             ended: watch::Sender::new(None),
             pulses: crate::ROLES.iter().map(|role| (role.name, Pulse::default())).collect(),
             settings: node.settings,
@@ -191,7 +196,8 @@ impl CallContext {
 
     /// Why the call ends, and the words for the operator, once it does.
     pub fn ending(&self) -> Option<(EndedReason, Option<String>)> {
-        self.ended.borrow().clone()
+        let (reason, message) = self.ended.borrow().clone()?;
+        Some((reason, message.or_else(|| self.explanation.get().cloned())))
     }
 
     /// Waits until somebody asked to end the call.
@@ -226,8 +232,35 @@ impl CallContext {
         self.slots.tools.stop();
     }
 
-    pub fn tell(&self, event: offhook_core::Event) {
-        self.ports.call.send(CallInput::Event(event));
+    pub fn tell(&self, event: Event) {
+        let is_last = matches!(
+            event,
+            Event::LegClosed { .. }
+                | Event::EndRequested { .. }
+                | Event::Control(Control::EndCall)
+                | Event::StageFailed { .. }
+        );
+        match is_last {
+            true => self.ports.call.send_surely(CallInput::Event(event)),
+            false => self.ports.call.send(CallInput::Event(event)),
+        }
+    }
+
+    /// Passes on what a client asks for; false when clients ask for more than the call can bear.
+    pub fn control(&self, control: Control) -> bool {
+        let is_end = control == Control::EndCall;
+        let mut limit = self.controls.lock().unwrap_or_else(PoisonError::into_inner);
+        let admitted = is_end || limit.admit(self.clock.now().as_duration());
+        drop(limit);
+        if admitted {
+            self.tell(Event::Control(control));
+        }
+        admitted
+    }
+
+    /// Keeps words for the operator on why the call is about to end; the first count.
+    pub(crate) fn explain_end(&self, message: String) {
+        let _ = self.explanation.set(message);
     }
 
     /// Logs a stage's final failure for the operator and tells the conversation.
@@ -240,7 +273,8 @@ impl CallContext {
             detail = failure.detail,
             "stage failed"
         );
-        self.tell(offhook_core::Event::StageFailed { failure });
+        self.explain_end(failure.detail.clone());
+        self.tell(Event::StageFailed { failure });
     }
 
     pub fn record(&self) -> MutexGuard<'_, CallDocument> {

@@ -112,11 +112,13 @@ struct Shared {
     lanes: Mutex<HashMap<Uuid, Lane>>,
     slots: Arc<Semaphore>,
     waiting: AtomicU64,
+    /// Of these, the ones that the disk refused.
+    unstored: AtomicU64,
 }
 
 struct Queued {
     item: OutboxItem,
-    stored: Option<oneshot::Sender<()>>,
+    stored: Option<oneshot::Sender<bool>>,
 }
 
 /// The events of one call, delivered one after the other.
@@ -129,8 +131,17 @@ struct Lane {
 struct Row {
     /// Where it is stored; `None` when the disk refused it and only memory has it.
     sequence: Option<u64>,
-    item: OutboxItem,
+    call: Uuid,
+    /// Absent where only the disk has it: a receiver that is down for a day must not fill the
+    /// memory with what waits for it.
+    item: Option<Arc<OutboxItem>>,
 }
+
+/// Events of one call that are kept in memory while they wait; further ones are read back.
+const IN_MEMORY_MAX: usize = 16;
+
+/// Events that the disk refused and that are kept in memory alone, over all calls.
+const UNSTORED_MAX: u64 = 10_000;
 
 /// Events on their way to the disk. A call makes a dozen a second; beyond this the disk stands still.
 const QUEUE_MAX: usize = 20_000;
@@ -152,6 +163,7 @@ impl Outbox {
             queue: AsyncMutex::new(receiver),
             lanes: Mutex::default(),
             waiting: AtomicU64::new(0),
+            unstored: AtomicU64::new(0),
         };
         Self { queue, shared: Arc::new(shared) }
     }
@@ -161,11 +173,11 @@ impl Outbox {
         self.put(Queued { item, stored: None });
     }
 
-    /// Takes an event and resolves when it is on disk, at the latest after a limit.
-    pub async fn send_durable(&self, item: OutboxItem) {
+    /// Takes an event and says whether it is on disk, at the latest after a limit.
+    pub async fn send_durable(&self, item: OutboxItem) -> bool {
         let (stored, done) = oneshot::channel();
         self.put(Queued { item, stored: Some(stored) });
-        let _ = tokio::time::timeout(STORE_TIMEOUT, done).await;
+        matches!(tokio::time::timeout(STORE_TIMEOUT, done).await, Ok(Ok(true)))
     }
 
     /// Begins no more deliveries and waits for those under way, at most `limit`: an event that was
@@ -238,7 +250,8 @@ impl Shared {
             match serde_json::from_slice::<OutboxItem>(&row.body) {
                 Ok(item) => {
                     self.count(1);
-                    self.enqueue(Row { sequence: Some(row.sequence), item });
+                    let item = Some(Arc::new(item));
+                    self.enqueue(Row { sequence: Some(row.sequence), call: row.call, item });
                 }
                 Err(error) => {
                     tracing::error!(%error, sequence = row.sequence, "outbox row unreadable");
@@ -251,7 +264,7 @@ impl Shared {
     /// Writes events to disk in order, many at a time, and hands them to their lanes.
     async fn take_in(self: &Arc<Self>) {
         let mut queue = self.queue.lock().await;
-        let mut storing: FuturesOrdered<BoxFuture<'static, (Row, Option<oneshot::Sender<()>>)>> =
+        let mut storing: FuturesOrdered<BoxFuture<'static, (Row, Option<oneshot::Sender<bool>>)>> =
             FuturesOrdered::new();
         loop {
             tokio::select! {
@@ -261,7 +274,7 @@ impl Shared {
                 },
                 Some((row, stored)) = storing.next() => {
                     if let Some(stored) = stored {
-                        let _ = stored.send(());
+                        let _ = stored.send(row.sequence.is_some());
                     }
                     self.enqueue(row);
                 }
@@ -272,12 +285,13 @@ impl Shared {
     fn store(
         self: Arc<Self>,
         queued: Queued,
-    ) -> BoxFuture<'static, (Row, Option<oneshot::Sender<()>>)> {
+    ) -> BoxFuture<'static, (Row, Option<oneshot::Sender<bool>>)> {
         let Queued { item, stored } = queued;
         let call = item.call;
         let body = serde_json::to_vec(&item).unwrap_or_default();
-        // First polled in the order of the queue, and so numbered in that order.
-        Box::pin(async move {
+        // Numbered in the order of the queue: first polled in that order, and without tokio's budget,
+        // which would put off the polls of a burst and wake them in another order.
+        Box::pin(tokio::task::unconstrained(async move {
             let write = self.store.outbox_add(call, body);
             let sequence = match tokio::time::timeout(STORE_TIMEOUT, write).await {
                 Ok(Ok(sequence)) => Some(sequence),
@@ -288,14 +302,24 @@ impl Shared {
                     None
                 }
             };
-            (Row { sequence, item }, stored)
-        })
+            (Row { sequence, call, item: Some(Arc::new(item)) }, stored)
+        }))
     }
 
-    fn enqueue(self: &Arc<Self>, row: Row) {
-        let call = row.item.call;
+    fn enqueue(self: &Arc<Self>, mut row: Row) {
+        let call = row.call;
+        if row.sequence.is_none() && self.unstored.fetch_add(1, Ordering::AcqRel) >= UNSTORED_MAX {
+            self.unstored.fetch_sub(1, Ordering::AcqRel);
+            self.count(-1);
+            metrics::counter!("offhook_outbox_lost_total").increment(1);
+            tracing::error!(%call, "server event lost, neither disk nor memory has room for it");
+            return;
+        }
         let mut lanes = self.lanes();
         if let Some(lane) = lanes.get_mut(&call) {
+            if row.sequence.is_some() && lane.rows.len() >= IN_MEMORY_MAX {
+                row.item = None;
+            }
             lane.rows.push_back(row);
             return;
         }
@@ -332,7 +356,10 @@ impl Shared {
     /// Delivers one event and strikes it off, however often it takes, or gives it up when it is too
     /// old. False: the outbox is settled, the event waits for the next process.
     async fn deliver(&self, row: &Row) -> bool {
-        let item = &row.item;
+        let Some(item) = self.item_of(row).await else {
+            self.strike_off(row).await;
+            return true;
+        };
         let mut pacing = Pacing::new(self.options.backoff_initial, self.options.backoff_max);
         let id = item.id.to_string();
         let target = item.target.to_server();
@@ -367,12 +394,29 @@ impl Shared {
         true
     }
 
+    /// The event itself; `None` when the disk has lost it.
+    async fn item_of(&self, row: &Row) -> Option<Arc<OutboxItem>> {
+        if let Some(item) = &row.item {
+            return Some(item.clone());
+        }
+        let stored = self.store.outbox_get(row.sequence?).await;
+        let read = stored.ok().flatten().and_then(|row| serde_json::from_slice(&row.body).ok());
+        if read.is_none() {
+            metrics::counter!("offhook_outbox_lost_total").increment(1);
+            tracing::error!(call = %row.call, "server event lost, it cannot be read back");
+        }
+        read.map(Arc::new)
+    }
+
     async fn strike_off(&self, row: &Row) {
+        if row.sequence.is_none() {
+            self.unstored.fetch_sub(1, Ordering::AcqRel);
+        }
         if let Some(sequence) = row.sequence
             && let Err(error) = self.store.outbox_ack(sequence).await
         {
             // It stays on disk and is delivered again after a restart, with the same id.
-            tracing::warn!(call = %row.item.call, %error, "delivered event cannot be struck off");
+            tracing::warn!(call = %row.call, %error, "delivered event cannot be struck off");
         }
     }
 

@@ -56,8 +56,12 @@ impl<M: Clone> Port<M> {
             metrics::counter!("offhook_port_dropped_total", "actor" => self.name).increment(1);
             return;
         }
-        inner.waiting.push_back(input);
-        inner.wake();
+        inner.leave(input);
+    }
+
+    /// Leaves an input that no flood may drop. For what comes a few times in a call at most.
+    pub fn send_surely(&self, input: M) {
+        self.lock().leave(input);
     }
 
     /// Connects the port to a new incarnation of its actor.
@@ -96,6 +100,11 @@ impl<M: Clone> Port<M> {
 }
 
 impl<M> Inner<M> {
+    fn leave(&mut self, input: M) {
+        self.waiting.push_back(input);
+        self.wake();
+    }
+
     fn wake(&self) {
         if let Some(actor) = &self.actor {
             // A send to a dead actor fails; its successor is woken when it attaches.

@@ -67,17 +67,21 @@ impl CallContext {
         if status == CallStatus::InProgress {
             metrics::histogram!("offhook_call_setup_seconds")
                 .record(self.clock.now().as_secs_f64());
-            self.save_record();
+            self.save_record(now_ms);
         }
     }
 
     /// Writes the document through to the store, off the call's path.
-    fn save_record(&self) {
+    fn save_record(&self, now_ms: i64) {
         let (store, id, org) = (self.store.clone(), self.spec.id, self.spec.org.clone());
         let record = self.record().as_value().clone();
         tokio::spawn(async move {
-            let saved =
-                store.update(&org, Kind::Call, id, move |stored| stored.body = record).await;
+            let saved = store
+                .update(&org, Kind::Call, id, move |stored| {
+                    stored.updated_at_ms = now_ms;
+                    stored.body = record;
+                })
+                .await;
             if let Err(error) = saved {
                 tracing::error!(call = %id, %error, "the call's status cannot be stored");
             }

@@ -13,7 +13,10 @@ use std::{
 
 use offhook_media::{StereoWav, mono_of};
 use ractor::ActorProcessingErr;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    sync::Semaphore,
+    time::{MissedTickBehavior, interval},
+};
 
 use crate::{CallContext, Leaf, Port, Role};
 
@@ -45,6 +48,10 @@ struct Tape {
 
 /// How often the tape is written: well within what the rings keep behind their readers.
 const WRITE_EVERY: Duration = Duration::from_millis(500);
+
+/// Recordings written at once. The threads that block on the disk are those that resolve names: a
+/// disk that hangs must leave some.
+static WRITERS: Semaphore = Semaphore::const_new(32);
 
 /// Most audio written in one step.
 const STEP_MAX: Duration = Duration::from_secs(2);
@@ -88,9 +95,11 @@ async fn record(context: Arc<CallContext>) {
 
 /// Writes what both sides have; at the end of the call, what either side has. False: it is over.
 async fn write(context: &Arc<CallContext>, last: bool) -> bool {
+    let Ok(writer) = WRITERS.acquire().await else { return false };
     let tape = context.slots.recorder.0.clone();
     let context = context.clone();
     let written = tokio::task::spawn_blocking(move || {
+        let _writer = writer;
         let mut tape = tape.lock().unwrap_or_else(PoisonError::into_inner);
         if tape.finished || tape.failed {
             return false;
@@ -118,7 +127,9 @@ pub async fn finish(context: &Arc<CallContext>) -> Option<(PathBuf, PathBuf)> {
     let tape = context.slots.recorder.0.clone();
     let mono = stereo.with_extension("mono.wav");
     let (from, to) = (stereo.clone(), mono.clone());
+    let writer = WRITERS.acquire().await.ok()?;
     let done = tokio::task::spawn_blocking(move || {
+        let _writer = writer;
         let mut tape = tape.lock().unwrap_or_else(PoisonError::into_inner);
         tape.finished = true;
         tape.wav.take().map(StereoWav::finalize).transpose()?;

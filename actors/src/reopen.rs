@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use offhook_core::{Disposition, Intensity, RestartBudget, Stage, StageFailure};
+use offhook_core::{CallTime, Disposition, Intensity, RestartBudget, Stage, StageFailure};
 use offhook_providers::ProviderError;
 
 use crate::{CallContext, Port, retry::Pacing};
@@ -12,7 +12,12 @@ pub(crate) struct Reopening {
     stage: Stage,
     budget: RestartBudget,
     pacing: Pacing,
+    waits: (Duration, Duration),
+    last_lost: Option<CallTime>,
 }
+
+/// A session that held this long was in order: the next loss is a first one again.
+const SETTLED_AFTER: Duration = Duration::from_secs(30);
 
 impl Reopening {
     /// Waits between sessions grow from `first` to `max`.
@@ -23,7 +28,13 @@ impl Reopening {
             window: calls.restarts_window,
             backoff: first,
         };
-        Self { stage, budget: RestartBudget::new(intensity), pacing: Pacing::new(first, max) }
+        Self {
+            stage,
+            budget: RestartBudget::new(intensity),
+            pacing: Pacing::new(first, max),
+            waits: (first, max),
+            last_lost: None,
+        }
     }
 
     /// Counts a lost session, and leaves `reopen` in the stage's port when it is time for another;
@@ -48,6 +59,11 @@ impl Reopening {
             context.stage_failed(StageFailure { stage, provider, class, detail: error.detail });
             return;
         }
+        let now = context.clock.now();
+        if self.last_lost.is_some_and(|at| now.after(at) > SETTLED_AFTER) {
+            self.pacing = Pacing::new(self.waits.0, self.waits.1);
+        }
+        self.last_lost = Some(now);
         let wait = self.pacing.next();
         tracing::warn!(call = %context.spec.id, %stage, provider, %error, ?wait,
             "provider session lost, opening another");

@@ -5,7 +5,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -39,11 +42,16 @@ pub enum ToolInput {
 
 /// What a successor goes on from.
 #[derive(Default)]
-pub struct ToolSlot(Mutex<HashMap<String, Leaf>>);
+pub struct ToolSlot {
+    running: Mutex<HashMap<String, Leaf>>,
+    /// The call ends: no tool is run any more.
+    is_closed: AtomicBool,
+}
 
 impl ToolSlot {
     pub(crate) fn stop(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.is_closed.store(true, Ordering::Release);
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -85,6 +93,9 @@ impl ToolExecutorActor {
     fn run(&mut self, turn: TurnId, call: ToolCall) {
         let call_id = call.id.clone();
         let mut running = self.running();
+        if self.context.slots.tools.is_closed.load(Ordering::Acquire) {
+            return;
+        }
         if running.contains_key(&call_id) {
             // A second attempt at the same input: the first one started it.
             return;
@@ -107,7 +118,7 @@ impl ToolExecutorActor {
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<String, Leaf>> {
-        self.context.slots.tools.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.context.slots.tools.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::StreamExt;
 use offhook_core::{EndedReason, Event, SpeechId};
 use offhook_media::{Notice, PlayoutAction};
-use offhook_transports::{LegError, LegEvent, REFUSED, RateLimit, Timeline};
+use offhook_transports::{LegError, LegEvent, REFUSED, RateLimit, Timeline, Wire};
 use ractor::ActorProcessingErr;
 use serde_json::Value;
 use tokio::{
@@ -49,6 +49,8 @@ pub enum LegEnd {
     /// The peer stopped reading or answering.
     Dead(&'static str),
 }
+
+const TOO_MANY_CONTROLS: &str = "too many requests for this call: at most 5 a second";
 
 /// How often the playout is looked at: one frame of 20 ms.
 const TICK: Duration = Duration::from_millis(20);
@@ -97,7 +99,17 @@ impl Role for TransportActor {
             TransportInput::MediaEnded(Some(end)) => {
                 self.media = None;
                 tracing::info!(call = %self.context.spec.id, ?end, "leg closed");
-                self.context.tell(Event::LegClosed { reason: EndedReason::CustomerEndedCall });
+                let (reason, message) = match end {
+                    LegEnd::HungUp | LegEnd::Closed => (EndedReason::CustomerEndedCall, None),
+                    LegEnd::Refused(message) => (EndedReason::CustomerAudioLost, Some(message)),
+                    LegEnd::Dead(message) => {
+                        (EndedReason::CustomerAudioLost, Some(message.to_owned()))
+                    }
+                };
+                if let Some(message) = message {
+                    self.context.explain_end(message);
+                }
+                self.context.tell(Event::LegClosed { reason });
                 Ok(())
             }
             TransportInput::MediaEnded(None) => Err("the media task of the leg panicked".into()),
@@ -200,7 +212,8 @@ impl Pump {
         self.heard_peer = Instant::now();
         let wire = match incoming {
             Some(Ok(Incoming::Wire(wire))) => wire,
-            Some(Ok(Incoming::Alive)) => return Ok(()),
+            // Pings are answered by the socket itself; a flood of them is a flood all the same.
+            Some(Ok(Incoming::Alive)) => Wire::Binary(bytes::Bytes::new()),
             Some(Ok(Incoming::Broken { close_code, message })) => {
                 return refuse(socket, &LegError { close_code, message });
             }
@@ -213,6 +226,9 @@ impl Pump {
         let now = self.leg_time();
         if let Err(error) = self.limit.admit(now, &wire) {
             return refuse(socket, &error);
+        }
+        if wire.is_empty() {
+            return Ok(());
         }
         match socket.codec.decode(wire) {
             Ok(events) => {
@@ -250,7 +266,9 @@ impl Pump {
             }
             LegEvent::Client(message) => match offhook_api::control::parse(&message) {
                 Ok(control) => {
-                    self.context.tell(Event::Control(control));
+                    if !self.context.control(control) {
+                        complain(socket, REFUSED, TOO_MANY_CONTROLS);
+                    }
                     Ok(())
                 }
                 Err(errors) => {

@@ -33,18 +33,12 @@ pub struct TurnLog {
     speech_end: Option<CallTime>,
     transcript: Option<CallTime>,
     turns: Vec<TurnTimes>,
-    /// Times the caller interrupted the agent.
-    pub interruptions: u32,
 }
 
 impl TurnLog {
     /// The turns whose answer was heard, oldest first.
     pub fn answered(&self) -> impl Iterator<Item = &TurnTimes> {
         self.turns.iter().filter(|turn| turn.sent.is_some())
-    }
-
-    pub(crate) fn note_interruption(&mut self) {
-        self.interruptions += 1;
     }
 
     pub(crate) fn note_input(&mut self, entry: &JournalEntry) {

@@ -56,7 +56,9 @@ pub struct VoiceSlot(Mutex<Voice>);
 
 impl VoiceSlot {
     pub(crate) fn stop(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).session = None;
+        let mut voice = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        voice.is_closed = true;
+        voice.session = None;
     }
 }
 
@@ -64,6 +66,8 @@ impl VoiceSlot {
 struct Voice {
     /// Characters handed to providers so far, which is what they charge.
     characters: u64,
+    /// The call ends: no session is opened any more.
+    is_closed: bool,
     speeches: BTreeMap<SpeechId, Speech>,
     contexts_used: u32,
     session: Option<Session>,
@@ -211,7 +215,7 @@ impl VoiceActor {
     /// Opens a session unless there is one, and hands over what the last one still owed.
     fn ensure_session(&mut self) {
         let mut voice = self.voice();
-        if voice.session.is_some() {
+        if voice.is_closed || voice.session.is_some() {
             return;
         }
         let (texts, from_actor) = mpsc::channel(TEXTS_MAX);

@@ -87,7 +87,13 @@ fn fields_of(
             message.insert("toolWithToolCallList".into(), with_tools.into());
         }
         ServerEvent::AssistantStarted => {
-            message.insert("newAssistant".into(), public_assistant(context.assistant));
+            let assistant = match audience {
+                Audience::Server => public_assistant(context.assistant),
+                Audience::Client => {
+                    json!({"name": lenient::get(context.assistant, "name").unwrap_or(&Value::Null)})
+                }
+            };
+            message.insert("newAssistant".into(), assistant);
         }
         ServerEvent::EndOfCallReport { .. } => end_of_call(&mut message, context),
         ServerEvent::StatusUpdate { .. }
@@ -174,8 +180,8 @@ fn without_secrets(value: &Value) -> Value {
             .iter()
             .filter(|(name, _)| !SECRET_FIELDS.contains(&name.as_str()))
             .map(|(name, value)| {
-                let value =
-                    if name == "server" { bare_server(value) } else { without_secrets(value) };
+                let has_headers = matches!(name.as_str(), "server" | "model");
+                let value = if has_headers { bare_server(value) } else { without_secrets(value) };
                 (name.clone(), value)
             })
             .collect::<Map<_, _>>()
@@ -195,7 +201,8 @@ const SECRET_FIELDS: &[&str] = &[
     "websocketCallUrl",
 ];
 
-/// A server without its secret and its headers, which often hold one.
+/// A server (or a custom model, which is one) without its secret and its headers, which often hold
+/// one.
 fn bare_server(server: &Value) -> Value {
     let mut server = without_secrets(server);
     if let Value::Object(fields) = &mut server {

@@ -72,6 +72,21 @@ impl Form for Address {
 }
 
 /// The address of a server, kept as it was given.
+pub(crate) struct HttpUrl;
+
+impl Form for HttpUrl {
+    type Value = String;
+    const EXPECTED: &'static str = "an http or https URL such as https://voice.example.com";
+
+    fn parse(text: &str) -> Option<String> {
+        let url = Url::parse(text).ok()?;
+        let is_plain = url.query().is_none() && url.fragment().is_none();
+        let is_http = matches!(url.scheme(), "http" | "https");
+        (is_http && is_plain && url.has_host()).then(|| text.to_owned())
+    }
+}
+
+/// An address of a provider, which may be a socket's.
 pub(crate) struct WebUrl;
 
 impl Form for WebUrl {

@@ -26,7 +26,7 @@ const CUSTOMARY: &[(&str, &str)] = &[
 ];
 
 /// Variables of ours that are no settings: the command line's, and those of tests.
-const NO_SETTINGS: &[&str] = &["OFFHOOK_API_KEY", "OFFHOOK_CONFIG", "OFFHOOK_URL"];
+const NO_SETTINGS: &[&str] = &["OFFHOOK_API_KEY"];
 const NO_SETTINGS_PREFIX: &str = "OFFHOOK_TEST_";
 
 impl Default for Settings {

@@ -8,8 +8,8 @@ use crate::{
     document::SettingDoc,
     error::Problem,
     form::{
-        Address, Bytes, Count, Folder, LogFormat, LogFormatName, Maybe, Secret, Secrets, Span,
-        Switch, Text, WebUrl,
+        Address, Bytes, Count, Folder, HttpUrl, LogFormat, LogFormatName, Maybe, Secret, Secrets,
+        Span, Switch, Text, WebUrl,
     },
     layers::Layers,
 };
@@ -103,7 +103,7 @@ sections! {
         listen: SocketAddr as Address = default "127.0.0.1:8080", "address and port";
         /// How clients and carriers reach this server; it is in every URL that the API hands out.
         /// Unset: the address it listens on.
-        public_url: Option<String> as Maybe<WebUrl> = unset "https://voice.example.com", "URL";
+        public_url: Option<String> as Maybe<HttpUrl> = unset "https://voice.example.com", "URL";
         /// Where metrics are served, for those who want them apart from the API. Unset: `/metrics` of
         /// the API.
         metrics_listen: Option<SocketAddr> as Maybe<Address> = unset "127.0.0.1:9090", "address and port";
@@ -174,7 +174,7 @@ sections! {
     /// Server events to other systems.
     webhooks: Webhooks {
         /// Where events go for calls whose documents name no server of their own.
-        url: Option<String> as Maybe<WebUrl> = unset "https://example.com/offhook-events", "URL";
+        url: Option<String> as Maybe<HttpUrl> = unset "https://example.com/offhook-events", "URL";
         /// Signs events (HMAC-SHA256), so that the receiver can tell them from forgeries.
         secret: Option<SecretString> as Maybe<Secret> = unset "choose-a-long-random-secret", "text";
         /// Longest wait for a receiver's answer.

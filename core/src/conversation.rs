@@ -53,6 +53,8 @@ pub struct Conversation {
     muted: bool,
     /// A message was added that the model shall answer as soon as nobody speaks.
     reply_wanted: bool,
+    /// Messages that clients added.
+    messages_added: u32,
     /// The assistant was interrupted and stays silent until then.
     quiet_until: CallTime,
     /// Known from the moment that the leg is up.
@@ -93,6 +95,7 @@ impl Conversation {
             history: History::default(),
             muted: false,
             reply_wanted: false,
+            messages_added: 0,
             quiet_until: CallTime::ZERO,
             max_duration_at: None,
             commands: Vec::new(),

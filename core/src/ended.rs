@@ -19,6 +19,8 @@ pub enum EndedReason {
     /// A client ended it through the API or the control URL.
     ManuallyCanceled,
     CallDeleted,
+    /// The leg's peer fell silent, stopped reading, or broke the rules of the protocol.
+    CustomerAudioLost,
     /// Nobody connected to the leg in time.
     TransportNeverConnected,
     /// No slot was free.
@@ -76,7 +78,8 @@ impl EndedReason {
             | Self::ExceededMaxDuration
             | Self::ManuallyCanceled
             | Self::CallDeleted => Blame::Nobody,
-            Self::TransportNeverConnected
+            Self::CustomerAudioLost
+            | Self::TransportNeverConnected
             | Self::ConcurrencyLimitReached
             | Self::AssistantNotFound
             | Self::AssistantNotValid => Blame::Caller,
@@ -97,6 +100,9 @@ impl EndedReason {
             Self::ExceededMaxDuration => "exceeded-max-duration",
             Self::ManuallyCanceled => "manually-canceled",
             Self::CallDeleted => "call-deleted",
+            Self::CustomerAudioLost => {
+                "call.in-progress.error-assistant-did-not-receive-customer-audio"
+            }
             Self::TransportNeverConnected => {
                 "call.in-progress.error-vapifault-transport-never-connected"
             }
@@ -161,6 +167,7 @@ const PLAIN: &[EndedReason] = &[
     EndedReason::ExceededMaxDuration,
     EndedReason::ManuallyCanceled,
     EndedReason::CallDeleted,
+    EndedReason::CustomerAudioLost,
     EndedReason::TransportNeverConnected,
     EndedReason::ConcurrencyLimitReached,
     EndedReason::AssistantNotFound,

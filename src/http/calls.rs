@@ -56,6 +56,18 @@ pub async fn create(
     Extension(Org(org)): Extension<Org>,
     Json(body): Json,
 ) -> Reply {
+    to_its_end(create_call(app, org, body)).await
+}
+
+/// Runs a request that must not stop half-way: a client that goes away drops its handler.
+async fn to_its_end(work: impl Future<Output = Reply> + Send + 'static) -> Reply {
+    match tokio::spawn(work).await {
+        Ok(reply) => reply,
+        Err(_) => Err(reply::error(ApiError::internal())),
+    }
+}
+
+async fn create_call(app: App, org: String, body: Value) -> Reply {
     body::check("CreateCallDTO", &body, Mode::Create)?;
     let not_yet: Vec<_> = NOT_YET
         .iter()
@@ -195,6 +207,10 @@ pub async fn remove(
     Path(id): Path<String>,
     Json(body): Json,
 ) -> Reply {
+    to_its_end(delete_calls(app, org, id, body)).await
+}
+
+async fn delete_calls(app: App, org: String, id: String, body: Value) -> Reply {
     body::check("DeleteCallDTO", &body, Mode::Create)?;
     // As the contract has it, ids of the body replace the one of the path. All are looked up before
     // the first is deleted, so that a wrong one changes nothing.
@@ -207,15 +223,17 @@ pub async fn remove(
     for id in ids {
         documents.push(find(&app, &org, id).await?);
     }
+    // They end side by side.
+    for document in &documents {
+        app.node.end_call(document.id, EndedReason::CallDeleted);
+    }
+    let over = futures_util::future::join_all(documents.iter().map(|d| app.node.wait_ended(d.id)));
+    if tokio::time::timeout(DELETE_TIMEOUT, over).await.is_err() {
+        let problem = "the call runs and does not end; nothing is deleted, try again";
+        return Err(reply::error(ApiError::unavailable(problem)));
+    }
     let mut first = None;
     for document in documents {
-        if app.node.end_call(document.id, EndedReason::CallDeleted) {
-            let over = app.node.wait_ended(document.id);
-            if tokio::time::timeout(DELETE_TIMEOUT, over).await.is_err() {
-                let problem = "The call runs and does not end; it is not deleted, try again.";
-                return Err(reply::error(ApiError::unavailable(problem)));
-            }
-        }
         let gone =
             app.node.store().delete(&org, Kind::Call, document.id).await.map_err(reply::store)?;
         super::recordings::remove(&app, document.id).await;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
-    http::header,
+    http::{HeaderMap, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -26,7 +26,6 @@ use offhook_supervisors::Node;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
-    timeout::TimeoutLayer,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -62,17 +61,15 @@ pub fn router(app: App) -> Router {
         .routes(routes!(recordings::stereo))
         .split_for_parts();
     let api = api
+        .merge(recordings::absent_routes())
         .layer(middleware::from_fn_with_state(app.clone(), authenticate))
+        .merge(monitor::control_routes())
         .layer(DefaultBodyLimit::max(settings.server.body_limit as usize));
     let with_limit = api
         .merge(operations::routes())
         .merge(recordings::public_routes())
-        .merge(monitor::control_routes())
         .merge(docs::routes(document))
-        .layer(TimeoutLayer::with_status_code(
-            axum::http::StatusCode::SERVICE_UNAVAILABLE,
-            settings.server.request_timeout,
-        ));
+        .layer(middleware::from_fn_with_state(app.clone(), limit_time));
     // Sockets outlive any request.
     with_limit
         .merge(leg::routes())
@@ -88,22 +85,30 @@ pub fn router(app: App) -> Router {
 
 /// Lets in who has a key.
 async fn authenticate(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let org = request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| {
-            let (scheme, key) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
-        })
-        .and_then(|key| app.keys.org_of(key));
-    match org {
+    match org_of(&app, request.headers()) {
         Some(org) => {
             request.extensions_mut().insert(Org(org));
             next.run(request).await
         }
         None => reply::error(ApiError::unauthorized()),
     }
+}
+
+/// The organisation whose key a request carries.
+fn org_of(app: &App, headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, key) = value.split_once(' ')?;
+    app.keys.org_of(scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())?)
+}
+
+/// Answers a request that takes too long, as the contract answers errors.
+async fn limit_time(State(app): State<App>, request: Request, next: Next) -> Response {
+    let limit = app.node.settings().server.request_timeout;
+    let answered = tokio::time::timeout(limit, next.run(request)).await;
+    answered.unwrap_or_else(|_| {
+        let problem = format!("no answer within {limit:?}; whether it was done is not certain");
+        reply::error(ApiError::unavailable(problem))
+    })
 }
 
 /// Counts and logs a request. The path is logged without its query, where tokens are.
@@ -139,6 +144,7 @@ async fn no_such_method(request: Request) -> Response {
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    tracing::error!("a request handler panicked");
     reply::error(ApiError::internal()).into_response()
 }
 

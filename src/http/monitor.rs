@@ -14,7 +14,6 @@ use axum::{
 };
 use offhook_actors::{CallContext, listen::Listener};
 use offhook_api::{ApiError, control};
-use offhook_core::Event;
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -57,7 +56,10 @@ async fn control_call(
         authenticated(&app, &context, &headers)?;
     }
     let control = control::parse(&message).map_err(reply::bad_request)?;
-    context.tell(Event::Control(control));
+    if !context.control(control) {
+        let problem = "too many requests for this call, at most 5 a second";
+        return Err(reply::error(ApiError::too_many_requests(problem)));
+    }
     Ok(reply::ok(json!({})))
 }
 
@@ -130,12 +132,7 @@ fn running(
 
 /// Whether the request carries a key of the call's own organisation.
 fn authenticated(app: &App, context: &CallContext, headers: &HeaderMap) -> Result<(), Response> {
-    let org = headers
-        .get(axum::http::header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .and_then(|key| app.keys.org_of(key));
-    match org {
+    match super::org_of(app, headers) {
         Some(org) if org == context.spec.org => Ok(()),
         Some(_) | None => Err(reply::error(ApiError::unauthorized())),
     }

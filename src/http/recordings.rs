@@ -53,6 +53,30 @@ pub async fn stereo(
     redirect(&app, &org, &id, "stereo").await
 }
 
+/// Artifacts that the contract has and this version does not make.
+const ABSENT: &[&str] =
+    &["video-recording", "customer-recording", "assistant-recording", "pcap", "call-logs"];
+
+/// Routes of artifacts that no call has: they answer as for a call without them.
+pub fn absent_routes() -> Router<App> {
+    ABSENT.iter().fold(Router::new(), |router, artifact| {
+        router.route(
+            &format!("/call/{{id}}/{artifact}"),
+            get(move |state, org, id| absent(artifact, state, org, id)),
+        )
+    })
+}
+
+async fn absent(
+    artifact: &'static str,
+    State(app): State<App>,
+    Extension(Org(org)): Extension<Org>,
+    Path(id): Path<String>,
+) -> Reply {
+    calls::find(&app, &org, &id).await?;
+    Err(reply::not_found(&format!("{artifact} of call"), &id))
+}
+
 async fn redirect(app: &App, org: &str, id: &str, kind: &str) -> Reply {
     let call = calls::find(app, org, id).await?.id;
     if !tokio::fs::try_exists(path(app, call, kind)).await.unwrap_or(false) {

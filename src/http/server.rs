@@ -1,6 +1,6 @@
 //! Listens, with limits on what a client may hold open.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper_util::{
@@ -8,7 +8,7 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
 
 /// A bound address.
 pub struct Listener(TcpListener);
@@ -21,6 +21,10 @@ const HEADER_BYTES_MAX: usize = 64 * 1024;
 
 /// Wait after an `accept` that failed, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Connections at once, requests and media sockets together: ten times the calls that a machine of
+/// a few cores holds, and within what systems allow a process to open.
+const CONNECTIONS_MAX: usize = 8_192;
 
 /// How long requests under way are given at shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
@@ -41,6 +45,7 @@ impl Listener {
 /// Serves until `stop` resolves; then takes no new connection and lets requests finish.
 pub async fn serve(listener: Listener, router: Router, stop: impl Future<Output = ()>) {
     let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -57,23 +62,32 @@ pub async fn serve(listener: Listener, router: Router, stop: impl Future<Output 
         };
         // Audio frames are small and urgent.
         let _ = stream.set_nodelay(true);
-        let mut builder = auto::Builder::new(TokioExecutor::new());
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            metrics::counter!("offhook_connections_refused_total").increment(1);
+            continue;
+        };
+        // HTTP/2 without TLS is for proxies, which speak HTTP/1.1 as well; telling the two apart
+        // would wait for the first bytes without a limit.
+        let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
         builder
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
             .max_buf_size(HEADER_BYTES_MAX);
-        builder.http2().timer(TokioTimer::new());
         let service = TowerToHyperService::new(router.clone());
-        let connection =
-            builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
+        let watcher = graceful.watcher();
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(error, "connection ended");
+            // A connection that says nothing at all is not a request that hyper would limit.
+            if let Ok(Ok(1)) = timeout(HEADER_TIMEOUT, stream.peek(&mut [0])).await {
+                let io = TokioIo::new(stream);
+                let connection = builder.serve_connection_with_upgrades(io, service).into_owned();
+                if let Err(error) = watcher.watch(connection).await {
+                    tracing::debug!(error, "connection ended");
+                }
             }
+            drop(place);
         });
     }
     drop(listener);
-    let _ = tokio::time::timeout(SHUTDOWN_GRACE, graceful.shutdown()).await;
+    let _ = timeout(SHUTDOWN_GRACE, graceful.shutdown()).await;
 }

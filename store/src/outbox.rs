@@ -85,6 +85,18 @@ impl Store {
         Ok(rows)
     }
 
+    /// One event by its sequence; `None` when it was acknowledged.
+    pub async fn outbox_get(&self, sequence: u64) -> Result<Option<OutboxRow>, StoreError> {
+        self.read(move |engine| {
+            let key = row_key(sequence);
+            let Some(value) = engine.get(Table::Outbox, &key)? else { return Ok(None) };
+            let row = decode(&key, &value)
+                .ok_or_else(|| StoreError::Corrupt { what: "a row of the outbox".into() })?;
+            Ok(Some(row))
+        })
+        .await
+    }
+
     /// Forgets an event that was delivered, or given up.
     ///
     /// On disk within 100 ms: an event acknowledged just before a crash is delivered again, with the

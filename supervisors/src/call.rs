@@ -6,8 +6,9 @@ use offhook_actors::{CallContext, ROLES, Signal, Spawner};
 use offhook_core::{Disposition, EndedReason, Intensity, RestartBudget};
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::time::Duration;
+use tokio::time::Instant;
 
-use crate::finish::finish;
+use crate::finish::finish_surely;
 
 /// Supervises the actors of one call.
 pub(crate) struct CallSupervisor;
@@ -44,6 +45,7 @@ pub(crate) struct CallState {
     children: HashMap<&'static str, Child>,
     intensity: Intensity,
     ending: bool,
+    ticked: Instant,
 }
 
 struct Child {
@@ -75,7 +77,13 @@ impl Actor for CallSupervisor {
             window: calls.restarts_window,
             backoff: RESTART_AFTER,
         };
-        let mut state = CallState { context, children: HashMap::new(), intensity, ending: false };
+        let mut state = CallState {
+            context,
+            children: HashMap::new(),
+            intensity,
+            ending: false,
+            ticked: Instant::now(),
+        };
         for role in ROLES {
             state.start(*role, &myself).await?;
         }
@@ -184,6 +192,11 @@ impl CallState {
     }
 
     fn tick(&mut self) {
+        let last = std::mem::replace(&mut self.ticked, Instant::now());
+        if last.elapsed() < TICK / 2 {
+            // Made up for after the process stood still: that says nothing about the actors.
+            return;
+        }
         let context = &self.context;
         let calls = &context.settings.calls;
         if self.ending {
@@ -206,7 +219,11 @@ impl CallState {
             } else {
                 child.silent_ticks += 1;
             }
-            if TICK * child.silent_ticks >= limit {
+            if TICK * child.silent_ticks >= limit * 2 {
+                // A handler that never comes to an await cannot be killed.
+                let message = format!("the {name} actor of the call does not answer");
+                context.end(EndedReason::WorkerDied, Some(message));
+            } else if TICK * child.silent_ticks >= limit {
                 tracing::error!(call = %context.spec.id, actor = name, "actor is wedged, killing it");
                 actor.kill();
             } else {
@@ -230,7 +247,7 @@ impl CallState {
         }
         let (context, myself) = (self.context.clone(), myself.clone());
         tokio::spawn(async move {
-            finish(&context).await;
+            finish_surely(&context).await;
             // A supervisor that is gone has nothing left to stop.
             let _ = myself.cast(CallMsg::Finished);
         });

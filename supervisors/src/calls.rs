@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     call::{CallMsg, CallSupervisor, Fault},
-    finish::finish,
+    finish::finish_surely,
     node::Registry,
 };
 
@@ -36,6 +36,12 @@ impl Actor for CallsSupervisor {
         _: ActorRef<CallsMsg>,
         registry: Registry,
     ) -> Result<CallsState, ActorProcessingErr> {
+        for context in registry.all() {
+            // Their supervisors died with our predecessor.
+            let reason = "the supervisor of all calls failed".to_owned();
+            context.end(EndedReason::WorkerDied, Some(reason));
+            tokio::spawn(end_without_supervisor(context, registry.clone()));
+        }
         Ok(CallsState { registry, calls: HashMap::new() })
     }
 
@@ -93,11 +99,14 @@ impl Actor for CallsSupervisor {
         let registry = state.registry.clone();
         // Does nothing when the call ended in order.
         context.end(EndedReason::WorkerDied, Some("the call's supervisor failed".into()));
-        tokio::spawn(async move {
-            context.silence();
-            finish(&context).await;
-            registry.remove(context.spec.id);
-        });
+        tokio::spawn(end_without_supervisor(context, registry));
         Ok(())
     }
+}
+
+/// Ends what is left of a call whose supervisor is gone; does little when it ended in order.
+async fn end_without_supervisor(context: Arc<CallContext>, registry: Registry) {
+    context.silence();
+    finish_surely(&context).await;
+    registry.remove(context.spec.id);
 }

@@ -24,6 +24,14 @@ const RECORD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Normal closure (RFC 6455, section 7.4.1).
 const CLOSE_NORMAL: u16 = 1000;
 
+/// Ends the call, and returns even if that panics: its slot and its place must not be lost with it.
+pub(crate) async fn finish_surely(context: &Arc<CallContext>) {
+    let ended = context.clone();
+    if tokio::spawn(async move { finish(&ended).await }).await.is_err() {
+        tracing::error!(call = %context.spec.id, "the end of the call panicked, its record may be incomplete");
+    }
+}
+
 /// Ends the call that `context` describes: hangs up, writes the record, reports. Only the first
 /// call of it does anything.
 pub(crate) async fn finish(context: &Arc<CallContext>) {
@@ -71,13 +79,21 @@ pub(crate) async fn finish(context: &Arc<CallContext>) {
     };
     let (org, id) = (context.spec.org.clone(), context.spec.id);
     let body = record.as_value().clone();
-    let stored = context.store.update(&org, Kind::Call, id, move |stored| stored.body = body);
+    let ended_ms = context.clock.epoch_ms_of(context.clock.now());
+    let stored = context.store.update(&org, Kind::Call, id, move |stored| {
+        stored.updated_at_ms = ended_ms;
+        stored.body = body;
+    });
     if !matches!(timeout(RECORD_TIMEOUT, stored).await, Ok(Ok(_))) {
         tracing::error!(call = %id, "the record of the ended call is not on disk");
     }
     let report = ServerEvent::EndOfCallReport { ended_reason: reason.clone() };
-    if let Some(item) = context.outbox_item(&report, &history, Some(&artifact)) {
-        context.outbox.send_durable(item).await;
+    if let Some(item) = context.outbox_item(&report, &history, Some(&artifact))
+        && !context.outbox.send_durable(item).await
+    {
+        // With its journal, the next process publishes it again.
+        tracing::error!(call = %id, "the report of the ended call is not on disk, its journal is kept");
+        return count(record.type_name(), &reason);
     }
     let dropped = timeout(RECORD_TIMEOUT, context.store.drop_journal(id)).await;
     if !matches!(dropped, Ok(Ok(()))) {

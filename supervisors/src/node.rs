@@ -48,6 +48,8 @@ struct Inner {
     registry: Registry,
     draining: AtomicBool,
     root: ActorRef<crate::root::RootMsg>,
+    /// The root supervisor is gone.
+    died: watch::Sender<bool>,
 }
 
 /// A call that the front door wants started.
@@ -135,9 +137,15 @@ impl Node {
         let outbox = Outbox::new(store.clone(), egress.clone(), options);
         let registry = Registry::new();
         let args = RootArgs { outbox: outbox.clone(), registry: registry.clone() };
-        let (root, _) = Actor::spawn(None, RootSupervisor, args)
+        let (root, running) = Actor::spawn(None, RootSupervisor, args)
             .await
             .map_err(|error| NodeError::Supervisors(error.to_string()))?;
+        let died = watch::Sender::new(false);
+        let told = died.clone();
+        tokio::spawn(async move {
+            let _ = running.await;
+            told.send_replace(true);
+        });
         recover::end_orphans(&store, &outbox, |view| plan::server(view, &settings)).await;
         let slots = Slots::new(settings.calls.concurrency_limit);
         let inner = Inner {
@@ -150,6 +158,7 @@ impl Node {
             registry,
             draining: AtomicBool::new(false),
             root,
+            died,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -293,6 +302,12 @@ impl Node {
         self.inner.registry.wait_until(|calls| !calls.contains_key(&id)).await;
     }
 
+    /// Waits until the supervisors gave up: the process is better started anew.
+    pub async fn died(&self) {
+        // The sender lives in `self`.
+        let _ = self.inner.died.subscribe().wait_for(|died| *died).await;
+    }
+
     pub fn active_calls(&self) -> usize {
         self.inner.registry.len()
     }
@@ -382,7 +397,7 @@ impl Registry {
         self.calls.read().unwrap_or_else(PoisonError::into_inner).get(&id).map(look)
     }
 
-    fn all(&self) -> Vec<Arc<CallContext>> {
+    pub(crate) fn all(&self) -> Vec<Arc<CallContext>> {
         let calls = self.calls.read().unwrap_or_else(PoisonError::into_inner);
         calls.values().map(|handle| handle.context.clone()).collect()
     }

@@ -1,5 +1,8 @@
 //! Calls that end without a tree: refused before they began, or left by a process that is gone.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use offhook_actors::{Outbox, call::Orphan, outbox::OutboxItem};
 use offhook_api::{
@@ -12,6 +15,7 @@ use offhook_api::{
 use offhook_core::{CallStatus, CallTime, EndedReason, Entry, Message, ServerEvent};
 use offhook_store::{Kind, Store};
 use serde::Deserialize;
+use uuid::Uuid;
 
 /// A call that has no tree.
 pub(crate) struct Treeless<'a> {
@@ -27,8 +31,13 @@ pub(crate) struct Treeless<'a> {
 
 impl Treeless<'_> {
     /// Writes the call's record and publishes what the end of a call publishes.
-    pub(crate) async fn end(&self, store: &Store, outbox: &Outbox, mut record: CallDocument) {
-        let Some(id) = record.id() else { return };
+    pub(crate) async fn end(
+        &self,
+        store: &Store,
+        outbox: &Outbox,
+        mut record: CallDocument,
+    ) -> bool {
+        let Some(id) = record.id() else { return true };
         let now_ms = Timestamp::now().as_millisecond();
         let artifact = artifact::build(ArtifactSource {
             preamble: self.preamble,
@@ -47,18 +56,26 @@ impl Treeless<'_> {
             usage: CallUsage::default(),
         });
         let body = record.as_value().clone();
-        let stored = store.update(self.org, Kind::Call, id, move |stored| stored.body = body).await;
+        let stored = store
+            .update(self.org, Kind::Call, id, move |stored| {
+                stored.updated_at_ms = now_ms;
+                stored.body = body;
+            })
+            .await;
         if let Err(error) = stored {
             tracing::error!(call = %id, %error, "the record of the ended call is not on disk");
         }
         crate::finish::count(record.type_name(), self.reason);
         tracing::info!(call = %id, reason = %self.reason, message = self.message, "call ended");
-        self.publish(outbox, &record).await;
+        self.publish(outbox, &record).await
     }
 
     /// Publishes what the end of a call publishes, from its written record.
-    async fn publish(&self, outbox: &Outbox, record: &CallDocument) {
-        let (Some(id), Some(server)) = (record.id(), &self.server) else { return };
+    ///
+    /// False: the disk refused some of it, the journal is still needed.
+    async fn publish(&self, outbox: &Outbox, record: &CallDocument) -> bool {
+        let (Some(id), Some(server)) = (record.id(), &self.server) else { return true };
+        let mut all_stored = true;
         let ended_reason = self.reason.clone();
         let events = [
             ServerEvent::StatusUpdate {
@@ -82,8 +99,9 @@ impl Treeless<'_> {
                     now_ms: Timestamp::now().as_millisecond(),
                 },
             );
-            outbox.send_durable(OutboxItem::new(id, event, server, body)).await;
+            all_stored &= outbox.send_durable(OutboxItem::new(id, event, server, body)).await;
         }
+        all_stored
     }
 
     fn clock(&self) -> CallClock {
@@ -104,39 +122,57 @@ pub(crate) async fn end_orphans(
             return;
         }
     };
-    for id in calls {
-        let lines = store.read_journal(id).await.unwrap_or_default();
-        let read = Orphan::read(&lines).and_then(|orphan| {
-            let assistant = AssistantView::new(orphan.assistant.clone()).ok()?;
-            Some((orphan, assistant))
-        });
-        let Some((orphan, assistant)) = read else {
-            tracing::error!(call = %id, "journal of a former call is unreadable, it is kept");
-            continue;
+    // Side by side, so that they share the disk's flushes.
+    stream::iter(calls)
+        .for_each_concurrent(ORPHANS_AT_ONCE, |id| end_orphan(id, store, outbox, &server_of))
+        .await;
+}
+
+/// Calls of a former process that are ended at the same time.
+const ORPHANS_AT_ONCE: usize = 32;
+
+async fn end_orphan(
+    id: Uuid,
+    store: &Store,
+    outbox: &Outbox,
+    server_of: &impl Fn(&AssistantView) -> Option<ServerTarget>,
+) {
+    let lines = store.read_journal(id).await.unwrap_or_default();
+    // A journal that crashed its process must not crash the next one.
+    let replayed = catch_unwind(AssertUnwindSafe(|| Orphan::read(&lines)));
+    let read = replayed.ok().flatten().and_then(|orphan| {
+        let assistant = AssistantView::new(orphan.assistant.clone()).ok()?;
+        Some((orphan, assistant))
+    });
+    let Some((orphan, assistant)) = read else {
+        tracing::error!(call = %id, "journal of a former call is unreadable, it is kept");
+        return;
+    };
+    let document = store.get(&orphan.org, Kind::Call, id).await.ok().flatten();
+    if let Some(record) = document.map(|document| CallDocument::from_value(document.body)) {
+        let reason = ended_reason(&record);
+        let call = Treeless {
+            org: &orphan.org,
+            server: server_of(&assistant),
+            assistant: &assistant,
+            preamble: &orphan.options.preamble,
+            history: &orphan.history,
+            created_ms: orphan.started_ms,
+            reason: reason.as_ref().unwrap_or(&EndedReason::WorkerDied),
+            message: "the process that held the call is gone",
         };
-        let document = store.get(&orphan.org, Kind::Call, id).await.ok().flatten();
-        if let Some(record) = document.map(|document| CallDocument::from_value(document.body)) {
-            let reason = ended_reason(&record);
-            let call = Treeless {
-                org: &orphan.org,
-                server: server_of(&assistant),
-                assistant: &assistant,
-                preamble: &orphan.options.preamble,
-                history: &orphan.history,
-                created_ms: orphan.started_ms,
-                reason: reason.as_ref().unwrap_or(&EndedReason::WorkerDied),
-                message: "the process that held the call is gone",
-            };
-            match reason {
-                // It had ended, but its journal was not struck off: whether its report is on disk
-                // is unknown. It is published again, with the same id.
-                Some(_) => call.publish(outbox, &record).await,
-                None => call.end(store, outbox, record).await,
-            }
+        let all_stored = match reason {
+            // It had ended, but its journal was not struck off: whether its report is on disk is
+            // unknown. It is published again, with the same id.
+            Some(_) => call.publish(outbox, &record).await,
+            None => call.end(store, outbox, record).await,
+        };
+        if !all_stored {
+            return;
         }
-        if let Err(error) = store.drop_journal(id).await {
-            tracing::warn!(call = %id, %error, "the journal of the ended call stays on disk");
-        }
+    }
+    if let Err(error) = store.drop_journal(id).await {
+        tracing::warn!(call = %id, %error, "the journal of the ended call stays on disk");
     }
 }
 

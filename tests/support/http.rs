@@ -36,6 +36,10 @@ impl Client {
         Self { url: url.into(), key: Some(key.into()), http }
     }
 
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// The same client with another key, or none.
     pub fn with_key(&self, key: Option<&str>) -> Self {
         Self { key: key.map(Into::into), ..self.clone() }

@@ -101,7 +101,7 @@ impl Server {
         Self::start_in(Arc::new(tempfile::tempdir().unwrap()), options).await
     }
 
-    async fn start_in(folder: Arc<TempDir>, options: Options) -> Self {
+    fn command(folder: &TempDir, options: &Options) -> Command {
         let file = folder.path().join("offhook.toml");
         std::fs::write(&file, options.file(&folder.path().join("store"))).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
@@ -111,6 +111,11 @@ impl Server {
             command.arg("--set").arg(setting);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+    }
+
+    async fn start_in(folder: Arc<TempDir>, options: Options) -> Self {
+        let mut command = Self::command(&folder, &options);
         let mut child = command.kill_on_drop(true).spawn().unwrap();
         let log = Log::follow(child.stderr.take().unwrap());
         let ready = log.line("ready").await;
@@ -142,9 +147,26 @@ impl Server {
 
     /// Asks it to stop (SIGTERM).
     pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends it a signal by name.
+    pub fn signal(&self, name: &str) {
         let id = self.child.id().unwrap().to_string();
-        let killed = std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap();
-        assert!(killed.success());
+        let signal = format!("-{name}");
+        let sent = std::process::Command::new("kill").args([&signal, &id]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Kills it and starts the next one on the same store, which must not come up; returns what it
+    /// says.
+    pub async fn refuses_to_restart(self) -> String {
+        let (folder, options) = (self.folder.clone(), self.options.clone());
+        self.kill().await;
+        let output = Self::command(&folder, &options).output();
+        let output = within("refusal to start", output).await.unwrap();
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
     /// Waits until it has stopped by itself.

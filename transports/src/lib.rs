@@ -19,7 +19,7 @@ mod timeline;
 
 pub use fuzz::fuzz_decode;
 pub use leg::{LegCodec, LegError, LegEvent, REFUSED, Wire, close_code};
-pub use limits::{MAX_MESSAGE_BYTES, RateLimit, SOCKET_MESSAGE_BYTES};
+pub use limits::{ControlLimit, MAX_MESSAGE_BYTES, RateLimit, SOCKET_MESSAGE_BYTES};
 pub use registry::BuildError;
 pub use timeline::Timeline;
 

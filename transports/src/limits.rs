@@ -110,6 +110,33 @@ impl RateLimit {
     }
 }
 
+/// Requests of clients that a call takes in a second: people press buttons, programs inject a
+/// message a turn, and each makes the whole history go out again.
+const CONTROLS_PER_SECOND: u64 = 5;
+
+/// Requests at once: a program that sets a conversation up.
+const CONTROLS_AT_ONCE: u64 = 50;
+
+/// Keeps clients from flooding one call with requests, through its socket or its control URL.
+pub struct ControlLimit(Bucket);
+
+impl ControlLimit {
+    pub fn new() -> Self {
+        Self(Bucket::new(CONTROLS_AT_ONCE, CONTROLS_PER_SECOND))
+    }
+
+    /// Whether another request is taken; time is that of the call.
+    pub fn admit(&mut self, now: Duration) -> bool {
+        self.0.take(now, 1)
+    }
+}
+
+impl Default for ControlLimit {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// A leaky bucket: what is taken fills it, time empties it.
 struct Bucket {
     /// A millionth of what is counted, so that microseconds leave no remainder.

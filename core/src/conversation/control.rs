@@ -5,6 +5,10 @@ use crate::{
     AddedRole, CallStatus, Control, EndedReason, Entry, FirstMessageMode, Message, ServerEvent,
 };
 
+/// Messages that clients may add to one conversation. A model reads all of them in each turn, and
+/// each sends the whole history out again.
+const MESSAGES_ADDED_MAX: u32 = 200;
+
 impl Conversation {
     pub(super) fn leg_connected(&mut self) {
         self.floor = Floor::Idle { since: self.now };
@@ -67,6 +71,9 @@ impl Conversation {
         interrupt_assistant: bool,
         then_end: Option<EndedReason>,
     ) {
+        // An end that hangs on what is cut off hangs on this instead.
+        let then_end =
+            then_end.or_else(|| interrupt_assistant.then(|| self.speeches.asked_end()).flatten());
         if interrupt_assistant {
             self.abandon_turn(Abandoned::All);
         }
@@ -83,6 +90,10 @@ impl Conversation {
             AddedRole::User => Message::User { content },
             AddedRole::Assistant => Message::Assistant { content, interrupted: false },
         };
+        if self.messages_added >= MESSAGES_ADDED_MAX {
+            return;
+        }
+        self.messages_added += 1;
         self.history.push(Entry { at: self.now, until: self.now, message });
         self.publish(ServerEvent::ConversationUpdate);
         if !trigger_response || self.muted {
@@ -97,9 +108,14 @@ impl Conversation {
     }
 
     fn mute(&mut self) {
+        let asked_end = self.speeches.asked_end();
         self.muted = true;
         self.reply_wanted = false;
         self.abandon_turn(Abandoned::All);
+        if let Some(reason) = asked_end {
+            // What it hung on will not be heard, but the end was asked for.
+            self.end(reason);
+        }
     }
 
     fn say_first_message(&mut self) {

@@ -103,6 +103,12 @@ impl Speeches {
         self.playing.push(speech);
     }
 
+    /// Why the call ends after one of them, where a client asked for that.
+    pub(super) fn asked_end(&self) -> Option<EndedReason> {
+        let playing = self.playing.iter().find_map(|speech| speech.then_end.clone());
+        playing.or_else(|| self.queue.iter().find_map(|message| message.then_end.clone()))
+    }
+
     pub(super) fn playing(&self) -> &[Speech] {
         &self.playing
     }

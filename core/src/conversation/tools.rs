@@ -107,6 +107,10 @@ impl Conversation {
         else {
             return;
         };
+        let is_awaited = matches!(
+            &self.floor,
+            Floor::Assistant(turn) if turn.id == run.turn && turn.reply != Reply::Done
+        );
         let spec = self.tool(&run.call.name);
         let (content, spoken) = match outcome {
             ToolOutcome::Done { result, message } => {
@@ -118,7 +122,24 @@ impl Conversation {
         };
         self.answer_call(&run, content, spoken);
         self.publish(ServerEvent::ConversationUpdate);
-        self.go_on_after_tools();
+        if is_awaited {
+            self.go_on_after_tools();
+        } else {
+            self.tell_late_result();
+        }
+    }
+
+    /// The caller was told that a tool is at work, and its turn is over: they still want to know.
+    fn tell_late_result(&mut self) {
+        if self.muted {
+            return;
+        }
+        match self.floor {
+            Floor::Idle { .. } => self.begin_turn(None, true),
+            // The reply to what they say next knows the result; the one being made does not.
+            Floor::Ringing | Floor::Caller | Floor::Assistant(_) => self.reply_wanted = true,
+            Floor::Closing(_) | Floor::Ended => {}
+        }
     }
 
     /// A result that nobody will give any more.
@@ -183,7 +204,13 @@ impl Conversation {
         if let Some(messages) = spoken {
             for message in messages {
                 let then_end = message.end_call.then_some(EndedReason::AssistantEndedCall);
-                self.say(message.content, true, then_end);
+                if self.say(message.content, true, then_end.clone()).is_none()
+                    && let Some(reason) = then_end
+                {
+                    // It will not be heard, but the end that hangs on it was asked for.
+                    self.end(reason);
+                    return;
+                }
             }
             return;
         }

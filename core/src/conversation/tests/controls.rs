@@ -292,3 +292,29 @@ fn a_client_can_end_the_call() {
         "#]],
     );
 }
+
+#[test]
+fn muting_what_the_call_was_to_end_after_ends_the_call() {
+    let goodbye = Control::Say {
+        content: "Goodbye.".into(),
+        end_call_after_spoken: true,
+        interruptions_enabled: None,
+        interrupt_assistant: false,
+    };
+    check(
+        quiet(),
+        vec![
+            (0, Event::LegConnected),
+            (500, Event::Control(goodbye)),
+            (600, began(1)),
+            (700, Event::Control(Control::MuteAssistant)),
+        ],
+        2_000,
+        expect![[r#"
+            0.000s  ~InProgress, ~assistant.started
+            0.500s  Speak #1 "Goodbye.", Finish #1
+            0.600s  ~assistant Started 0, ~speechStarted 0 ForceSay "Goodbye."
+            0.700s  Cut #1, ~assistant Stopped 0, ~Ended assistant-ended-call-after-message-spoken, End assistant-ended-call-after-message-spoken
+        "#]],
+    );
+}

@@ -518,3 +518,44 @@ fn a_result_that_nobody_gives_is_told_to_the_model() {
     "#]],
     );
 }
+
+/// The reply that was made while the tool ran could not know its result.
+#[test]
+fn a_result_that_comes_after_its_turn_is_told_once_nobody_speaks() {
+    let script = [
+        asked_for(&["book"]),
+        vec![
+            (3_000, voice(2_950)),
+            (3_300, said("Are you there?")),
+            (3_500, silence(3_400)),
+            (4_000, Event::ReplyText { turn: TurnId(2), text: "Still here.".into() }),
+            (4_010, Event::ReplyFinished { turn: TurnId(2), finish: Finish::Stop }),
+            (4_100, began(1)),
+            (4_500, done(1, "book", "booked")),
+            (5_000, heard(1)),
+        ],
+    ]
+    .concat();
+    check(
+        book(vec![]),
+        script,
+        5_100,
+        expect![[r#"
+        0.000s  ~InProgress, ~assistant.started
+        1.000s  ~user Started 0
+        1.650s  ~user Stopped 0
+        1.700s  ~user: "Book it."
+        2.000s  endpointing -> ~history, Generate turn-1
+        2.300s  ~tool-calls 1, RunTool turn-1 book, ~history
+        3.000s  ~user Started 1
+        3.300s  ~user: "Are you there?"
+        3.500s  ~user Stopped 1
+        3.800s  endpointing -> ~history, Generate turn-2
+        4.000s  Speak #1 "Still here.", ~model-output turn-2
+        4.010s  Finish #1
+        4.100s  ~assistant Started 2, ~speechStarted 2 Model "Still here."
+        4.500s  ~history
+        5.000s  ~assistant Stopped 2, ~assistant: "Still here.", ~history, Generate turn-3
+    "#]],
+    );
+}
