@@ -1,7 +1,5 @@
 //! What a stranger, a flood or a damaged file may cost: an error to whoever caused it.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
-
 mod support;
 
 use std::{fs, time::Duration};
