@@ -150,16 +150,16 @@ async fn a_provider_that_is_not_driven_ends_the_call_and_is_named() {
     let calls = Calls::start().await;
     for (fields, reason) in [
         (
-            json!({"voice": {"provider": "cartesia", "voiceId": "a"}}),
-            "pipeline-error-cartesia-voice-failed",
+            json!({"voice": {"provider": "lmnt", "voiceId": "a"}}),
+            "pipeline-error-lmnt-voice-failed",
         ),
         (
             json!({"transcriber": {"provider": "gladia", "model": "fast"}}),
             "pipeline-error-gladia-transcriber-failed",
         ),
         (
-            json!({"model": {"provider": "groq", "model": "llama3-8b-8192"}}),
-            "pipeline-error-groq-llm-failed",
+            json!({"model": {"provider": "google", "model": "gemini-2.5-flash"}}),
+            "pipeline-error-google-llm-failed",
         ),
     ] {
         let provider = reason.split('-').nth(2).unwrap();

@@ -23,6 +23,14 @@ const CUSTOMARY: &[(&str, &str)] = &[
     ("CARTESIA_API_KEY", "cartesia"),
     ("ELEVENLABS_API_KEY", "11labs"),
     ("ELEVEN_API_KEY", "11labs"),
+    ("GROQ_API_KEY", "groq"),
+    ("TOGETHER_API_KEY", "together-ai"),
+    ("OPENROUTER_API_KEY", "openrouter"),
+    ("DEEPINFRA_API_KEY", "deepinfra"),
+    ("CEREBRAS_API_KEY", "cerebras"),
+    ("DEEPSEEK_API_KEY", "deep-seek"),
+    ("XAI_API_KEY", "xai"),
+    ("MINIMAX_API_KEY", "minimax"),
 ];
 
 /// Variables of ours that are no settings: the command line's, and those of tests.

@@ -8,10 +8,25 @@ use tokio::sync::mpsc;
 
 use crate::{Access, BuildError, Net, ProviderError, registry::providers, stt::Opening};
 
+mod asking;
+mod body;
+mod calls;
+mod errors;
+mod stream;
+
 providers! {
     Llm:
+    anthropic,
+    cerebras,
+    deep_seek,
+    deepinfra,
+    groq,
+    minimax,
     openai,
+    openrouter,
     scripted,
+    together_ai,
+    xai,
 }
 
 pub use scripted::grammar_from_rules;

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use crate::BuildError;
 
 pub(crate) mod address;
+pub(crate) mod http;
 pub(crate) mod refusal;
 pub(crate) mod session;
 pub(crate) mod socket;

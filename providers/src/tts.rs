@@ -13,9 +13,14 @@ use crate::{Access, BuildError, Net, ProviderError, registry::providers, stt::Op
 
 providers! {
     Tts:
+    cartesia,
     elevenlabs,
     local,
+    openai,
 }
+
+mod requests;
+mod samples;
 
 /// What a provider can do, as data.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,34 +4,42 @@
 //!
 //! ```ignore
 //! const VENDOR: Vendor = Vendor { name: "groq", address: "https://api.groq.com/openai/v1",
-//!     key_variable: "GROQ_API_KEY", families: &[..] };
+//!     key_variable: "GROQ_API_KEY", families: &[..], ..COMPATIBLE_VENDOR };
 //! pub const PROVIDER: Provider = Provider { name: VENDOR.name, key_variable: VENDOR.key_variable,
 //!     build: |options, access, net| openai::build_as(&VENDOR, options, access, net) };
 //! ```
 
-use offhook_core::FailureClass;
+use std::time::Duration;
+
 use reqwest::header::{AUTHORIZATION, HeaderMap};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::Url;
 
-use super::{Llm, LlmCapabilities, LlmRequest, LlmStream, Opening, Provider};
+use super::{
+    Llm, LlmCapabilities, LlmRequest, LlmStream, Opening, Provider,
+    asking::Asking,
+    body::Learned,
+    errors::{Errors, Reasons},
+    stream,
+};
 use crate::{
-    Access, BuildError, Net, ProviderError,
+    Access, BuildError, Net,
     net::{address, socket::key_header},
 };
-use errors::Errors;
-use families::Family;
+pub(super) use families::{COMPATIBLE, Family};
+pub(super) use options::Regions;
 use options::Options;
-use request::{Body, Learned};
+use reply::Reply;
 
-mod errors;
 mod families;
 mod options;
 mod reply;
 mod request;
-mod stream;
 #[cfg(test)]
 mod tests;
+mod thoughts;
+#[cfg(test)]
+mod vendors;
 
 /// An endpoint that speaks chat completions.
 pub(super) struct Vendor {
@@ -42,17 +50,42 @@ pub(super) struct Vendor {
     pub key_variable: &'static str,
     /// What its models refuse; the first row that fits a model counts.
     pub families: &'static [Family],
+    /// What its errors mean, where they do not follow OpenAI's.
+    pub reasons: Reasons,
+    pub regions: Regions,
 }
+
+/// What a compatible vendor need not say.
+pub(super) const COMPATIBLE_VENDOR: Vendor = Vendor {
+    name: "",
+    address: "",
+    key_variable: "",
+    families: &[COMPATIBLE],
+    reasons: &[],
+    regions: Regions::None,
+};
 
 const VENDOR: Vendor = Vendor {
     name: "openai",
     address: "https://api.openai.com/v1",
     key_variable: "OPENAI_API_KEY",
     families: families::OPENAI,
+    regions: Regions::AfterColon,
+    ..COMPATIBLE_VENDOR
 };
 
 pub const PROVIDER: Provider =
     Provider { name: VENDOR.name, key_variable: VENDOR.key_variable, build };
+
+/// Where a vendor is reached, and what comes with each request.
+pub(super) struct Endpoint {
+    pub url: Url,
+    pub headers: HeaderMap,
+    /// Fields of the body beside those of chat completions.
+    pub fields: Map<String, Value>,
+    /// Longest wait for an answer to begin; without one, that of whoever asks.
+    pub answer_limit: Option<Duration>,
+}
 
 fn build(options: &Value, access: &Access, net: &Net) -> Result<Box<dyn Llm>, BuildError> {
     build_as(&VENDOR, options, access, net)
@@ -67,14 +100,27 @@ pub(super) fn build_as(
 ) -> Result<Box<dyn Llm>, BuildError> {
     let bad = |reason| BuildError::Options { kind: "Llm", name: vendor.name.into(), reason };
     access.require_key("Llm", vendor.name, vendor.key_variable)?;
-    let options = Options::from_document(options).map_err(bad)?;
     let url = address::endpoint(vendor.address, access, &["chat", "completions"]).map_err(bad)?;
     let headers = key_header(AUTHORIZATION, "Bearer ", access.api_key.as_ref()).map_err(bad)?;
+    let endpoint = Endpoint { url, headers, fields: Map::new(), answer_limit: None };
+    build_at(vendor, options, endpoint, net)
+}
+
+/// Sets up a vendor that is reached in a way of its own.
+pub(super) fn build_at(
+    vendor: &'static Vendor,
+    options: &Value,
+    endpoint: Endpoint,
+    net: &Net,
+) -> Result<Box<dyn Llm>, BuildError> {
+    let bad = |reason| BuildError::Options { kind: "Llm", name: vendor.name.into(), reason };
+    let options = Options::from_document(options, vendor.regions).map_err(bad)?;
+    let Endpoint { url, headers, fields, answer_limit } = endpoint;
+    let errors = Errors { provider: vendor.name, reasons: vendor.reasons };
+    let (net, url) = (net.clone(), address::http(url));
     Ok(Box::new(ChatCompletions {
-        net: net.clone(),
-        errors: Errors { provider: vendor.name },
-        url: address::http(url),
-        headers,
+        asking: Asking { net, errors, url, headers, answer_limit },
+        fields,
         family: families::find(vendor.families, options.model()),
         options,
         learned: Learned::default(),
@@ -82,10 +128,8 @@ pub(super) fn build_as(
 }
 
 struct ChatCompletions {
-    net: Net,
-    errors: Errors,
-    url: Url,
-    headers: HeaderMap,
+    asking: Asking,
+    fields: Map<String, Value>,
     options: Options,
     family: &'static Family,
     learned: Learned,
@@ -97,66 +141,11 @@ impl Llm for ChatCompletions {
     }
 
     fn generate(&self, request: LlmRequest) -> Opening<LlmStream> {
-        let mut body = Body::new(&self.options, self.family, &request);
-        self.learned.apply(&mut body);
-        let (learned, errors) = (self.learned.clone(), self.errors);
-        let asking = Asking {
-            net: self.net.clone(),
-            errors,
-            url: self.url.clone(),
-            headers: self.headers.clone(),
-        };
+        let body = request::body(&self.options, self.family, &request, &self.fields);
+        let (asking, learned) = (self.asking.clone(), self.learned.clone());
         Box::pin(async move {
-            let answer = match asking.ask(&body).await? {
-                Answer::Accepted(answer) => answer,
-                Answer::Refused { error, param } => {
-                    // Once without the parameter that the model does not know, if it named one.
-                    let Some(change) = param.and_then(|param| body.give_up(&param)) else {
-                        return Err(error);
-                    };
-                    learned.remember(change);
-                    match asking.ask(&body).await? {
-                        Answer::Accepted(answer) => answer,
-                        Answer::Refused { error, .. } => return Err(error),
-                    }
-                }
-            };
-            let request_id = answer.headers().get("x-request-id");
-            tracing::debug!(provider = errors.provider, ?request_id, "reply accepted");
-            Ok(stream::start(answer, errors))
+            let answer = asking.open(body, &learned).await?;
+            Ok(stream::start(answer, asking.errors, Reply::new(asking.errors)))
         })
-    }
-}
-
-/// A request that can be made twice.
-struct Asking {
-    net: Net,
-    errors: Errors,
-    url: Url,
-    headers: HeaderMap,
-}
-
-enum Answer {
-    Accepted(reqwest::Response),
-    Refused { error: ProviderError, param: Option<String> },
-}
-
-impl Asking {
-    async fn ask(&self, body: &Body) -> Result<Answer, ProviderError> {
-        let place = address::label(&self.url);
-        let request =
-            self.net.http.post(self.url.clone()).headers(self.headers.clone()).json(body.json());
-        let answer = request.send().await.map_err(|error| {
-            let class = match error.is_timeout() {
-                true => FailureClass::Timeout,
-                false => FailureClass::Unavailable,
-            };
-            self.errors.error(class, format!("asking {place} failed: {}", errors::causes(&error)))
-        })?;
-        if answer.status().is_success() {
-            return Ok(Answer::Accepted(answer));
-        }
-        let (error, param) = self.errors.refused(&place, answer).await;
-        Ok(Answer::Refused { error, param })
     }
 }

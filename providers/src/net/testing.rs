@@ -234,9 +234,14 @@ impl Asked {
 
     /// Begins an answer that ends when the connection does.
     pub async fn begin_stream(&mut self) {
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
-                    transfer-encoding: chunked\r\nx-request-id: req-1\r\n\r\n";
-        self.write(head).await;
+        self.begin_stream_with("content-type: text/event-stream\r\n").await;
+    }
+
+    pub async fn begin_stream_with(&mut self, headers: &str) {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\n{headers}transfer-encoding: chunked\r\nx-request-id: req-1\r\n\r\n"
+        );
+        self.write(&head).await;
     }
 
     pub async fn stream(&mut self, part: &str) {

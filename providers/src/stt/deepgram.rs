@@ -1,4 +1,5 @@
-//! Deepgram's streaming transcription, `/v1/listen` (Nova and older models).
+//! Deepgram's streaming transcription: `/v1/listen` (Nova and older models) here, `/v2/listen`
+//! (the Flux models, which judge turns) in [`flux`].
 
 use offhook_core::FailureClass;
 use offhook_media::AudioFormat;
@@ -16,9 +17,11 @@ use crate::{
     },
 };
 use dialogue::Listening;
+use flux::Flux;
 use options::Options;
 
 mod dialogue;
+mod flux;
 mod options;
 #[cfg(test)]
 mod tests;
@@ -65,6 +68,9 @@ struct Deepgram {
 }
 
 fn build(options: &Value, access: &Access, net: &Net) -> Result<Box<dyn Stt>, BuildError> {
+    if flux::serves(options) {
+        return Ok(Box::new(Flux::new(options, access, net)?));
+    }
     Ok(Box::new(Deepgram::new(options, access, net)?))
 }
 

@@ -2,7 +2,7 @@
 
 /// Models that take the same parameters.
 #[derive(Debug)]
-pub(crate) struct Family {
+pub(in crate::llm) struct Family {
     /// How the names of its models begin; an empty one fits all.
     pub prefix: &'static str,
     /// The name of the limit of a reply.
@@ -14,16 +14,51 @@ pub(crate) struct Family {
     pub refused: &'static [&'static str],
     /// `reasoning_effort` is refused together with function tools.
     pub effort_excludes_tools: bool,
+    /// It thinks, and no effort keeps it from that.
+    pub thinks: bool,
+    /// Parameters of its own, as name and JSON, most of them to keep it from thinking.
+    pub extra: Extra,
+    /// More of them, where tools are offered.
+    pub extra_with_tools: Extra,
+    /// The lowest and the highest `temperature` that is taken.
+    pub temperatures: (f64, f64),
+    /// It pads its chunks unless it is told not to; others may not know the parameter.
+    pub obfuscates: bool,
+    /// Only the first system message is kept.
+    pub one_system_message: bool,
+    /// A message of tool calls is refused without `content`.
+    pub calls_need_content: bool,
 }
 
-/// OpenAI's models that do not think.
-const CHAT: Family = Family {
+/// Names of parameters, and their values as JSON.
+pub(in crate::llm) type Extra = &'static [(&'static str, &'static str)];
+
+impl Family {
+    pub fn extra(&self, with_tools: bool) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let more = if with_tools { self.extra_with_tools } else { &[] };
+        self.extra.iter().chain(more).copied()
+    }
+}
+
+/// Models of compatible endpoints of which nothing else is known.
+pub(in crate::llm) const COMPATIBLE: Family = Family {
     prefix: "",
-    token_limit: "max_completion_tokens",
+    token_limit: "max_tokens",
     lowest_effort: None,
     refused: &[],
     effort_excludes_tools: false,
+    thinks: false,
+    extra: &[],
+    extra_with_tools: &[],
+    temperatures: (0.0, 2.0),
+    obfuscates: false,
+    one_system_message: false,
+    calls_need_content: false,
 };
+
+/// OpenAI's models that do not think.
+const CHAT: Family =
+    Family { token_limit: "max_completion_tokens", obfuscates: true, ..COMPATIBLE };
 
 /// OpenAI's models that think. Of what they refuse, only this is ever sent.
 const THINKING: Family = Family {

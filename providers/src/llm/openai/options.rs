@@ -23,22 +23,35 @@ pub(super) struct Options {
     prompt_cache_retention: Option<String>,
 }
 
+/// Whether a vendor's names of models end with a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::llm) enum Regions {
+    /// As the contract writes it: `gpt-4o-2024-11-20:swedencentral`.
+    AfterColon,
+    /// A colon is part of the name: `deepseek/deepseek-r1:free`, `llama3:8b`.
+    None,
+}
+
 impl Options {
-    pub fn from_document(document: &Value) -> Result<Self, String> {
-        let options = Self::deserialize(document).map_err(|error| error.to_string())?;
+    pub fn from_document(document: &Value, regions: Regions) -> Result<Self, String> {
+        let mut options = Self::deserialize(document).map_err(|error| error.to_string())?;
         if options.model.is_empty() {
             return Err("model is missing, expected a name such as `gpt-4.1-mini`".into());
+        }
+        // A fine-tuned model (`ft:base:organisation::id`) has colons of its own.
+        if regions == Regions::AfterColon
+            && let Some((model, region)) = options.model.split_once(':')
+            && model != "ft"
+            && !region.contains(':')
+        {
+            options.model = model.to_owned();
         }
         Ok(options)
     }
 
-    /// The model's name without the region that the contract writes after a colon; a fine-tuned
-    /// model (`ft:base:organisation::id`) has colons of its own.
+    /// The model's name, without a region.
     pub fn model(&self) -> &str {
-        match self.model.split_once(':') {
-            Some((model, region)) if model != "ft" && !region.contains(':') => model,
-            Some(_) | None => &self.model,
-        }
+        &self.model
     }
 
     pub fn temperature(&self) -> f64 {
@@ -72,16 +85,20 @@ mod tests {
 
     #[test]
     fn a_region_is_cut_off_and_a_fine_tuned_name_is_not() {
-        let model = |name: &str| {
-            Options::from_document(&json!({ "model": name })).unwrap().model().to_owned()
+        let read = |name: &str, regions| {
+            Options::from_document(&json!({ "model": name }), regions).unwrap().model().to_owned()
         };
+        let model = |name| read(name, Regions::AfterColon);
         assert_eq!(model("gpt-4o-2024-11-20:swedencentral"), "gpt-4o-2024-11-20");
         assert_eq!(model("gpt-4o"), "gpt-4o");
         assert_eq!(model("ft:gpt-4o-mini:acme::7p4l"), "ft:gpt-4o-mini:acme::7p4l");
+        assert_eq!(read("llama3:8b", Regions::None), "llama3:8b");
     }
 
     #[test]
     fn a_document_without_a_model_is_refused() {
-        assert!(Options::from_document(&json!({})).unwrap_err().contains("model is missing"));
+        assert!(Options::from_document(&json!({}), Regions::None)
+            .unwrap_err()
+            .contains("model is missing"));
     }
 }

@@ -1,58 +1,36 @@
 //! Puts a streamed reply together: pure, and lenient about what compatible servers do
 //! differently.
 
-use offhook_core::{FailureClass, Finish, ToolCall};
+use offhook_core::{FailureClass, Finish};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::errors::Errors;
+use super::thoughts::Thoughts;
 use crate::{
     ProviderError,
-    llm::{LlmEvent, Usage},
+    llm::{
+        LlmEvent, Usage,
+        calls::{CallDraft, begin},
+        errors::Errors,
+        stream::Assemble,
+    },
     net::sse::SseEvent,
 };
-
-/// Tool calls in one reply that are put together; more are no sensible reply.
-const TOOL_CALLS_MAX: usize = 32;
-
-/// Arguments of one tool call, in bytes.
-const ARGUMENTS_BYTES_MAX: usize = 256 << 10;
 
 /// The state of one reply.
 pub(super) struct Reply {
     errors: Errors,
     id: String,
-    calls: Vec<Call>,
+    thoughts: Thoughts,
+    calls: Vec<CallDraft>,
     usage: Option<Usage>,
     finish: Option<Finish>,
     /// `[DONE]` was read.
     done: bool,
 }
 
-/// A tool call as far as it came.
-#[derive(Default)]
-struct Call {
-    index: Option<u64>,
-    id: Option<String>,
-    name: String,
-    arguments: String,
-}
-
-impl Reply {
-    pub fn new(errors: Errors) -> Self {
-        Self { errors, id: String::new(), calls: Vec::new(), usage: None, finish: None, done: false }
-    }
-
-    /// Nothing that follows would add anything.
-    pub fn is_complete(&self) -> bool {
-        self.done || (self.finish.is_some() && self.usage.is_some())
-    }
-
-    pub fn has_finish_reason(&self) -> bool {
-        self.finish.is_some()
-    }
-
-    pub fn handle(&mut self, event: &SseEvent) -> Result<Vec<LlmEvent>, ProviderError> {
+impl Assemble for Reply {
+    fn handle(&mut self, event: &SseEvent) -> Result<Vec<LlmEvent>, ProviderError> {
         let data = event.data.trim();
         if data == "[DONE]" {
             self.done = true;
@@ -61,24 +39,53 @@ impl Reply {
             return Ok(Vec::new());
         }
         let chunk: Value = serde_json::from_str(data).map_err(|e| self.errors.unreadable(&e))?;
-        if event.event == "error" || chunk.get("error").is_some_and(|error| !error.is_null()) {
+        if event.event == "error" || is_error(&chunk) {
             return Err(self.errors.in_stream(&chunk));
         }
         let chunk = Chunk::deserialize(chunk).map_err(|e| self.errors.unreadable(&e))?;
         self.handle_chunk(chunk)
     }
 
-    /// What is left to tell at the end of the body.
-    pub fn finish(&mut self) -> Result<Vec<LlmEvent>, ProviderError> {
+    fn is_complete(&self) -> bool {
+        self.done || (self.finish.is_some() && self.usage.is_some())
+    }
+
+    fn has_finish_reason(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    fn finish(&mut self) -> Result<Vec<LlmEvent>, ProviderError> {
         // Some servers say only `[DONE]`.
         let Some(finish) = self.finish.or(self.done.then_some(Finish::Stop)) else {
             let detail = "the reply ended without a reason to finish";
             return Err(self.errors.error(FailureClass::Closed, detail));
         };
-        let mut events = self.take_calls(finish)?;
+        let mut events: Vec<_> = self.thoughts.finish().map(LlmEvent::Text).into_iter().collect();
+        events.extend(self.take_calls(finish)?);
         events.extend(self.usage.take().map(LlmEvent::Usage));
         events.push(LlmEvent::Finished(finish));
         Ok(events)
+    }
+}
+
+/// Whether a chunk reports that the reply has failed, in the place where a vendor says so.
+fn is_error(chunk: &Value) -> bool {
+    let places = ["/error", "/x_groq/error"].map(|place| chunk.pointer(place));
+    let code = chunk.pointer("/base_resp/status_code").and_then(Value::as_i64);
+    places.into_iter().flatten().any(|error| !error.is_null()) || code.is_some_and(|code| code != 0)
+}
+
+impl Reply {
+    pub fn new(errors: Errors) -> Self {
+        Self {
+            errors,
+            id: String::new(),
+            thoughts: Thoughts::default(),
+            calls: Vec::new(),
+            usage: None,
+            finish: None,
+            done: false,
+        }
     }
 
     fn handle_chunk(&mut self, chunk: Chunk) -> Result<Vec<LlmEvent>, ProviderError> {
@@ -92,8 +99,9 @@ impl Reply {
         // One choice is all that is ever asked for.
         if let Some(choice) = chunk.choices.into_iter().flatten().next() {
             let delta = choice.delta.unwrap_or_default();
+            let spoken = delta.content.map(|content| self.thoughts.strip(&content));
             // A refusal is said to the caller like any other answer.
-            let texts = [delta.content, delta.refusal].into_iter().flatten();
+            let texts = [spoken, delta.refusal].into_iter().flatten();
             events.extend(texts.filter(|text| !text.is_empty()).map(LlmEvent::Text));
             for (position, part) in delta.tool_calls.into_iter().flatten().enumerate() {
                 self.add(position, part)?;
@@ -101,6 +109,7 @@ impl Reply {
             if let Some(reason) = choice.finish_reason {
                 let finish = self.read_finish(&reason)?;
                 self.finish = Some(finish);
+                events.extend(self.thoughts.finish().map(LlmEvent::Text));
                 events.extend(self.take_calls(finish)?);
             }
         }
@@ -141,13 +150,9 @@ impl Reply {
         };
         let at = match known.or(at_place) {
             Some(at) => at,
-            None if self.calls.len() < TOOL_CALLS_MAX => {
-                self.calls.push(Call { index: part.index, ..Call::default() });
-                self.calls.len() - 1
-            }
             None => {
-                let detail = format!("sent more than {TOOL_CALLS_MAX} tool calls in one reply");
-                return Err(self.errors.error(FailureClass::Protocol, detail));
+                let call = CallDraft { index: part.index, ..CallDraft::default() };
+                begin(&mut self.calls, call, self.errors)?
             }
         };
         let call = &mut self.calls[at];
@@ -161,36 +166,12 @@ impl Reply {
             Some(Value::String(piece)) => call.arguments.push_str(&piece),
             Some(whole) => call.arguments = whole.to_string(),
         }
-        if call.arguments.len() > ARGUMENTS_BYTES_MAX {
-            let detail = format!("sent arguments longer than {ARGUMENTS_BYTES_MAX} bytes");
-            return Err(self.errors.error(FailureClass::Protocol, detail));
-        }
-        Ok(())
+        call.check_length(self.errors)
     }
 
     fn take_calls(&mut self, finish: Finish) -> Result<Vec<LlmEvent>, ProviderError> {
         let calls = std::mem::take(&mut self.calls).into_iter();
-        calls.map(|call| self.read_call(call, finish).map(LlmEvent::ToolCall)).collect()
-    }
-
-    fn read_call(&self, call: Call, finish: Finish) -> Result<ToolCall, ProviderError> {
-        let Call { name, arguments, .. } = call;
-        let id = call.id.unwrap_or_else(|| format!("call_{}", uuid::Uuid::new_v4().simple()));
-        if arguments.trim().is_empty() {
-            return Ok(ToolCall { id, name, arguments: json!({}) });
-        }
-        match (serde_json::from_str(&arguments), finish) {
-            (Ok(arguments @ Value::Object(_)), _) => Ok(ToolCall { id, name, arguments }),
-            (Ok(Value::Null), _) => Ok(ToolCall { id, name, arguments: json!({}) }),
-            (_, Finish::Length) => {
-                let detail = format!("ran out of tokens in a call of `{name}`, raise maxTokens");
-                Err(self.errors.error(FailureClass::BadRequest, detail))
-            }
-            (_, Finish::Stop | Finish::ContentFilter) => {
-                let detail = format!("called `{name}` with arguments that are no JSON object");
-                Err(self.errors.error(FailureClass::Protocol, detail))
-            }
-        }
+        calls.map(|call| call.read(self.errors, finish).map(LlmEvent::ToolCall)).collect()
     }
 }
 
@@ -232,6 +213,8 @@ struct WireUsage {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
     prompt_tokens_details: Option<PromptDetails>,
+    /// DeepSeek's name of what was cached.
+    prompt_cache_hit_tokens: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -241,11 +224,11 @@ struct PromptDetails {
 
 impl From<WireUsage> for Usage {
     fn from(usage: WireUsage) -> Self {
-        let details = usage.prompt_tokens_details;
+        let cached = usage.prompt_tokens_details.and_then(|details| details.cached_tokens);
         Self {
             prompt_tokens: usage.prompt_tokens.unwrap_or_default(),
             completion_tokens: usage.completion_tokens.unwrap_or_default(),
-            cached_prompt_tokens: details.and_then(|d| d.cached_tokens).unwrap_or_default(),
+            cached_prompt_tokens: cached.or(usage.prompt_cache_hit_tokens).unwrap_or_default(),
         }
     }
 }

@@ -1,10 +1,11 @@
 use std::time::Duration;
 
-use offhook_core::{Finish, Message, ToolCall, ToolKind, ToolSpec};
+use offhook_core::{FailureClass, Finish, Message, ToolCall, ToolKind, ToolSpec};
 use serde_json::json;
 
 use super::*;
 use crate::{
+    ProviderError,
     llm::{LlmEvent, Usage},
     net::testing::{Asked, HttpServer, Server, failure, net, next, within},
 };

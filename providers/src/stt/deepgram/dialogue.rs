@@ -178,7 +178,7 @@ struct Alternative {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Complaint {
+pub(super) struct Complaint {
     variant: Option<String>,
     code: Option<String>,
     description: Option<String>,
@@ -186,7 +186,7 @@ struct Complaint {
 }
 
 impl Complaint {
-    fn classify(self) -> ProviderError {
+    pub fn classify(self) -> ProviderError {
         let parts = [self.variant, self.code, self.description, self.message];
         let reason = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
         // It could not read a text frame of ours.
@@ -198,6 +198,6 @@ impl Complaint {
 }
 
 /// A time as Deepgram writes it; it uses -1 for none.
-fn seconds(value: f64) -> Duration {
+pub(super) fn seconds(value: f64) -> Duration {
     Duration::try_from_secs_f64(value).unwrap_or_default()
 }

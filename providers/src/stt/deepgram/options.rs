@@ -17,13 +17,13 @@ const END_OF_TURN_MS: f64 = 300.0;
 const UTTERANCE_END_MS: u32 = 1_000;
 
 /// Confidence below which a transcript is discarded: the contract's default.
-const CONFIDENCE_THRESHOLD: f64 = 0.4;
+pub(super) const CONFIDENCE_THRESHOLD: f64 = 0.4;
 
 /// The `transcriber` object of an assistant, provider `deepgram`.
 ///
 /// Not acted on here: `fallbackPlan` (the transcriber stage's), `eotThreshold`, `eotTimeoutMs` and
-/// `languages` (of the Flux models, which `/v1/listen` does not serve). `keyterm` is sent to Nova-3
-/// and `keywords` to the older models, because each refuses the other's.
+/// `languages` (of the Flux models). `keyterm` is sent to Nova-3 and `keywords` to the older models,
+/// because each refuses the other's.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Options {
@@ -42,14 +42,7 @@ pub(super) struct Options {
 
 impl Options {
     pub fn from_document(document: &Value) -> Result<Self, String> {
-        let options = Self::deserialize(document).map_err(|error| error.to_string())?;
-        if options.model().starts_with("flux") {
-            return Err(format!(
-                "model `{}` is not served by /v1/listen, expected a Nova model such as `{MODEL}`",
-                options.model()
-            ));
-        }
-        Ok(options)
+        Self::deserialize(document).map_err(|error| error.to_string())
     }
 
     pub fn judges_end_of_turn(&self) -> bool {

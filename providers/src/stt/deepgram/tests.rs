@@ -282,7 +282,6 @@ fn what_cannot_work_is_refused_when_it_is_set_up() {
     };
     assert!(refuse(json!({}), Access::default()).contains("DEEPGRAM_API_KEY"));
     let local = Access { api_key: None, base_url: Some("ws://localhost:1".into()) };
-    assert!(refuse(json!({"model": "flux-general-en"}), local.clone()).contains("/v1/listen"));
     assert!(refuse(json!({"keyterm": "one"}), local.clone()).contains("bad options"));
     let key = Some(secrecy::SecretString::from("two\nlines"));
     assert!(refuse(json!({}), Access { api_key: key, ..local }).contains("header"));

@@ -1,3 +1,5 @@
+//! The body of a reply: server-sent events, read until it ends or nobody listens.
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -5,13 +7,12 @@ use offhook_core::FailureClass;
 use tokio::{select, sync::mpsc, time::timeout};
 
 use super::{
-    errors::{Errors, causes},
-    reply::Reply,
+    LlmEvent, LlmStream,
+    errors::{BODY_BYTES_MAX, Errors, causes},
 };
 use crate::{
     ProviderError,
-    llm::{LlmEvent, LlmStream},
-    net::sse::SseDecoder,
+    net::sse::{SseDecoder, SseEvent},
 };
 
 /// Events that wait for their reader: a token each, so about a second of a fast model.
@@ -25,11 +26,25 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 /// follows at once or never, and the last words wait for it.
 const END_LIMIT: Duration = Duration::from_millis(300);
 
+/// What puts a reply together from its events: pure, one for each protocol.
+pub(super) trait Assemble: Send + 'static {
+    fn handle(&mut self, event: &SseEvent) -> Result<Vec<LlmEvent>, ProviderError>;
+
+    /// Nothing that follows would add anything.
+    fn is_complete(&self) -> bool;
+
+    /// It is known why the reply ended; only formalities follow.
+    fn has_finish_reason(&self) -> bool;
+
+    /// What is left to tell at the end of the body.
+    fn finish(&mut self) -> Result<Vec<LlmEvent>, ProviderError>;
+}
+
 /// Reads the body of an accepted request until it ends or nobody listens.
-pub(super) fn start(answer: reqwest::Response, errors: Errors) -> LlmStream {
+pub(super) fn start(answer: reqwest::Response, errors: Errors, reply: impl Assemble) -> LlmStream {
     let (sender, events) = mpsc::channel(EVENT_QUEUE);
-    let (decoder, reply) = (SseDecoder::default(), Reply::new(errors));
-    let mut reader = Reader { answer, errors, decoder, reply };
+    let decoder = SseDecoder::default();
+    let mut reader = Reader { answer, errors, decoder, reply, opening: Some(Vec::new()) };
     tokio::spawn(async move {
         let outcome = select! {
             // With the reader goes the connection, or its HTTP/2 stream: that cancels the reply.
@@ -48,25 +63,32 @@ pub(super) fn start(answer: reqwest::Response, errors: Errors) -> LlmStream {
     LlmStream { events }
 }
 
-struct Reader {
+struct Reader<A> {
     answer: reqwest::Response,
     errors: Errors,
     decoder: SseDecoder,
-    reply: Reply,
+    reply: A,
+    /// The body as long as it has no event in it: it may be an error in plain JSON.
+    opening: Option<Vec<u8>>,
 }
 
 type Sender = mpsc::Sender<Result<LlmEvent, ProviderError>>;
 
-impl Reader {
+impl<A: Assemble> Reader<A> {
     async fn read(&mut self, sender: &Sender) -> Result<(), ProviderError> {
         while !self.reply.is_complete() {
             let Some(part) = self.next_part().await? else { break };
             let events = self.decoder.push(&part).map_err(|error| {
                 self.errors.error(FailureClass::Protocol, format!("sent {error}"))
             })?;
+            self.note_opening(&part, events.is_empty());
             for event in events {
                 tell(sender, self.reply.handle(&event)?).await;
             }
+        }
+        let opening = self.opening.take().unwrap_or_default();
+        if let Ok(answer @ serde_json::Value::Object(_)) = serde_json::from_slice(&opening) {
+            return Err(self.errors.instead_of_stream(&answer));
         }
         if !self.reply.has_finish_reason()
             && let Some(event) = self.decoder.finish()
@@ -80,6 +102,17 @@ impl Reader {
         }
         tell(sender, self.reply.finish()?).await;
         Ok(())
+    }
+
+    fn note_opening(&mut self, part: &[u8], has_no_event: bool) {
+        self.opening = self
+            .opening
+            .take()
+            .filter(|opening| has_no_event && opening.len() + part.len() <= BODY_BYTES_MAX)
+            .map(|mut opening| {
+                opening.extend_from_slice(part);
+                opening
+            });
     }
 
     /// The next bytes of the body; nothing at its end, or where nothing more is needed of it.

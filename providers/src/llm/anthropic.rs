@@ -1,0 +1,93 @@
+//! Anthropic's messages (platform.claude.com/docs: Messages, Streaming, Errors, Prompt caching).
+
+use offhook_core::FailureClass;
+use reqwest::header::{HeaderName, HeaderValue};
+use serde_json::Value;
+
+use super::{
+    Llm, LlmCapabilities, LlmRequest, LlmStream, Opening, Provider,
+    asking::Asking,
+    body::Learned,
+    errors::{Errors, Reasons},
+    stream,
+};
+use crate::{
+    Access, BuildError, Net,
+    net::{address, socket::key_header},
+};
+use options::Options;
+use reply::Reply;
+
+mod models;
+mod options;
+mod reply;
+mod request;
+#[cfg(test)]
+mod tests;
+
+pub const PROVIDER: Provider =
+    Provider { name: "anthropic", key_variable: "ANTHROPIC_API_KEY", build };
+
+/// As in Anthropic's own clients, a `base_url` stands for what comes before `/v1`.
+const ADDRESS: &str = "https://api.anthropic.com";
+
+const KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
+const VERSION_HEADER: HeaderName = HeaderName::from_static("anthropic-version");
+
+/// The version of the protocol: the last that takes a `temperature`, which the contract has a
+/// default for. `2026-10-21` refuses it for every model.
+const VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
+
+/// What its errors mean (page Errors).
+const REASONS: Reasons = &[
+    ("spend_limit", FailureClass::Quota),
+    ("credit balance is too low", FailureClass::Quota),
+    ("billing_error", FailureClass::Quota),
+    ("authentication_error", FailureClass::Unauthorized),
+    ("permission_error", FailureClass::Unauthorized),
+    ("rate_limit_error", FailureClass::RateLimited { retry_after: None }),
+    ("overloaded_error", FailureClass::Unavailable),
+    ("timeout_error", FailureClass::Timeout),
+    ("api_error", FailureClass::Unavailable),
+    ("not_found_error", FailureClass::BadRequest),
+    ("request_too_large", FailureClass::BadRequest),
+];
+
+const ERRORS: Errors = Errors { provider: PROVIDER.name, reasons: REASONS };
+
+fn build(document: &Value, access: &Access, net: &Net) -> Result<Box<dyn Llm>, BuildError> {
+    let bad = |reason| BuildError::Options { kind: "Llm", name: PROVIDER.name.into(), reason };
+    access.require_key("Llm", PROVIDER.name, PROVIDER.key_variable)?;
+    let options = Options::from_document(document).map_err(bad)?;
+    let url = address::endpoint(ADDRESS, access, &["v1", "messages"]).map_err(bad)?;
+    let mut headers = key_header(KEY_HEADER, "", access.api_key.as_ref()).map_err(bad)?;
+    headers.insert(VERSION_HEADER, VERSION);
+    let (net, url) = (net.clone(), address::http(url));
+    Ok(Box::new(Messages {
+        asking: Asking { net, errors: ERRORS, url, headers, answer_limit: None },
+        options,
+        learned: Learned::default(),
+    }))
+}
+
+struct Messages {
+    asking: Asking,
+    options: Options,
+    learned: Learned,
+}
+
+impl Llm for Messages {
+    fn capabilities(&self) -> LlmCapabilities {
+        // Models since Claude 4.6 refuse to go on from a last message of the assistant.
+        LlmCapabilities { tools: true, assistant_prefill: false }
+    }
+
+    fn generate(&self, request: LlmRequest) -> Opening<LlmStream> {
+        let body = request::body(&self.options, &request);
+        let (asking, learned) = (self.asking.clone(), self.learned.clone());
+        Box::pin(async move {
+            let answer = asking.open(body, &learned).await?;
+            Ok(stream::start(answer, ERRORS, Reply::default()))
+        })
+    }
+}

@@ -1,0 +1,26 @@
+//! DeepInfra (deepinfra.com/docs: OpenAI-compatible API).
+
+use super::{
+    Provider,
+    openai::{self, COMPATIBLE, COMPATIBLE_VENDOR, Family, Vendor},
+};
+
+pub(super) const VENDOR: Vendor = Vendor {
+    name: "deepinfra",
+    address: "https://api.deepinfra.com/v1/openai",
+    key_variable: "DEEPINFRA_API_KEY",
+    families: FAMILIES,
+    ..COMPATIBLE_VENDOR
+};
+
+pub const PROVIDER: Provider = Provider {
+    name: VENDOR.name,
+    key_variable: VENDOR.key_variable,
+    build: |options, access, net| openai::build_as(&VENDOR, options, access, net),
+};
+
+const FAMILIES: &[Family] = &[
+    Family { prefix: "deepseek-ai/DeepSeek-R1", thinks: true, ..COMPATIBLE },
+    Family { prefix: "openai/gpt-oss", lowest_effort: Some("low"), ..COMPATIBLE },
+    COMPATIBLE,
+];
