@@ -87,7 +87,7 @@ async fn examine(args: &SettingsArgs) -> Result<Vec<Finding>, String> {
     let program = std::env::current_exe()
         .map_err(|error| format!("cannot tell where this program is: {error}"))?;
     // The client that providers are reached with, so that what is found is what a call would find.
-    let http = offhook_providers::Net::new(CONNECT_LIMIT, program)
+    let http = offhook_providers::Net::new(CONNECT_LIMIT, program, true)
         .map_err(|error| format!("cannot set up the HTTP client: {error}"))?
         .http;
     let mut findings = vec![Finding::ok("settings", format!("valid, from {source}"))];

@@ -87,7 +87,8 @@ pub async fn run(args: &SettingsArgs) -> Result<(), String> {
 pub fn net(settings: &Settings) -> Result<Net, String> {
     let worker_program = std::env::current_exe()
         .map_err(|error| format!("cannot tell where this program is: {error}"))?;
-    Net::new(settings.calls.provider_connect_timeout, worker_program)
+    let allow_private = settings.webhooks.allow_private_addresses;
+    Net::new(settings.calls.provider_connect_timeout, worker_program, allow_private)
         .map_err(|error| format!("cannot set up the HTTP client: {error}"))
 }
 

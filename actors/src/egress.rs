@@ -4,20 +4,14 @@
 //! loopback and link-local addresses are refused unless the operator allows them, whether they are
 //! written out or come from a name, and redirects are not followed.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use offhook_api::ServerTarget;
-use reqwest::{
-    dns::{Addrs, Name, Resolve, Resolving},
-    header::{HeaderName, HeaderValue},
-};
+use offhook_providers::guard;
+use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
-use url::{Host, Url};
+use url::Url;
 
 /// Where requests of documents go out.
 #[derive(Clone)]
@@ -63,7 +57,7 @@ impl Egress {
             .tls_backend_preconfigured(offhook_providers::tls::http_client())
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
-            .dns_resolver(Arc::new(GuardedDns { allow_private }))
+            .dns_resolver(Arc::new(guard::GuardedDns { allow_private }))
             .user_agent(concat!("offhook/", env!("CARGO_PKG_VERSION")))
             .no_proxy()
             .build()
@@ -122,16 +116,11 @@ impl Egress {
         if !matches!(parsed.scheme(), "http" | "https") {
             return Err(EgressError::BadUrl(url.into()));
         }
-        let literal = match parsed.host() {
-            Some(Host::Ipv4(ip)) => Some(IpAddr::V4(ip)),
-            Some(Host::Ipv6(ip)) => Some(IpAddr::V6(ip)),
-            Some(Host::Domain(_)) => None,
-            None => return Err(EgressError::BadUrl(url.into())),
-        };
-        match literal {
-            Some(ip) if !self.allow_private && is_private(ip) => {
-                Err(EgressError::Private(ip.to_string()))
-            }
+        if !parsed.has_host() {
+            return Err(EgressError::BadUrl(url.into()));
+        }
+        match guard::private_literal(&parsed) {
+            Some(address) if !self.allow_private => Err(EgressError::Private(address)),
             Some(_) | None => Ok(parsed),
         }
     }
@@ -156,95 +145,9 @@ fn describe(error: &reqwest::Error) -> String {
     format!("request failed: {cause}")
 }
 
-struct GuardedDns {
-    allow_private: bool,
-}
-
-impl Resolve for GuardedDns {
-    fn resolve(&self, name: Name) -> Resolving {
-        let allow_private = self.allow_private;
-        Box::pin(async move {
-            let host = name.as_str().to_owned();
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            let allowed: Vec<SocketAddr> = found
-                .into_iter()
-                .filter(|address| allow_private || !is_private(address.ip()))
-                .collect();
-            if allowed.is_empty() {
-                return Err(Box::new(EgressError::Private(host)) as _);
-            }
-            Ok(Box::new(allowed.into_iter()) as Addrs)
-        })
-    }
-}
-
-/// Whether an address is not one of the public internet (RFC 6890 and its updates).
-fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => is_private_v4(ip),
-        IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
-            Some(mapped) => is_private_v4(mapped),
-            None => is_private_v6(ip),
-        },
-    }
-}
-
-fn is_private_v4(ip: Ipv4Addr) -> bool {
-    let [a, b, c, _] = ip.octets();
-    ip.is_private()
-        || ip.is_loopback()
-        || ip.is_link_local()
-        || ip.is_broadcast()
-        || ip.is_documentation()
-        || ip.is_multicast()
-        || a == 0
-        || a >= 240
-        // Carrier-grade NAT (RFC 6598), protocol assignments (RFC 6890), benchmarks (RFC 2544).
-        || (a == 100 && (64..128).contains(&b))
-        || (a == 192 && b == 0 && c == 0)
-        || (a == 198 && (18..20).contains(&b))
-}
-
-fn is_private_v6(ip: Ipv6Addr) -> bool {
-    let segments = ip.segments();
-    ip.is_loopback()
-        || ip.is_unspecified()
-        || ip.is_multicast()
-        || ip.is_unique_local()
-        || ip.is_unicast_link_local()
-        // NAT64 (RFC 6052) and 6to4 (RFC 3056) reach IPv4; documentation (RFC 3849).
-        || (segments[0] == 0x64 && segments[1] == 0xff9b)
-        || segments[0] == 0x2002
-        || (segments[0] == 0x2001 && segments[1] == 0xdb8)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_inside_are_told_from_those_outside() {
-        for inside in [
-            "127.0.0.1",
-            "10.1.2.3",
-            "172.16.0.1",
-            "192.168.1.1",
-            "169.254.169.254",
-            "0.0.0.0",
-            "100.64.0.1",
-            "::1",
-            "fe80::1",
-            "fd00::1",
-            "::ffff:10.0.0.1",
-            "64:ff9b::a00:1",
-        ] {
-            assert!(is_private(inside.parse().unwrap()), "{inside}");
-        }
-        for outside in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1"] {
-            assert!(!is_private(outside.parse().unwrap()), "{outside}");
-        }
-    }
 
     #[test]
     fn signatures_are_hmac_sha256_in_hex() {

@@ -127,7 +127,7 @@ fn pipeline_reason(stage: Stage, provider: &str, class: FailureClass) -> String 
         "assembly-ai" | "assemblyai" => "assembly-ai",
         "azure" if stage == Stage::Transcriber => "azure-speech",
         "rime-ai" => "rime-ai",
-        "custom-transcriber" => "custom",
+        "custom-transcriber" | "custom-voice" => "custom",
         other => other,
     };
     match (stage, class) {

@@ -12,5 +12,5 @@ pub mod tts;
 pub mod worker;
 
 pub use error::ProviderError;
-pub use net::{Access, Net, tls};
+pub use net::{Access, Net, guard, tls};
 pub use registry::BuildError;

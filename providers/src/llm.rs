@@ -18,6 +18,7 @@ providers! {
     Llm:
     anthropic,
     cerebras,
+    custom_llm,
     deep_seek,
     deepinfra,
     groq,

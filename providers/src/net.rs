@@ -1,13 +1,16 @@
 //! How providers reach the world: one HTTP client, one TLS configuration, websockets driven by
 //! [`session`], and the one place where an answer's status becomes a class of failure.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
+use url::Url;
 
 use crate::BuildError;
 
 pub(crate) mod address;
+pub(crate) mod custom_server;
+pub mod guard;
 pub(crate) mod http;
 pub(crate) mod refusal;
 pub(crate) mod session;
@@ -35,6 +38,9 @@ pub struct Net {
     pub http: reqwest::Client,
     /// Longest wait for a TCP, TLS and websocket handshake together.
     pub connect_timeout: Duration,
+    /// Reaches addresses that documents name, as far as they may be reached.
+    documents_http: reqwest::Client,
+    allow_private: bool,
     /// The program that hosts child processes of local providers: `offhook` itself.
     pub worker_program: PathBuf,
 }
@@ -43,17 +49,45 @@ impl Net {
     /// Sets up the HTTP client: Mozilla's roots compiled in, no redirects (a key is not carried
     /// to where an answer points), no limit on a whole request (replies are streams; whoever
     /// reads one bounds its silences).
-    pub fn new(connect_timeout: Duration, worker_program: PathBuf) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::http_client())
-            .connect_timeout(connect_timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_PER_HOST_MAX)
-            .pool_idle_timeout(IDLE_CONNECTION_LIMIT)
-            .tcp_nodelay(true)
-            .user_agent(USER_AGENT)
-            .build()?;
-        Ok(Self { http, connect_timeout, worker_program })
+    /// `allow_private`: documents may name private addresses.
+    pub fn new(
+        connect_timeout: Duration,
+        worker_program: PathBuf,
+        allow_private: bool,
+    ) -> Result<Self, reqwest::Error> {
+        let builder = || {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls::http_client())
+                .connect_timeout(connect_timeout)
+                .redirect(reqwest::redirect::Policy::none())
+                .pool_max_idle_per_host(IDLE_CONNECTIONS_PER_HOST_MAX)
+                .pool_idle_timeout(IDLE_CONNECTION_LIMIT)
+                .tcp_nodelay(true)
+                .user_agent(USER_AGENT)
+        };
+        let guarded = builder().dns_resolver(Arc::new(guard::GuardedDns { allow_private }));
+        Ok(Self {
+            http: builder().build()?,
+            // A proxy would resolve the names that are looked at here.
+            documents_http: guarded.no_proxy().build()?,
+            connect_timeout,
+            allow_private,
+            worker_program,
+        })
+    }
+
+    /// The same for an address that a document names.
+    ///
+    /// # Errors
+    ///
+    /// Says that the address is private, and what would allow it.
+    pub(crate) fn for_document(&self, url: &Url) -> Result<Self, String> {
+        match guard::private_literal(url) {
+            Some(address) if !self.allow_private => {
+                Err(format!("`{address}` is a private address; {}", guard::ADVICE))
+            }
+            Some(_) | None => Ok(Self { http: self.documents_http.clone(), ..self.clone() }),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{Access, BuildError, Net, ProviderError, registry::providers, stt::Op
 providers! {
     Tts:
     cartesia,
+    custom_voice,
     elevenlabs,
     local,
     openai,

@@ -7,7 +7,7 @@ use offhook_api::{AssistantView, Defaults, ServerTarget, StageConfig};
 use offhook_config::Settings;
 use offhook_core::{FailureClass, Stage, StageFailure};
 use offhook_providers::{Access, BuildError, Net, llm, stt, tts};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::StartCall;
 
@@ -30,7 +30,8 @@ pub(crate) fn plan(
 ) -> Result<Plan, StageFailure> {
     let view = &start.assistant;
     let defaults = defaults(settings);
-    let (model_options, voice_options) = (view.model(&defaults), view.voice(&defaults));
+    let model_options = with_call(view.model(&defaults), start);
+    let voice_options = with_call(view.voice(&defaults), start);
     let transcriber = with_grammar(view.transcriber(&defaults), &model_options.options);
     let build = Build { settings, net };
     let stages = Stages {
@@ -104,6 +105,28 @@ fn with_grammar(mut transcriber: StageConfig, model: &Value) -> StageConfig {
         transcriber.options["grammar"] = grammar.into();
     }
     transcriber
+}
+
+/// Custom models and voices are told which call they serve.
+fn with_call(mut stage: StageConfig, start: &StartCall) -> StageConfig {
+    if !matches!(stage.provider.as_str(), "custom-llm" | "custom-voice") {
+        return stage;
+    }
+    let call = start.record.as_value();
+    let picked = ["id", "orgId", "type", "status", "assistantId", "name", "createdAt"]
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), call.get(name)?.clone())));
+    let mut context = json!({ "call": picked.collect::<Map<_, _>>() });
+    let assistant = start.assistant.document();
+    for (name, value) in
+        [("customer", call.get("customer")), ("metadata", assistant.get("metadata"))]
+    {
+        if let Some(value) = value {
+            context[name] = value.clone();
+        }
+    }
+    stage.options["callContext"] = context;
+    stage
 }
 
 struct Build<'a> {

@@ -71,7 +71,7 @@ impl World {
 
     pub async fn with(llm: FakeLlm, settings: Settings) -> Self {
         let store = Store::in_memory(Faults::default());
-        let net = Net::new(settings.calls.provider_connect_timeout, "/nonexistent".into())
+        let net = Net::new(settings.calls.provider_connect_timeout, "/nonexistent".into(), false)
             .expect("a client without a proxy can always be set up");
         let node = Node::start(Arc::new(settings), store.clone(), net)
             .await

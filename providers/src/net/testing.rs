@@ -52,7 +52,7 @@ pub(crate) async fn failure<T>(
 }
 
 pub(crate) fn net() -> Net {
-    Net::new(Duration::from_secs(5), PathBuf::from("offhook")).unwrap()
+    Net::new(Duration::from_secs(5), PathBuf::from("offhook"), true).unwrap()
 }
 
 /// A server for one connection, whose script is over when the server is.

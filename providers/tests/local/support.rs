@@ -18,13 +18,12 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub const PCM16: AudioFormat = AudioFormat::pcm16(16_000);
 
 pub fn net() -> Net {
-    // Another test of this process may have installed it.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Net {
-        http: reqwest::Client::new(),
-        connect_timeout: LIMIT,
-        worker_program: env!("CARGO_BIN_EXE_provider-worker").into(),
-    }
+    net_with(env!("CARGO_BIN_EXE_provider-worker"))
+}
+
+/// With another program in the worker's place.
+pub fn net_with(worker_program: &str) -> Net {
+    Net::new(LIMIT, worker_program.into(), false).unwrap()
 }
 
 /// Opens a voice at its own rate; `None`, loudly, if it is not installed.

@@ -140,8 +140,7 @@ async fn a_voice_that_espeak_does_not_have_is_a_bad_request_that_says_so() {
 
 #[tokio::test]
 async fn a_worker_that_cannot_be_started_is_unavailable() {
-    let error =
-        refusal(flite(), Net { worker_program: "/nonexistent/offhook".into(), ..net() }).await;
+    let error = refusal(flite(), net_with("/nonexistent/offhook")).await;
 
     assert_eq!(error.class, FailureClass::Unavailable);
     assert!(error.detail.starts_with("starting worker flite: No such file"), "{error}");
@@ -149,7 +148,7 @@ async fn a_worker_that_cannot_be_started_is_unavailable() {
 
 #[tokio::test]
 async fn a_program_that_is_no_worker_is_told_apart_by_its_exit_status() {
-    let error = refusal(flite(), Net { worker_program: "/bin/false".into(), ..net() }).await;
+    let error = refusal(flite(), net_with("/bin/false")).await;
 
     assert_eq!(error.class, FailureClass::Closed);
 }

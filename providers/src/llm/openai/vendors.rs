@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     Access, ProviderError,
     llm::{
-        ALL, LlmEvent, LlmRequest, LlmStream, build, cerebras, deep_seek, deepinfra,
+        ALL, LlmEvent, LlmRequest, LlmStream, build, cerebras, custom_llm, deep_seek, deepinfra,
         groq, minimax, openrouter, together_ai, xai,
     },
     net::testing::{Server, failure, net, within},
@@ -251,6 +251,7 @@ async fn thoughts_in_the_text_are_not_told() {
 fn every_table_ends_with_a_row_that_fits_all_models_and_holds_json() {
     for vendor in [
         &cerebras::VENDOR,
+        &custom_llm::VENDOR,
         &deep_seek::VENDOR,
         &deepinfra::VENDOR,
         &groq::VENDOR,

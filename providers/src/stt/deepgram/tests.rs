@@ -215,7 +215,8 @@ async fn an_address_where_nobody_listens_is_unavailable_and_a_silent_one_times_o
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = Some(format!("http://{}", listener.local_addr().unwrap()));
     let access = Access { api_key: None, base_url };
-    let net = Net { connect_timeout: Duration::from_millis(50), ..net() };
+    let mut net = net();
+    net.connect_timeout = Duration::from_millis(50);
     let deepgram = Deepgram::new(&json!({}), &access, &net).unwrap();
     let request = SttRequest { format: AudioFormat::mulaw() };
     let error = within(deepgram.open(request.clone())).await.err().unwrap();
