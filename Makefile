@@ -3,10 +3,10 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt build
+.PHONY: help demo test test-release check fmt build
 
 help: ## List what there is
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
 demo: ## Place real calls through a server of your own, without keys or configuration
 	@scripts/setup.sh --for demo
@@ -16,6 +16,10 @@ demo: ## Place real calls through a server of your own, without keys or configur
 test: ## Run every test
 	@scripts/setup.sh --for test
 	@scripts/test.sh
+
+test-release: ## Prove supervision in the release profile
+	@scripts/setup.sh --for test
+	$(CARGO) test --release --test any_actor_may_die --test release_profile
 
 check: ## Format, lints, compilation: what to run before a commit
 	$(CARGO) fmt --all --check

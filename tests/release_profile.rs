@@ -8,6 +8,6 @@ fn a_panic_in_a_release_build_unwinds_to_its_supervisor() {
     let release = manifest.split("[profile.release]").nth(1).unwrap();
     let release = release.split("\n[").next().unwrap();
     assert!(release.lines().any(|line| line.trim() == r#"panic = "unwind""#), "{release}");
-    // In whatever profile this test is built, which `cargo test --release` makes the release one.
+    // In whatever profile this test is built, which `make test-release` makes the release one.
     assert!(panic::catch_unwind(|| panic!("on purpose")).is_err());
 }
