@@ -3,7 +3,10 @@
 //! A reply is a leaf: it streams on while this actor is replaced, and is cancelled by dropping it.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -45,10 +48,13 @@ pub enum ModelInput {
 pub struct ModelSlot {
     reply: Mutex<Option<(TurnId, Leaf)>>,
     usage: Mutex<Usage>,
+    /// The call ends: no model is asked any more.
+    is_closed: AtomicBool,
 }
 
 impl ModelSlot {
     pub(crate) fn stop(&self) {
+        self.is_closed.store(true, Ordering::Release);
         *self.reply.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
@@ -82,7 +88,10 @@ impl Role for ModelActor {
                     async move { reply(context, turn, request).await },
                     move |done| ModelInput::Ended { turn, panicked: done.is_none() },
                 );
-                *self.reply() = Some((turn, leaf));
+                let mut reply = self.reply();
+                if !self.context.slots.model.is_closed.load(Ordering::Acquire) {
+                    *reply = Some((turn, leaf));
+                }
             }
             ModelInput::Cancel { turn } => {
                 let mut reply = self.reply();

@@ -96,7 +96,7 @@ async fn record(context: Arc<CallContext>) {
 /// Writes what both sides have; at the end of the call, what either side has. False: it is over.
 async fn write(context: &Arc<CallContext>, last: bool) -> bool {
     let Ok(writer) = WRITERS.acquire().await else { return false };
-    let tape = context.slots.recorder.0.clone();
+    let (tape, id) = (context.slots.recorder.0.clone(), context.spec.id);
     let context = context.clone();
     let written = tokio::task::spawn_blocking(move || {
         let _writer = writer;
@@ -114,7 +114,11 @@ async fn write(context: &Arc<CallContext>, last: bool) -> bool {
             }
         }
     });
-    written.await.unwrap_or(false)
+    written.await.unwrap_or_else(|_| {
+        metrics::counter!("offhook_recordings_failed_total").increment(1);
+        tracing::error!(call = %id, "recording stopped, writing it panicked");
+        false
+    })
 }
 
 /// Ends the recording and mixes the mono file beside it. Returns both paths, stereo first; `None`

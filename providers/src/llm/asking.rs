@@ -9,9 +9,12 @@ use url::Url;
 
 use super::{
     body::{Body, Learned},
-    errors::{Errors, Refused, causes},
+    errors::{Errors, Refused},
 };
-use crate::{Net, ProviderError, net::address};
+use crate::{
+    Net, ProviderError,
+    net::{address, http},
+};
 
 /// Where and how requests are made.
 #[derive(Clone)]
@@ -74,7 +77,7 @@ impl Asking {
                 true => FailureClass::Timeout,
                 false => FailureClass::Unavailable,
             };
-            self.errors.error(class, format!("asking {place} failed: {}", causes(&error)))
+            self.errors.error(class, format!("asking {place} failed: {}", http::causes(&error)))
         })?;
         match answer.status().is_success() {
             true => Ok(Answer::Accepted(answer)),

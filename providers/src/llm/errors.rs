@@ -1,6 +1,6 @@
 //! The errors of a model's endpoint, however its answers say them.
 
-use std::{error::Error, time::Duration};
+use std::time::Duration;
 
 use offhook_core::FailureClass;
 use serde_json::Value;
@@ -170,19 +170,4 @@ async fn body(mut answer: reqwest::Response) -> Vec<u8> {
     // What has come by then is enough to tell.
     let _ = tokio::time::timeout(BODY_LIMIT, reading).await;
     body
-}
-
-/// An error with its causes: reqwest's own text does not say why. The address is left to the
-/// caller, for it may hold a password.
-pub(super) fn causes(error: &reqwest::Error) -> String {
-    let mut causes = Vec::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        causes.push(error.to_string());
-        cause = error.source();
-    }
-    match causes.is_empty() {
-        true => "the request could not be made".into(),
-        false => causes.join(": "),
-    }
 }

@@ -8,11 +8,14 @@ use tokio::{select, sync::mpsc, time::timeout};
 
 use super::{
     LlmEvent, LlmStream,
-    errors::{BODY_BYTES_MAX, Errors, causes},
+    errors::{BODY_BYTES_MAX, Errors},
 };
 use crate::{
     ProviderError,
-    net::sse::{SseDecoder, SseEvent},
+    net::{
+        http,
+        sse::{SseDecoder, SseEvent},
+    },
 };
 
 /// Events that wait for their reader: a token each, so about a second of a fast model.
@@ -123,7 +126,7 @@ impl<A: Assemble> Reader<A> {
             Ok(Ok(part)) => Ok(part),
             Ok(Err(_)) | Err(_) if finished => Ok(None),
             Ok(Err(error)) => {
-                let detail = format!("the reply was cut off: {}", causes(&error));
+                let detail = format!("the reply was cut off: {}", http::causes(&error));
                 Err(self.errors.error(FailureClass::Closed, detail))
             }
             Err(_) => {

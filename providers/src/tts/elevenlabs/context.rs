@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use offhook_media::AudioFormat;
 use serde::Deserialize;
 
-use crate::tts::WordTiming;
+use crate::tts::{WordTiming, samples::WholeSamples};
 
 /// The state of what came back of one context.
 #[derive(Debug, Default)]
 pub(super) struct Voiced {
     /// Bytes of a sample whose rest has not come.
-    half_sample: Bytes,
+    samples: WholeSamples,
     /// Where the next message's times start: they begin at 0 in each.
     clock: Duration,
     /// A word whose end has not come.
@@ -33,12 +33,7 @@ pub(super) struct Alignment {
 impl Voiced {
     /// Whole samples out of what came, with what was left over before.
     pub fn whole_samples(&mut self, audio: Vec<u8>, format: AudioFormat) -> Bytes {
-        let mut bytes = BytesMut::with_capacity(self.half_sample.len() + audio.len());
-        bytes.put(std::mem::take(&mut self.half_sample));
-        bytes.put(audio.as_slice());
-        let whole = bytes.len() / format.bytes_per_sample() * format.bytes_per_sample();
-        self.half_sample = bytes.split_off(whole).freeze();
-        bytes.freeze()
+        self.samples.join(&audio, format)
     }
 
     /// The words that end in this message.
@@ -125,14 +120,5 @@ mod tests {
         assert_eq!(told(voiced.words(&broken)), [("ab".into(), 0, 100)]);
         broken.char_durations_ms.clear();
         assert_eq!(told(voiced.words(&broken)), []);
-    }
-
-    #[test]
-    fn a_sample_cut_in_two_is_put_together() {
-        let (mut voiced, format) = (Voiced::default(), AudioFormat::pcm16(8_000));
-        assert_eq!(voiced.whole_samples(vec![1, 2, 3], format), &[1, 2][..]);
-        assert_eq!(voiced.whole_samples(vec![], format), &[][..]);
-        assert_eq!(voiced.whole_samples(vec![4, 5, 6], format), &[3, 4, 5, 6][..]);
-        assert_eq!(voiced.whole_samples(vec![7], AudioFormat::mulaw()), &[7][..]);
     }
 }
