@@ -10,6 +10,7 @@ use crate::BuildError;
 
 pub(crate) mod address;
 pub(crate) mod custom_server;
+mod dial;
 pub mod guard;
 pub(crate) mod http;
 pub(crate) mod refusal;
@@ -41,6 +42,8 @@ pub struct Net {
     /// Reaches addresses that documents name, as far as they may be reached.
     documents_http: reqwest::Client,
     allow_private: bool,
+    /// This one is for an address out of a document: websockets look where a name leads.
+    is_for_document: bool,
     /// The program that hosts child processes of local providers: `offhook` itself.
     pub worker_program: PathBuf,
 }
@@ -72,6 +75,7 @@ impl Net {
             documents_http: guarded.no_proxy().build()?,
             connect_timeout,
             allow_private,
+            is_for_document: false,
             worker_program,
         })
     }
@@ -86,8 +90,17 @@ impl Net {
             Some(address) if !self.allow_private => {
                 Err(format!("`{address}` is a private address; {}", guard::ADVICE))
             }
-            Some(_) | None => Ok(Self { http: self.documents_http.clone(), ..self.clone() }),
+            Some(_) | None => Ok(Self {
+                http: self.documents_http.clone(),
+                is_for_document: true,
+                ..self.clone()
+            }),
         }
+    }
+
+    /// Whether a name may lead to a private address.
+    fn may_reach_private(&self) -> bool {
+        self.allow_private || !self.is_for_document
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{Access, BuildError, Net, ProviderError, registry::providers};
 
 providers! {
     Stt:
+    custom_transcriber,
     deepgram,
     local,
 }

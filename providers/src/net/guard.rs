@@ -28,19 +28,30 @@ impl Resolve for GuardedDns {
     fn resolve(&self, name: Name) -> Resolving {
         let allow_private = self.allow_private;
         Box::pin(async move {
-            let host = name.as_str().to_owned();
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            let allowed: Vec<SocketAddr> = found
-                .into_iter()
-                .filter(|address| allow_private || !is_private(address.ip()))
-                .collect();
-            if allowed.is_empty() {
-                return Err(format!("`{host}` is a private address; {ADVICE}").into());
-            }
+            let host = name.as_str();
+            let found = tokio::net::lookup_host((host, 0)).await?;
+            let allowed = allowed(host, found, allow_private)?;
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
+}
+
+/// Those addresses of a name that may be reached.
+///
+/// # Errors
+///
+/// Says that there is none, and what would allow the others.
+pub(super) fn allowed(
+    host: &str,
+    found: impl Iterator<Item = SocketAddr>,
+    allow_private: bool,
+) -> Result<Vec<SocketAddr>, String> {
+    let allowed: Vec<SocketAddr> =
+        found.filter(|address| allow_private || !is_private(address.ip())).collect();
+    if allowed.is_empty() {
+        return Err(format!("`{host}` is a private address; {ADVICE}"));
+    }
+    Ok(allowed)
 }
 
 /// Whether an address is not one of the public internet (RFC 6890 and its updates).
@@ -86,6 +97,16 @@ fn is_private_v6(ip: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_name_with_addresses_on_both_sides_only_those_outside_are_left() {
+        let found =
+            || ["10.0.0.1:443", "8.8.8.8:443", "[::1]:443"].map(|a| a.parse().unwrap()).into_iter();
+        assert_eq!(allowed("a.example", found(), false).unwrap(), ["8.8.8.8:443".parse().unwrap()]);
+        assert_eq!(allowed("a.example", found(), true).unwrap().len(), 3);
+        let refused = allowed("a.example", found().take(1), false).unwrap_err();
+        assert!(refused.contains("`a.example`") && refused.contains(ADVICE), "{refused}");
+    }
 
     #[test]
     fn addresses_inside_are_told_from_those_outside() {

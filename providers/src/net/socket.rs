@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use offhook_core::FailureClass;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+    Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config,
     tungstenite::{
         Error, client::IntoClientRequest, error::ProtocolError, handshake::client::Response,
         protocol::WebSocketConfig,
@@ -19,6 +19,7 @@ use url::Url;
 
 use super::{
     address::label,
+    dial::{DialError, dial},
     refusal::{Refusal, shortened, unreadable},
     status::{class_of_close, class_of_reason, class_of_status, retry_after},
     tls,
@@ -55,7 +56,7 @@ impl Peer {
         class_of_reason(self.reasons, reason, otherwise)
     }
 
-    pub fn error(&self, class: FailureClass, detail: impl std::fmt::Display) -> ProviderError {
+    pub fn error(&self, class: FailureClass, detail: impl Display) -> ProviderError {
         ProviderError::new(class, format!("{}: {detail}", self.provider))
     }
 
@@ -120,14 +121,22 @@ pub(crate) async fn connect(
         .write_buffer_size(0)
         .max_write_buffer_size(MESSAGE_BYTES_MAX);
     let tls = Connector::Rustls(tls::websocket_client());
-    let connecting = connect_async_tls_with_config(request, Some(config), true, Some(tls));
-    match timeout(net.connect_timeout, connecting).await {
-        Ok(Ok(connected)) => Ok(connected),
-        Ok(Err(Error::Http(answer))) => Err(peer.refused(&place, &answer)),
-        Ok(Err(error)) => {
-            Err(peer
-                .error(class_of_error(&error), format!("connecting to {place} failed: {error}")))
+    let failed = |class, error: &dyn Display| {
+        peer.error(class, format!("connecting to {place} failed: {error}"))
+    };
+    let connecting = async {
+        let stream = dial(net, url).await.map_err(|error| match &error {
+            DialError::Io(_) => failed(FailureClass::Unavailable, &error),
+            DialError::Private(_) => failed(FailureClass::BadRequest, &error),
+        })?;
+        match client_async_tls_with_config(request, stream, Some(config), Some(tls)).await {
+            Ok(connected) => Ok(connected),
+            Err(Error::Http(answer)) => Err(peer.refused(&place, &answer)),
+            Err(error) => Err(failed(class_of_error(&error), &error)),
         }
+    };
+    match timeout(net.connect_timeout, connecting).await {
+        Ok(outcome) => outcome,
         Err(_) => {
             let limit = net.connect_timeout;
             let detail = format!("connecting to {place} was not answered within {limit:?}");
