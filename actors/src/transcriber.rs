@@ -307,6 +307,8 @@ impl Feed {
                     self.context.tell(Event::Transcript { text, is_final: true });
                 }
             }
+            SttEvent::EagerEndOfTurn => self.context.tell(Event::EagerEndOfTurn),
+            SttEvent::TurnResumed => self.context.tell(Event::TurnResumed),
             SttEvent::EndOfTurn => self.context.tell(Event::EndOfTurn),
         }
     }

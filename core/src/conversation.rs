@@ -182,6 +182,8 @@ impl Conversation {
             (_, Event::SpeechStarted { at }) => self.voice_started(at),
             (_, Event::SpeechStopped { at }) => self.voice_stopped(at),
             (_, Event::EndOfTurn) => self.utterance.end_of_turn(self.now),
+            // Nobody answers on suspicion; the journal has it.
+            (_, Event::EagerEndOfTurn | Event::TurnResumed) => {}
 
             (Floor::Idle { .. }, Event::Transcript { text, is_final }) => {
                 self.hear(&text, is_final);

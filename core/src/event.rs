@@ -105,6 +105,11 @@ pub enum Event {
         text: String,
         is_final: bool,
     },
+    /// The transcriber's suspicion that the caller's turn is over: the last partial is all of it
+    /// unless [`Event::TurnResumed`] follows.
+    EagerEndOfTurn,
+    /// The caller went on after [`Event::EagerEndOfTurn`].
+    TurnResumed,
     /// The transcriber's own judgement that the caller's turn is over.
     EndOfTurn,
     /// A piece of the reply to `turn`; pieces are concatenated as they are.

@@ -77,6 +77,11 @@ pub enum SttEvent {
         text: String,
         until: Duration,
     },
+    /// The provider thinks that the turn may be over: the last [`SttEvent::Partial`] is all of it,
+    /// unless [`SttEvent::TurnResumed`] follows. Only where the document asks for it.
+    EagerEndOfTurn,
+    /// The caller went on after [`SttEvent::EagerEndOfTurn`].
+    TurnResumed,
     /// The provider judges that the turn is over.
     EndOfTurn,
 }

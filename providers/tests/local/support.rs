@@ -125,7 +125,9 @@ pub async fn next_final(session: &mut SttSession) -> Option<(String, Duration)> 
         match next_heard(session).await?.unwrap() {
             SttEvent::Final { text, until } => return Some((text, until)),
             SttEvent::SpeechStarted { .. } | SttEvent::Partial { .. } => {}
-            SttEvent::EndOfTurn => panic!("it judges no turns"),
+            SttEvent::EagerEndOfTurn | SttEvent::TurnResumed | SttEvent::EndOfTurn => {
+                panic!("it judges no turns")
+            }
         }
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Listening {
     connected: bool,
     last_sent: Instant,
     turn_open: bool,
+    /// Told that the turn may be over, and nothing since.
+    end_suspected: bool,
     ended: bool,
 }
 
@@ -47,6 +49,7 @@ impl Listening {
             connected: false,
             last_sent: now,
             turn_open: false,
+            end_suspected: false,
             ended: false,
         }
     }
@@ -79,13 +82,24 @@ impl Listening {
                 out.events.extend(partial);
             }
             TurnEvent::Update => out.events.extend(partial),
-            // An end that may be taken back: nobody answers on suspicion.
-            TurnEvent::EagerEndOfTurn | TurnEvent::TurnResumed => {
-                tracing::debug!(event = ?turn.event, turn = turn.turn_index, "end of turn in doubt");
+            // An end that may be taken back, with all that was said so far.
+            TurnEvent::EagerEndOfTurn => {
+                let is_believed = partial.is_some();
+                out.events.extend(partial);
+                if is_believed {
+                    self.end_suspected = true;
+                    out.events.push_back(SttEvent::EagerEndOfTurn);
+                }
+            }
+            TurnEvent::TurnResumed => {
+                if std::mem::take(&mut self.end_suspected) {
+                    out.events.push_back(SttEvent::TurnResumed);
+                }
                 out.events.extend(partial);
             }
             TurnEvent::EndOfTurn => {
                 self.turn_open = false;
+                self.end_suspected = false;
                 let end = seconds(turn.audio_window_end);
                 if let Some(text) = text {
                     let until = self.clock.in_session(end);
@@ -180,8 +194,6 @@ enum Message {
 #[derive(Deserialize)]
 struct Turn {
     event: TurnEvent,
-    #[serde(default)]
-    turn_index: u64,
     #[serde(default)]
     audio_window_start: f64,
     #[serde(default)]

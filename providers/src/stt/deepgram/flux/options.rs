@@ -10,6 +10,9 @@ const REDACTIONS: [&str; 2] = ["numbers", "aggressive_numbers"];
 /// The model that is told which languages to expect; the others refuse the parameter.
 const MULTILINGUAL: &str = "flux-general-multi";
 
+/// Flux's own `eot_threshold`, when the document does not say.
+const EOT_THRESHOLD: f64 = 0.7;
+
 /// The `transcriber` object of an assistant, provider `deepgram`, with a model of Flux.
 ///
 /// Not acted on here: `fallbackPlan` (the transcriber stage's), and what `/v2/listen` has no
@@ -19,6 +22,8 @@ const MULTILINGUAL: &str = "flux-general-multi";
 pub(super) struct Options {
     model: String,
     eot_threshold: Option<f64>,
+    /// No field of the contract. Without it Flux never says that a turn may be over.
+    eager_eot_threshold: Option<f64>,
     eot_timeout_ms: Option<f64>,
     languages: Option<Vec<String>>,
     keyterm: Option<Vec<String>>,
@@ -32,6 +37,12 @@ pub(super) struct Options {
 impl Options {
     pub fn from_document(document: &Value) -> Result<Self, String> {
         let options = Self::deserialize(document).map_err(|error| error.to_string())?;
+        let end = options.eot_threshold.unwrap_or(EOT_THRESHOLD);
+        if let Some(eager) = options.eager_eot_threshold.filter(|eager| *eager > end) {
+            return Err(format!(
+                "eagerEotThreshold {eager} is above eotThreshold {end}, expected at most as much"
+            ));
+        }
         // Leaving one out in silence would put into transcripts what must not be there.
         let unknown =
             options.redaction.iter().flatten().find(|kind| !REDACTIONS.contains(&kind.as_str()));
@@ -62,6 +73,10 @@ impl Options {
         ];
         let settings = [
             ("eot_threshold", self.eot_threshold.map(|threshold| threshold.to_string())),
+            (
+                "eager_eot_threshold",
+                self.eager_eot_threshold.map(|threshold| threshold.to_string()),
+            ),
             ("eot_timeout_ms", self.eot_timeout_ms.map(|ms| (ms as u32).to_string())),
             ("numerals", self.numerals.map(|on| on.to_string())),
             ("profanity_filter", self.profanity_filter.map(|on| on.to_string())),

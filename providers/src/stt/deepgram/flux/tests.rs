@@ -69,6 +69,7 @@ async fn a_session_is_held_message_by_message() {
             ("encoding", "mulaw"),
             ("sample_rate", "8000"),
             ("eot_threshold", "0.8"),
+            ("eager_eot_threshold", "0.4"),
             ("eot_timeout_ms", "4000"),
             ("numerals", "true"),
             ("profanity_filter", "true"),
@@ -108,7 +109,7 @@ async fn a_session_is_held_message_by_message() {
 
     let document = json!({
         "provider": "deepgram", "model": "flux-general-multi", "language": "en",
-        "languages": ["en", "", "es"], "eotThreshold": 0.8, "eotTimeoutMs": 4000.0,
+        "languages": ["en", "", "es"], "eotThreshold": 0.8, "eagerEotThreshold": 0.4, "eotTimeoutMs": 4000.0,
         "numerals": true, "profanityFilter": true, "mipOptOut": false, "redaction": ["numbers"],
         "keyterm": ["Offhook & co"], "keywords": ["old:2"], "smartFormat": true,
         "endpointing": 300, "fallbackPlan": {"transcribers": []},
@@ -123,6 +124,8 @@ async fn a_session_is_held_message_by_message() {
         partial("I would"),
         partial("I would like"),
         partial("I would like"),
+        SttEvent::EagerEndOfTurn,
+        SttEvent::TurnResumed,
         partial("I would like a"),
         last("I would like a table.", 2_000),
         SttEvent::EndOfTurn,
@@ -155,6 +158,36 @@ async fn doubtful_words_are_discarded_with_the_end_of_their_turn() {
     let mut session = plain(&server).await;
     assert_eq!(next(&mut session.events).await, last("Word.", 2_000));
     assert_eq!(next(&mut session.events).await, SttEvent::EndOfTurn);
+    drop(session);
+    server.finished().await;
+}
+
+#[tokio::test]
+async fn a_suspected_end_is_taken_back_only_if_it_was_told() {
+    let server = Server::websocket(|mut client| async move {
+        client.send(connected()).await;
+        let mut doubtful = turn("EagerEndOfTurn", "noise", 1.0);
+        doubtful["words"] = json!([{"word": "noise", "confidence": 0.2}]);
+        client.send(doubtful).await;
+        client.send(turn("TurnResumed", "Hello there", 2.0)).await;
+        client.send(turn("EagerEndOfTurn", "Hello there.", 2.5)).await;
+        client.send(turn("EndOfTurn", "Hello there.", 2.5)).await;
+        client.send(turn("TurnResumed", "And", 3.0)).await;
+        client.gone().await;
+    })
+    .await;
+    let document = json!({"model": "flux-general-en", "eagerEotThreshold": 0.5});
+    let mut session = open(&server, document).await;
+    for expected in [
+        partial("Hello there"),
+        partial("Hello there."),
+        SttEvent::EagerEndOfTurn,
+        last("Hello there.", 2_500),
+        SttEvent::EndOfTurn,
+        partial("And"),
+    ] {
+        assert_eq!(next(&mut session.events).await, expected);
+    }
     drop(session);
     server.finished().await;
 }
@@ -275,6 +308,8 @@ fn what_cannot_work_is_refused_when_it_is_set_up() {
     };
     let flux = json!({"model": "flux-general-en"});
     assert!(refuse(flux, Access::default()).contains("DEEPGRAM_API_KEY"));
+    let eager = json!({"model": "flux-general-en", "eagerEotThreshold": 0.8});
+    assert!(refuse(eager, Server::nowhere()).contains("above eotThreshold 0.7"));
     let redacted = json!({"model": "flux-general-en", "redaction": ["numbers", "pci"]});
     let refused = refuse(redacted, Server::nowhere());
     assert!(refused.contains("`pci`") && refused.contains("aggressive_numbers"), "{refused}");
