@@ -6,6 +6,9 @@
 //!
 //! A word is two symbols of 80 ms and 40 ms of silence; a symbol is a pair of tones, one of eight
 //! low and one of eight high, which mu-law and resampling leave intact.
+//!
+//! Decimal numbers below 2048 are coded by themselves, so that other processes understand them;
+//! every other word is understood only where it was spoken.
 
 use std::{
     collections::HashMap,
@@ -14,8 +17,15 @@ use std::{
     time::Duration,
 };
 
+mod wire;
+
+pub use wire::{WireEar, spoken};
+
 const SYMBOL: Duration = Duration::from_millis(80);
 const GAP: Duration = Duration::from_millis(40);
+
+/// How long the sound of one word is.
+pub const SOUND: Duration = Duration::from_millis(160);
 
 /// How long one word takes: five words a second, as people speak.
 pub const WORD: Duration = Duration::from_millis(200);
@@ -31,7 +41,11 @@ const SOUND_RMS: f32 = 1_500.0;
 
 const SYMBOLS: usize = LOW_HZ.len() * HIGH_HZ.len();
 
-/// Every word that was ever spoken in this process, in the order of first use, and its place.
+/// The first code of a number, and how many other words there may be: half of all codes.
+const NUMBERS: usize = SYMBOLS * SYMBOLS / 2;
+
+/// Every word but numbers that was ever spoken in this process, in the order of first use, and its
+/// place.
 static WORDS: LazyLock<Mutex<Words>> = LazyLock::new(Mutex::default);
 
 type Words = (Vec<String>, HashMap<String, usize>);
@@ -44,12 +58,17 @@ pub struct Word {
     pub at: Duration,
 }
 
-/// Speaks a text, one word after the other. Case and punctuation stay with their words.
+/// Speaks a text, one word after the other. Case and punctuation stay with their words, unless those
+/// are numbers.
+///
+/// # Panics
+///
+/// When the process has spoken more than 2048 different words.
 pub fn speak(text: &str, sample_rate_hz: u32) -> Vec<i16> {
     let samples = |time: Duration| (time.as_secs_f32() * sample_rate_hz as f32) as usize;
     let mut audio = Vec::new();
     for word in text.split_whitespace() {
-        let code = code_of(word);
+        let code = code_of(word).expect("there are fewer different words than codes");
         for symbol in [code / SYMBOLS, code % SYMBOLS] {
             let (low, high) = (LOW_HZ[symbol / HIGH_HZ.len()], HIGH_HZ[symbol % HIGH_HZ.len()]);
             audio.extend((0..samples(SYMBOL)).map(|at| {
@@ -132,24 +151,7 @@ impl Ear {
 
     fn word(&mut self) -> Option<Word> {
         let sound = std::mem::take(&mut self.sound);
-        let symbol = self.samples(SYMBOL);
-        // A word that was cut off is no word.
-        if sound.len() + self.samples(STEP) < 2 * symbol {
-            return None;
-        }
-        let middle = |at: usize| &sound[at + symbol / 4..(at + symbol * 3 / 4).min(sound.len())];
-        let code = self.symbol(middle(0)) * SYMBOLS + self.symbol(middle(symbol));
-        let text = WORDS.lock().unwrap_or_else(PoisonError::into_inner).0.get(code)?.clone();
-        Some(Word { text, at: self.time(self.sound_at) })
-    }
-
-    fn symbol(&self, samples: &[i16]) -> usize {
-        let loudest = |tones: &[f32]| {
-            let level = |hz: f32| goertzel(samples, hz, self.sample_rate_hz as f32);
-            let levels = tones.iter().map(|hz| level(*hz)).enumerate();
-            levels.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(index, _)| index)
-        };
-        loudest(&LOW_HZ) * HIGH_HZ.len() + loudest(&HIGH_HZ)
+        Some(Word { text: word_in(&sound, self.sample_rate_hz)?, at: self.time(self.sound_at) })
     }
 
     fn samples(&self, time: Duration) -> usize {
@@ -174,16 +176,55 @@ pub fn text_of(words: &[Word]) -> String {
     words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-fn code_of(word: &str) -> usize {
+/// The word that a sound between two silences is.
+fn word_in(sound: &[i16], sample_rate_hz: u32) -> Option<String> {
+    let samples = |time: Duration| (time.as_secs_f32() * sample_rate_hz as f32) as usize;
+    let symbol = samples(SYMBOL);
+    // A word that was cut off is no word.
+    if sound.len() + samples(STEP) < 2 * symbol {
+        return None;
+    }
+    let middle = |at: usize| &sound[at + symbol / 4..(at + symbol * 3 / 4).min(sound.len())];
+    let symbol_at = |at: usize| symbol_in(middle(at), sample_rate_hz as f32);
+    let code = symbol_at(0) * SYMBOLS + symbol_at(symbol);
+    match code.checked_sub(NUMBERS) {
+        Some(number) => Some(number.to_string()),
+        None => WORDS.lock().unwrap_or_else(PoisonError::into_inner).0.get(code).cloned(),
+    }
+}
+
+fn symbol_in(samples: &[i16], sample_rate_hz: f32) -> usize {
+    let loudest = |tones: &[f32]| {
+        let levels = tones.iter().map(|hz| goertzel(samples, *hz, sample_rate_hz)).enumerate();
+        levels.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(index, _)| index)
+    };
+    loudest(&LOW_HZ) * HIGH_HZ.len() + loudest(&HIGH_HZ)
+}
+
+/// The code of a word; none when all codes for words are taken.
+fn code_of(word: &str) -> Option<usize> {
+    if let Some(number) = number(word) {
+        return Some(NUMBERS + number);
+    }
     let mut words = WORDS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(code) = words.1.get(word) {
-        return *code;
+        return Some(*code);
     }
     let code = words.0.len();
-    assert!(code < SYMBOLS * SYMBOLS, "the tones know {} words", SYMBOLS * SYMBOLS);
+    if code == NUMBERS {
+        return None;
+    }
     words.0.push(word.to_owned());
     words.1.insert(word.to_owned(), code);
-    code
+    Some(code)
+}
+
+/// The number that a word is, whatever punctuation follows it.
+fn number(word: &str) -> Option<usize> {
+    let digits = word.trim_end_matches(['.', ',', ';', ':', '!', '?']);
+    let number: usize = digits.parse().ok()?;
+    // `007` and `+7` are words like others.
+    (number < SYMBOLS * SYMBOLS - NUMBERS && number.to_string() == digits).then_some(number)
 }
 
 fn rms(samples: &[i16]) -> f32 {
@@ -231,6 +272,13 @@ mod tests {
         let whole = speak("one two three", 8_000);
         let cut = &whole[..whole.len() * 2 / 3 - 600];
         assert_eq!(text_of(&words_of(cut, 8_000)), "one");
+    }
+
+    #[test]
+    fn numbers_are_coded_by_themselves_without_punctuation() {
+        assert_eq!(text_of(&words_of(&speak("17, 342 0 2047.", 8_000), 8_000)), "17 342 0 2047");
+        assert_eq!(code_of("5."), Some(2_053));
+        assert_eq!([number("007"), number("2048"), number("+7"), number(".")], [None; 4]);
     }
 
     #[test]
