@@ -31,6 +31,9 @@ const CUSTOMARY: &[(&str, &str)] = &[
     ("DEEPSEEK_API_KEY", "deep-seek"),
     ("XAI_API_KEY", "xai"),
     ("MINIMAX_API_KEY", "minimax"),
+    ("MISTRAL_API_KEY", "mistral"),
+    ("ANYSCALE_API_KEY", "anyscale"),
+    ("INFLECTION_API_KEY", "inflection-ai"),
 ];
 
 /// Variables of ours that are no settings: the command line's, and those of tests.

@@ -17,16 +17,22 @@ mod stream;
 providers! {
     Llm:
     anthropic,
+    anyscale,
     cerebras,
     custom_llm,
     deep_seek,
     deepinfra,
     groq,
+    inflection_ai,
+    llama_cpp,
     minimax,
+    mistral,
+    ollama,
     openai,
     openrouter,
     scripted,
     together_ai,
+    vllm,
     xai,
 }
 
@@ -50,9 +56,32 @@ pub struct LlmRequest {
 /// What the provider counted, in tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
+    /// All of the prompt, whatever the cache had of it.
     pub prompt_tokens: u64,
+    /// All of the reply, thoughts included.
     pub completion_tokens: u64,
+    /// What of the prompt was read from the provider's cache.
     pub cached_prompt_tokens: u64,
+    /// What of the prompt was written to it.
+    pub cache_write_tokens: u64,
+    /// What of the reply were thoughts.
+    pub reasoning_tokens: u64,
+    /// What the provider says that it costs, in billionths of a USD.
+    pub cost_nano_usd: Option<u64>,
+}
+
+impl Usage {
+    /// Adds what another reply took, or another part of the same.
+    pub fn add(&mut self, more: Self) {
+        self.prompt_tokens += more.prompt_tokens;
+        self.completion_tokens += more.completion_tokens;
+        self.cached_prompt_tokens += more.cached_prompt_tokens;
+        self.cache_write_tokens += more.cache_write_tokens;
+        self.reasoning_tokens += more.reasoning_tokens;
+        if let Some(cost) = more.cost_nano_usd {
+            *self.cost_nano_usd.get_or_insert(0) += cost;
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +89,7 @@ pub enum LlmEvent {
     Text(String),
     /// A whole tool call; its arguments have been parsed.
     ToolCall(ToolCall),
+    /// Tokens beyond those that were told before: a reply may tell them in parts.
     Usage(Usage),
     /// The last event of a stream that ended in order. A stream that closes without it was cut.
     Finished(Finish),

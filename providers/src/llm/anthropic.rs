@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     Llm, LlmCapabilities, LlmRequest, LlmStream, Opening, Provider,
-    asking::Asking,
+    asking::{Asking, Opened},
     body::Learned,
     errors::{Errors, Reasons},
     stream,
@@ -86,8 +86,10 @@ impl Llm for Messages {
         let body = request::body(&self.options, &request);
         let (asking, learned) = (self.asking.clone(), self.learned.clone());
         Box::pin(async move {
-            let answer = asking.open(body, &learned).await?;
-            Ok(stream::start(answer, ERRORS, Reply::default()))
+            Ok(match asking.open(body, &learned).await? {
+                Opened::Answer(answer) => stream::start(answer, ERRORS, Reply::default()),
+                Opened::Filtered => stream::filtered(),
+            })
         })
     }
 }

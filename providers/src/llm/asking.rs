@@ -27,6 +27,13 @@ pub(super) struct Asking {
     pub answer_limit: Option<Duration>,
 }
 
+/// What became of a request.
+pub(super) enum Opened {
+    Answer(Response),
+    /// The provider's filter does not let the conversation through: a reply without words.
+    Filtered,
+}
+
 enum Answer {
     Accepted(Response),
     Refused(Refused),
@@ -35,10 +42,11 @@ enum Answer {
 impl Asking {
     /// Asks; when the model does not know a parameter that a reply can do without, once more
     /// without it.
-    pub async fn open(&self, mut body: Body, learned: &Learned) -> Result<Response, ProviderError> {
+    pub async fn open(&self, mut body: Body, learned: &Learned) -> Result<Opened, ProviderError> {
         learned.apply(&mut body);
         let answer = match self.ask(body.json()).await? {
             Answer::Accepted(answer) => answer,
+            Answer::Refused(refused) if refused.is_filtered => return Ok(Opened::Filtered),
             Answer::Refused(refused) => {
                 let change = match (&refused.param, &refused.complaint) {
                     (Some(param), _) => body.give_up(param),
@@ -49,6 +57,7 @@ impl Asking {
                 learned.remember(change);
                 match self.ask(body.json()).await? {
                     Answer::Accepted(answer) => answer,
+                    Answer::Refused(refused) if refused.is_filtered => return Ok(Opened::Filtered),
                     Answer::Refused(refused) => return Err(refused.error),
                 }
             }
@@ -56,7 +65,7 @@ impl Asking {
         let request_id = ["x-request-id", "request-id"].map(|name| answer.headers().get(name));
         let request_id = request_id.into_iter().flatten().next();
         tracing::debug!(provider = self.errors.provider, ?request_id, "reply accepted");
-        Ok(answer)
+        Ok(Opened::Answer(answer))
     }
 
     async fn ask(&self, body: &Map<String, Value>) -> Result<Answer, ProviderError> {

@@ -10,6 +10,12 @@ use crate::ProviderError;
 /// refuse a call without a result.
 const NO_RESULT_YET: &str = "No result yet.";
 
+/// The caller's part where the assistant spoke first and an endpoint wants the user to begin.
+pub(super) const CONNECTED: &str = "(The call is connected.)";
+
+/// The caller's part where the assistant spoke last and an endpoint wants the user to end.
+pub(super) const GO_ON: &str = "(Please go on.)";
+
 /// Tool calls in one reply that are put together; more are no sensible reply.
 const TOOL_CALLS_MAX: usize = 32;
 
@@ -27,21 +33,24 @@ pub(super) struct CallDraft {
 }
 
 impl CallDraft {
-    /// The whole call, once the reply said why it finished.
-    pub fn read(self, errors: Errors, finish: Finish) -> Result<ToolCall, ProviderError> {
+    /// The whole call, once the reply said why it finished; nothing of a call in the middle of
+    /// which the reply was cut off.
+    pub fn read(self, errors: Errors, finish: Finish) -> Result<Option<ToolCall>, ProviderError> {
         let Self { name, arguments, .. } = self;
         let id = self.id.unwrap_or_else(|| format!("call_{}", uuid::Uuid::new_v4().simple()));
-        if arguments.trim().is_empty() {
-            return Ok(ToolCall { id, name, arguments: json!({}) });
+        if arguments.trim().is_empty() && finish == Finish::Stop {
+            return Ok(Some(ToolCall { id, name, arguments: json!({}) }));
         }
         match (serde_json::from_str(&arguments), finish) {
-            (Ok(arguments @ Value::Object(_)), _) => Ok(ToolCall { id, name, arguments }),
-            (Ok(Value::Null), _) => Ok(ToolCall { id, name, arguments: json!({}) }),
+            (Ok(arguments @ Value::Object(_)), _) => Ok(Some(ToolCall { id, name, arguments })),
+            (Ok(Value::Null), _) => Ok(Some(ToolCall { id, name, arguments: json!({}) })),
             (_, Finish::Length) => {
-                let detail = format!("ran out of tokens in a call of `{name}`, raise maxTokens");
-                Err(errors.error(FailureClass::BadRequest, detail))
+                let provider = errors.provider;
+                tracing::warn!(provider, tool = name, "out of tokens in a call, raise maxTokens");
+                Ok(None)
             }
-            (_, Finish::Stop | Finish::ContentFilter) => {
+            (_, Finish::ContentFilter) => Ok(None),
+            (_, Finish::Stop) => {
                 let detail = format!("called `{name}` with arguments that are no JSON object");
                 Err(errors.error(FailureClass::Protocol, detail))
             }

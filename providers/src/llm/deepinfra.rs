@@ -10,6 +10,7 @@ pub(super) const VENDOR: Vendor = Vendor {
     address: "https://api.deepinfra.com/v1/openai",
     key_variable: "DEEPINFRA_API_KEY",
     families: FAMILIES,
+    cost_field: "estimated_cost",
     ..COMPATIBLE_VENDOR
 };
 

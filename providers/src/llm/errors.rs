@@ -40,6 +40,17 @@ const STREAM_REASONS: Reasons = &[
 /// Codes that name a parameter which the request can be repeated without.
 const UNSUPPORTED: [&str; 2] = ["unsupported_parameter", "unsupported_value"];
 
+/// Codes of a filter: Azure's, OpenAI's for images and prompts, MiniMax's for what it is told and
+/// for what it says. The conversation can go on without such a reply.
+const FILTERED: [&str; 6] = [
+    "content_filter",
+    "content_policy_violation",
+    "ResponsibleAIPolicyViolation",
+    "invalid_prompt",
+    "1026",
+    "1027",
+];
+
 /// Makes the errors of one vendor.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Errors {
@@ -55,6 +66,8 @@ pub(super) struct Refused {
     pub param: Option<String>,
     /// Why the request cannot be taken as it stands, in words; nothing for refusals of other kinds.
     pub complaint: Option<String>,
+    /// A filter does not let the conversation through.
+    pub is_filtered: bool,
 }
 
 impl Errors {
@@ -81,12 +94,19 @@ impl Errors {
         let reason = refusal.describe(class);
         let error =
             self.error(class, format!("asking {place} was answered with {status} {reason}"));
+        let is_filtered = class == FailureClass::BadRequest && FILTERED.contains(&code);
         let unsupported = UNSUPPORTED.contains(&code);
         Refused {
             error,
             param: refusal.param.filter(|_| unsupported),
             complaint: refusal.message.filter(|_| class == FailureClass::BadRequest),
+            is_filtered,
         }
+    }
+
+    /// Whether what a stream reported is that a filter stopped it.
+    pub fn is_filtered(&self, event: &Value) -> bool {
+        from_json(event).code.is_some_and(|code| FILTERED.contains(&code.as_str()))
     }
 
     /// The error that a stream reported instead of going on.

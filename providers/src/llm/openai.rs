@@ -17,7 +17,7 @@ use url::Url;
 
 use super::{
     Llm, LlmCapabilities, LlmRequest, LlmStream, Opening, Provider,
-    asking::Asking,
+    asking::{Asking, Opened},
     body::Learned,
     errors::{Errors, Reasons},
     stream,
@@ -27,8 +27,8 @@ use crate::{
     net::{address, socket::key_header},
 };
 pub(super) use families::{COMPATIBLE, Family};
-pub(super) use options::Regions;
 use options::Options;
+pub(super) use options::Regions;
 use reply::Reply;
 
 mod families;
@@ -38,6 +38,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 mod thoughts;
+mod usage;
 #[cfg(test)]
 mod vendors;
 
@@ -53,6 +54,11 @@ pub(super) struct Vendor {
     /// What its errors mean, where they do not follow OpenAI's.
     pub reasons: Reasons,
     pub regions: Regions,
+    /// Everyone runs their own: `address` is only where that usually is, a `base_url` has to say
+    /// where this one is, and it may need no key.
+    pub self_hosted: bool,
+    /// The field of its `usage` that says what the reply cost in USD; empty where none does.
+    pub cost_field: &'static str,
 }
 
 /// What a compatible vendor need not say.
@@ -63,6 +69,8 @@ pub(super) const COMPATIBLE_VENDOR: Vendor = Vendor {
     families: &[COMPATIBLE],
     reasons: &[],
     regions: Regions::None,
+    self_hosted: false,
+    cost_field: "",
 };
 
 const VENDOR: Vendor = Vendor {
@@ -99,6 +107,13 @@ pub(super) fn build_as(
     net: &Net,
 ) -> Result<Box<dyn Llm>, BuildError> {
     let bad = |reason| BuildError::Options { kind: "Llm", name: vendor.name.into(), reason };
+    if vendor.self_hosted && access.base_url.is_none() {
+        let (name, address) = (vendor.name, vendor.address);
+        return Err(bad(format!(
+            "it has no address of its own: set providers.{name}.base_url to that of your server, \
+             for example {address}"
+        )));
+    }
     access.require_key("Llm", vendor.name, vendor.key_variable)?;
     let url = address::endpoint(vendor.address, access, &["chat", "completions"]).map_err(bad)?;
     let headers = key_header(AUTHORIZATION, "Bearer ", access.api_key.as_ref()).map_err(bad)?;
@@ -121,6 +136,7 @@ pub(super) fn build_at(
     Ok(Box::new(ChatCompletions {
         asking: Asking { net, errors, url, headers, answer_limit },
         fields,
+        cost_field: vendor.cost_field,
         family: families::find(vendor.families, options.model()),
         options,
         learned: Learned::default(),
@@ -130,6 +146,7 @@ pub(super) fn build_at(
 struct ChatCompletions {
     asking: Asking,
     fields: Map<String, Value>,
+    cost_field: &'static str,
     options: Options,
     family: &'static Family,
     learned: Learned,
@@ -143,9 +160,12 @@ impl Llm for ChatCompletions {
     fn generate(&self, request: LlmRequest) -> Opening<LlmStream> {
         let body = request::body(&self.options, self.family, &request, &self.fields);
         let (asking, learned) = (self.asking.clone(), self.learned.clone());
+        let reply = Reply::new(self.asking.errors, self.cost_field);
         Box::pin(async move {
-            let answer = asking.open(body, &learned).await?;
-            Ok(stream::start(answer, asking.errors, Reply::new(asking.errors)))
+            Ok(match asking.open(body, &learned).await? {
+                Opened::Answer(answer) => stream::start(answer, asking.errors, reply),
+                Opened::Filtered => stream::filtered(),
+            })
         })
     }
 }

@@ -10,6 +10,7 @@ pub(super) const VENDOR: Vendor = Vendor {
     address: "https://openrouter.ai/api/v1",
     key_variable: "OPENROUTER_API_KEY",
     families: FAMILIES,
+    cost_field: "cost",
     ..COMPATIBLE_VENDOR
 };
 

@@ -26,9 +26,7 @@ use tokio::{sync::mpsc, time::sleep};
 
 pub use self::grammar::grammar_from_rules;
 use self::rules::{Answer, Rules};
-use super::{
-    Llm, LlmCapabilities, LlmEvent, LlmRequest, LlmStream, Opening, Provider, Usage,
-};
+use super::{Llm, LlmCapabilities, LlmEvent, LlmRequest, LlmStream, Opening, Provider, Usage};
 use crate::{Access, BuildError, Net, ProviderError};
 
 pub const PROVIDER: Provider = Provider { name: "scripted", key_variable: "", build };
@@ -96,7 +94,7 @@ fn events(answer: Answer, request: &LlmRequest) -> Vec<LlmEvent> {
     let usage = Usage {
         prompt_tokens: request.messages.iter().map(words).sum(),
         completion_tokens: events.len() as u64,
-        cached_prompt_tokens: 0,
+        ..Usage::default()
     };
 
     let mut calls: Vec<(String, Value)> = answer.call.into_iter().collect();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use offhook_core::FailureClass;
+use offhook_core::{FailureClass, Finish};
 use tokio::{select, sync::mpsc, time::timeout};
 
 use super::{
@@ -66,6 +66,14 @@ pub(super) fn start(answer: reqwest::Response, errors: Errors, reply: impl Assem
     LlmStream { events }
 }
 
+/// A reply that a filter stopped before its first word.
+pub(super) fn filtered() -> LlmStream {
+    let (sender, events) = mpsc::channel(1);
+    // There is room for one event in a new channel.
+    let _ = sender.try_send(Ok(LlmEvent::Finished(Finish::ContentFilter)));
+    LlmStream { events }
+}
+
 struct Reader<A> {
     answer: reqwest::Response,
     errors: Errors,
@@ -91,6 +99,10 @@ impl<A: Assemble> Reader<A> {
         }
         let opening = self.opening.take().unwrap_or_default();
         if let Ok(answer @ serde_json::Value::Object(_)) = serde_json::from_slice(&opening) {
+            if self.errors.is_filtered(&answer) {
+                tell(sender, vec![LlmEvent::Finished(Finish::ContentFilter)]).await;
+                return Ok(());
+            }
             return Err(self.errors.instead_of_stream(&answer));
         }
         if !self.reply.has_finish_reason()

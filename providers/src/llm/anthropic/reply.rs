@@ -20,6 +20,8 @@ use crate::{
 pub(super) struct Reply {
     calls: Vec<CallDraft>,
     usage: WireUsage,
+    /// What was told of it.
+    told: Usage,
     finish: Option<Finish>,
     /// `message_stop` was read.
     done: bool,
@@ -52,7 +54,7 @@ impl Assemble for Reply {
             let detail = "the reply ended without a reason to stop";
             return Err(ERRORS.error(FailureClass::Closed, detail));
         };
-        let usage = self.usage.total().map(LlmEvent::Usage);
+        let usage = self.untold_usage().map(LlmEvent::Usage);
         Ok(usage.into_iter().chain([LlmEvent::Finished(finish)]).collect())
     }
 }
@@ -61,8 +63,10 @@ impl Reply {
     fn handle_event(&mut self, event: Event) -> Result<Vec<LlmEvent>, ProviderError> {
         match event {
             Event::MessageStart { message } => {
-                self.usage.update(message.usage);
-                Ok(Vec::new())
+                // The prompt is paid for, though the caller may interrupt the reply to it. The
+                // tokens of the reply are counted at its end.
+                self.usage.update(WireUsage { output_tokens: None, ..message.usage });
+                Ok(self.untold_usage().map(LlmEvent::Usage).into_iter().collect())
             }
             Event::ContentBlockStart { index, content_block } => self.start(index, content_block),
             Event::ContentBlockDelta { index, delta } => self.add(index, delta),
@@ -72,7 +76,9 @@ impl Reply {
                 let finish = read_finish(&reason);
                 self.finish = Some(finish);
                 let calls = std::mem::take(&mut self.calls).into_iter();
-                calls.map(|call| call.read(ERRORS, finish).map(LlmEvent::ToolCall)).collect()
+                let read = calls.map(|call| call.read(ERRORS, finish));
+                let read = read.filter_map(Result::transpose);
+                read.map(|call| call.map(LlmEvent::ToolCall)).collect()
             }
             Event::MessageStop => {
                 self.done = true;
@@ -80,6 +86,22 @@ impl Reply {
             }
             Event::Other => Ok(Vec::new()),
         }
+    }
+
+    /// What was counted beyond what was told: later counts contain the earlier ones.
+    fn untold_usage(&mut self) -> Option<Usage> {
+        let total = self.usage.total()?;
+        let told = std::mem::replace(&mut self.told, total);
+        let more = Usage {
+            prompt_tokens: total.prompt_tokens.saturating_sub(told.prompt_tokens),
+            completion_tokens: total.completion_tokens.saturating_sub(told.completion_tokens),
+            cached_prompt_tokens: total
+                .cached_prompt_tokens
+                .saturating_sub(told.cached_prompt_tokens),
+            cache_write_tokens: total.cache_write_tokens.saturating_sub(told.cache_write_tokens),
+            ..Usage::default()
+        };
+        (more != Usage::default()).then_some(more)
     }
 
     fn start(&mut self, index: u64, block: Block) -> Result<Vec<LlmEvent>, ProviderError> {
@@ -184,13 +206,9 @@ enum Block {
 #[serde(tag = "type")]
 enum Delta {
     #[serde(rename = "text_delta")]
-    Text {
-        text: String,
-    },
+    Text { text: String },
     #[serde(rename = "input_json_delta")]
-    InputJson {
-        partial_json: String,
-    },
+    InputJson { partial_json: String },
     #[serde(other)]
     Other,
 }
@@ -227,6 +245,8 @@ impl WireUsage {
             prompt_tokens: self.input_tokens? + written + cached,
             completion_tokens: self.output_tokens.unwrap_or_default(),
             cached_prompt_tokens: cached,
+            cache_write_tokens: written,
+            ..Usage::default()
         })
     }
 }

@@ -10,17 +10,11 @@ use super::{
 use crate::llm::{
     LlmRequest,
     body::Body,
-    calls::{result, schema, stray_result, was_called},
+    calls::{CONNECTED, GO_ON, result, schema, stray_result, was_called},
 };
 
 /// Parameters that a reply can do without: given up when the model refuses them.
 const DISPENSABLE: &[&str] = &["temperature", "thinking", "output_config"];
-
-/// The caller's part where the assistant spoke first: the endpoint wants the user to begin.
-const CONNECTED: &str = "(The call is connected.)";
-
-/// The caller's part where the assistant spoke last: the endpoint wants the user to end.
-const GO_ON: &str = "(Please go on.)";
 
 pub(super) fn body(options: &Options, request: &LlmRequest) -> Body {
     let family = options.family();
@@ -38,8 +32,12 @@ pub(super) fn body(options: &Options, request: &LlmRequest) -> Body {
     if !system.is_empty() {
         body.insert("system".into(), cached(system.into_iter().map(text).collect()));
     }
-    let called = turns.called;
-    body.insert("messages".into(), turns.messages.into());
+    let (called, mut messages) = (turns.called, turns.messages);
+    if let Some(content) = messages.last_mut().and_then(|last| last.get_mut("content")) {
+        // The next request begins with all of this one.
+        *content = cached(content.as_array_mut().map(std::mem::take).unwrap_or_default());
+    }
+    body.insert("messages".into(), messages.into());
     if !request.tools.is_empty() {
         body.insert("tools".into(), cached(request.tools.iter().map(tool).collect()));
     } else if !called.is_empty() {

@@ -67,8 +67,14 @@ async fn body(document: Value, request: LlmRequest) -> Value {
     bodies.recv().await.unwrap()
 }
 
+/// The messages that a conversation leads to, without the mark for the cache at their end.
 async fn messages(conversation: Vec<Message>) -> Value {
-    body(json!({"model": "claude-haiku-4-5"}), request(conversation)).await["messages"].clone()
+    let mut body = body(json!({"model": "claude-haiku-4-5"}), request(conversation)).await;
+    let mut messages = body["messages"].take();
+    let last = messages.as_array_mut().unwrap().last_mut().unwrap()["content"].as_array_mut();
+    let mark = last.unwrap().last_mut().unwrap().as_object_mut().unwrap().remove("cache_control");
+    assert_eq!(mark, Some(json!({"type": "ephemeral"})));
+    messages
 }
 
 /// An event as the endpoint writes it, with its type twice.
@@ -152,7 +158,8 @@ async fn a_reply_is_streamed_piece_by_piece() {
                 "messages": [
                     {"role": "user", "content": [{"type": "text", "text": "hello\nanyone?"}]},
                     {"role": "assistant", "content": [{"type": "text", "text": "Yes, I"}]},
-                    {"role": "user", "content": [{"type": "text", "text": "good"}]},
+                    {"role": "user",
+                     "content": [{"type": "text", "text": "good", "cache_control": cached}]},
                 ],
                 "tools": [
                     {"name": "time", "description": "Tells something",
@@ -192,11 +199,17 @@ async fn a_reply_is_streamed_piece_by_piece() {
     let tools = vec![tool("time", json!({})), tool("weather", city)];
     let request = LlmRequest { messages, tools };
     let stream = within(claude(&server).generate(request)).await.unwrap();
-    let usage =
-        Usage { prompt_tokens: 2_109, completion_tokens: 15, cached_prompt_tokens: 2_000 };
+    let asked = Usage {
+        prompt_tokens: 2_109,
+        cached_prompt_tokens: 2_000,
+        cache_write_tokens: 100,
+        ..Usage::default()
+    };
+    let usage = Usage { completion_tokens: 15, ..Usage::default() };
     assert_eq!(
         events(stream).await,
         [
+            LlmEvent::Usage(asked),
             LlmEvent::Text("How can".into()),
             LlmEvent::Text(" I help?".into()),
             LlmEvent::Usage(usage),
@@ -211,9 +224,8 @@ async fn tool_calls_are_put_together_by_index_and_thoughts_are_not_told() {
     let use_block = |index, id| {
         block(index, json!({"type": "tool_use", "id": id, "name": "weather", "input": {}}))
     };
-    let json_part = |index, part: &str| {
-        delta(index, json!({"type": "input_json_delta", "partial_json": part}))
-    };
+    let json_part =
+        |index, part: &str| delta(index, json!({"type": "input_json_delta", "partial_json": part}));
     let stream = reply(vec![
         block(0, json!({"type": "thinking", "thinking": "", "signature": ""})),
         delta(0, json!({"type": "thinking_delta", "thinking": "Hm."})),
@@ -290,6 +302,8 @@ async fn an_error_in_mid_stream_has_its_class() {
         let error = json!({"type": "error", "error": {"type": kind, "message": "no"},
                            "request_id": "req_1"});
         let mut stream = reply(vec![start(), words("Half"), error]).await;
+        let told = next(&mut stream.events).await;
+        assert!(matches!(told, LlmEvent::Usage(_)), "the prompt is paid for: {told:?}");
         assert_eq!(next(&mut stream.events).await, LlmEvent::Text("Half".into()));
         assert_eq!(failure(&mut stream.events).await.class, class, "{kind}");
     }
@@ -302,19 +316,19 @@ async fn what_cannot_be_read_is_reported_without_its_words() {
     let error = failure(&mut stream.events).await;
     assert_eq!(error.class, FailureClass::Protocol);
     assert!(!error.detail.contains("secret"), "{error}");
-    for (reason, class) in
-        [("tool_use", FailureClass::Protocol), ("max_tokens", FailureClass::BadRequest)]
-    {
-        let mut stream = reply(vec![
+    let half_a_call = async |reason| {
+        let events = vec![
             block(0, json!({"type": "tool_use", "id": "a", "name": "weather", "input": {}})),
             delta(0, json!({"type": "input_json_delta", "partial_json": "{\"my secret"})),
             stop(reason),
-        ])
-        .await;
-        let error = failure(&mut stream.events).await;
-        assert_eq!(error.class, class);
-        assert!(error.detail.contains("weather") && !error.detail.contains("secret"), "{error}");
-    }
+        ];
+        reply(events).await
+    };
+    let error = failure(&mut half_a_call("tool_use").await.events).await;
+    assert_eq!(error.class, FailureClass::Protocol);
+    assert!(error.detail.contains("weather") && !error.detail.contains("secret"), "{error}");
+    let told = events(half_a_call("max_tokens").await).await;
+    assert_eq!(told, [LlmEvent::Finished(Finish::Length)], "half a call is none");
 }
 
 #[tokio::test]
@@ -414,12 +428,8 @@ async fn the_user_begins_and_ends_whoever_spoke() {
 
 #[tokio::test]
 async fn calls_are_followed_by_all_their_results_wherever_those_are() {
-    let use_of = |id: &str, input: Value| {
-        json!({"type": "tool_use", "id": id, "name": "weather", "input": input})
-    };
-    let result_of = |id: &str, content: &str| {
-        json!({"type": "tool_result", "tool_use_id": id, "content": content})
-    };
+    let use_of = |id: &str, input: Value| json!({"type": "tool_use", "id": id, "name": "weather", "input": input});
+    let result_of = |id: &str, content: &str| json!({"type": "tool_result", "tool_use_id": id, "content": content});
     let text = |text: &str| json!({"type": "text", "text": text});
     let conversation = vec![
         user("weather?"),

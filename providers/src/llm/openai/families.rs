@@ -28,6 +28,13 @@ pub(in crate::llm) struct Family {
     pub one_system_message: bool,
     /// A message of tool calls is refused without `content`.
     pub calls_need_content: bool,
+    /// It counts its tokens unasked, and refuses `stream_options`.
+    pub counts_unasked: bool,
+    /// Ids of tool calls have nine letters and digits.
+    pub short_ids: bool,
+    /// The last message has to be the user's or a tool's, and between a tool's result and the user
+    /// the assistant has to speak.
+    pub strict_order: bool,
 }
 
 /// Names of parameters, and their values as JSON.
@@ -54,6 +61,9 @@ pub(in crate::llm) const COMPATIBLE: Family = Family {
     obfuscates: false,
     one_system_message: false,
     calls_need_content: false,
+    counts_unasked: false,
+    short_ids: false,
+    strict_order: false,
 };
 
 /// OpenAI's models that do not think.
@@ -61,11 +71,7 @@ const CHAT: Family =
     Family { token_limit: "max_completion_tokens", obfuscates: true, ..COMPATIBLE };
 
 /// OpenAI's models that think. Of what they refuse, only this is ever sent.
-const THINKING: Family = Family {
-    lowest_effort: Some("none"),
-    refused: &["temperature"],
-    ..CHAT
-};
+const THINKING: Family = Family { lowest_effort: Some("none"), refused: &["temperature"], ..CHAT };
 
 /// OpenAI's models, by their API reference and by what they were seen to refuse.
 pub(super) const OPENAI: &[Family] = &[

@@ -1,11 +1,13 @@
 //! Puts a streamed reply together: pure, and lenient about what compatible servers do
 //! differently.
 
+use std::borrow::Cow;
+
 use offhook_core::{FailureClass, Finish};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::thoughts::Thoughts;
+use super::{thoughts::Thoughts, usage::WireUsage};
 use crate::{
     ProviderError,
     llm::{
@@ -20,7 +22,8 @@ use crate::{
 /// The state of one reply.
 pub(super) struct Reply {
     errors: Errors,
-    id: String,
+    /// The field of `usage` that says what the reply cost in USD; empty where none does.
+    cost_field: &'static str,
     thoughts: Thoughts,
     calls: Vec<CallDraft>,
     usage: Option<Usage>,
@@ -40,6 +43,11 @@ impl Assemble for Reply {
         }
         let chunk: Value = serde_json::from_str(data).map_err(|e| self.errors.unreadable(&e))?;
         if event.event == "error" || is_error(&chunk) {
+            if self.errors.is_filtered(&chunk) {
+                self.finish = Some(Finish::ContentFilter);
+                self.done = true;
+                return Ok(Vec::new());
+            }
             return Err(self.errors.in_stream(&chunk));
         }
         let chunk = Chunk::deserialize(chunk).map_err(|e| self.errors.unreadable(&e))?;
@@ -76,10 +84,10 @@ fn is_error(chunk: &Value) -> bool {
 }
 
 impl Reply {
-    pub fn new(errors: Errors) -> Self {
+    pub fn new(errors: Errors, cost_field: &'static str) -> Self {
         Self {
             errors,
-            id: String::new(),
+            cost_field,
             thoughts: Thoughts::default(),
             calls: Vec::new(),
             usage: None,
@@ -90,16 +98,15 @@ impl Reply {
 
     fn handle_chunk(&mut self, chunk: Chunk) -> Result<Vec<LlmEvent>, ProviderError> {
         let mut events = Vec::new();
-        if let Some(id) = chunk.id {
-            self.id = id;
-        }
-        if let Some(usage) = chunk.usage {
-            self.usage = Some(usage.into());
+        // Groq puts it into a place of its own where nobody asked for it.
+        if let Some(usage) = chunk.usage.or(chunk.x_groq.and_then(|groq| groq.usage)) {
+            self.usage = Some(usage.read(self.cost_field));
         }
         // One choice is all that is ever asked for.
         if let Some(choice) = chunk.choices.into_iter().flatten().next() {
             let delta = choice.delta.unwrap_or_default();
-            let spoken = delta.content.map(|content| self.thoughts.strip(&content));
+            let content = delta.content.as_ref().map(text_of);
+            let spoken = content.map(|content| self.thoughts.strip(&content));
             // A refusal is said to the caller like any other answer.
             let texts = [spoken, delta.refusal].into_iter().flatten();
             events.extend(texts.filter(|text| !text.is_empty()).map(LlmEvent::Text));
@@ -119,10 +126,13 @@ impl Reply {
     fn read_finish(&self, reason: &str) -> Result<Finish, ProviderError> {
         match reason {
             "stop" | "tool_calls" | "function_call" => Ok(Finish::Stop),
-            "length" => Ok(Finish::Length),
+            // Mistral's: the context of the model is full.
+            "length" | "model_length" => Ok(Finish::Length),
             "content_filter" => Ok(Finish::ContentFilter),
-            "error" => {
-                Err(self.errors.error(FailureClass::Unavailable, "broke off the reply: error"))
+            // The second is DeepSeek's.
+            "error" | "insufficient_system_resource" => {
+                let detail = format!("broke off the reply: {reason}");
+                Err(self.errors.error(FailureClass::Unavailable, detail))
             }
             other => {
                 tracing::debug!(reason = other, "unknown reason to finish, taken for a stop");
@@ -135,11 +145,14 @@ impl Reply {
     /// of its id; without either, the one at its place.
     fn add(&mut self, position: usize, part: CallPart) -> Result<(), ProviderError> {
         let id = part.id.filter(|id| !id.is_empty());
-        let known = self.calls.iter().position(|call| match (part.index, &id) {
-            // Servers that number every call 0 still give each an id of its own.
-            (Some(index), Some(id)) => {
-                call.index == Some(index) && call.id.as_ref().is_none_or(|known| known == id)
-            }
+        let function = part.function.unwrap_or_default();
+        let begins = function.name.as_ref().is_some_and(|name| !name.is_empty());
+        let is_same = |call: &CallDraft, id| call.id.as_ref().is_none_or(|known| known == id);
+        // From the end: of calls with one number, the last is the one that goes on.
+        let known = self.calls.iter().rposition(|call| match (part.index, &id) {
+            // Servers that number every call 0 still give each an id and a name of its own; those
+            // that make up an id for every piece name the function once.
+            (Some(index), Some(id)) => call.index == Some(index) && (!begins || is_same(call, id)),
             (Some(index), None) => call.index == Some(index),
             (None, Some(id)) => call.id.as_ref() == Some(id),
             (None, None) => false,
@@ -157,7 +170,6 @@ impl Reply {
         };
         let call = &mut self.calls[at];
         call.id = call.id.take().or(id);
-        let function = part.function.unwrap_or_default();
         if call.name.is_empty() {
             call.name = function.name.unwrap_or_default();
         }
@@ -171,14 +183,33 @@ impl Reply {
 
     fn take_calls(&mut self, finish: Finish) -> Result<Vec<LlmEvent>, ProviderError> {
         let calls = std::mem::take(&mut self.calls).into_iter();
-        calls.map(|call| call.read(self.errors, finish).map(LlmEvent::ToolCall)).collect()
+        let read = calls.map(|call| call.read(self.errors, finish));
+        read.filter_map(Result::transpose).map(|call| call.map(LlmEvent::ToolCall)).collect()
+    }
+}
+
+/// The words of a piece: a text, or a list of parts of which some are text (Mistral's models that
+/// think).
+fn text_of(content: &Value) -> Cow<'_, str> {
+    match content {
+        Value::String(text) => Cow::Borrowed(text),
+        Value::Array(parts) => {
+            let texts = parts.iter().filter(|part| part["type"] == "text");
+            Cow::Owned(texts.filter_map(|part| part["text"].as_str()).collect())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Cow::Borrowed(""),
     }
 }
 
 #[derive(Deserialize)]
 struct Chunk {
-    id: Option<String>,
     choices: Option<Vec<Choice>>,
+    usage: Option<WireUsage>,
+    x_groq: Option<OfGroq>,
+}
+
+#[derive(Deserialize)]
+struct OfGroq {
     usage: Option<WireUsage>,
 }
 
@@ -190,7 +221,7 @@ struct Choice {
 
 #[derive(Default, Deserialize)]
 struct Delta {
-    content: Option<String>,
+    content: Option<Value>,
     refusal: Option<String>,
     tool_calls: Option<Vec<CallPart>>,
 }
@@ -206,29 +237,4 @@ struct CallPart {
 struct FunctionPart {
     name: Option<String>,
     arguments: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct WireUsage {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    prompt_tokens_details: Option<PromptDetails>,
-    /// DeepSeek's name of what was cached.
-    prompt_cache_hit_tokens: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct PromptDetails {
-    cached_tokens: Option<u64>,
-}
-
-impl From<WireUsage> for Usage {
-    fn from(usage: WireUsage) -> Self {
-        let cached = usage.prompt_tokens_details.and_then(|details| details.cached_tokens);
-        Self {
-            prompt_tokens: usage.prompt_tokens.unwrap_or_default(),
-            completion_tokens: usage.completion_tokens.unwrap_or_default(),
-            cached_prompt_tokens: cached.or(usage.prompt_cache_hit_tokens).unwrap_or_default(),
-        }
-    }
 }

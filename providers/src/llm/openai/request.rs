@@ -1,5 +1,7 @@
 //! The body of a request: the conversation in the roles and order that the endpoint demands.
 
+use std::borrow::Cow;
+
 use offhook_core::{Message, ToolCall, ToolSpec};
 use serde_json::{Map, Value, json};
 
@@ -7,7 +9,7 @@ use super::{families::Family, options::Options};
 use crate::llm::{
     LlmRequest,
     body::Body,
-    calls::{result, schema, stray_result, was_called},
+    calls::{CONNECTED, GO_ON, result, schema, stray_result, was_called},
 };
 
 /// Parameters that a reply can do without: given up when the model refuses them.
@@ -18,6 +20,9 @@ const DISPENSABLE: &[&str] = &[
     "prompt_cache_key",
     "prompt_cache_retention",
 ];
+
+/// Said by the assistant between a tool's result and the caller, where it did not say anything.
+const TAKEN_NOTE: &str = "(Noted.)";
 
 /// The body of a request; `fields` come with it where they do not contradict it.
 pub(super) fn body(
@@ -34,11 +39,13 @@ pub(super) fn body(
         body.insert("tools".into(), Value::Array(tools));
     }
     body.insert("stream".into(), true.into());
-    let mut stream_options = json!({"include_usage": true});
-    if family.obfuscates {
-        stream_options["include_obfuscation"] = false.into();
+    if !family.counts_unasked {
+        let mut stream_options = json!({"include_usage": true});
+        if family.obfuscates {
+            stream_options["include_obfuscation"] = false.into();
+        }
+        body.insert("stream_options".into(), stream_options);
     }
-    body.insert("stream_options".into(), stream_options);
 
     let silent = family.effort_excludes_tools && !request.tools.is_empty();
     let effort = family
@@ -93,7 +100,8 @@ fn messages(messages: &[Message], family: &Family) -> Value {
                 call(&mut out, calls, family);
                 out.extend(calls.iter().map(|call| {
                     let content = result(call, &messages[index..]);
-                    json!({"role": "tool", "tool_call_id": call.id, "content": content})
+                    let id = wire_id(&call.id, family);
+                    json!({"role": "tool", "tool_call_id": id, "content": content})
                 }));
             }
             Message::ToolResult { call_id, name, content } => {
@@ -104,7 +112,43 @@ fn messages(messages: &[Message], family: &Family) -> Value {
             }
         }
     }
+    if family.strict_order {
+        keep_order(&mut out);
+    }
     Value::Array(out)
+}
+
+/// Puts words where an endpoint wants somebody to have spoken.
+fn keep_order(out: &mut Vec<Value>) {
+    let mut at = 1;
+    while at < out.len() {
+        if out[at - 1]["role"] == "tool" && out[at]["role"] == "user" {
+            out.insert(at, said("assistant", TAKEN_NOTE));
+        }
+        at += 1;
+    }
+    match out.last().and_then(|last| last["role"].as_str()) {
+        Some("user" | "tool") => {}
+        Some("assistant") => out.push(said("user", GO_ON)),
+        Some(_) | None => out.push(said("user", CONNECTED)),
+    }
+}
+
+/// An id as the endpoint takes it; the same for a call and for its result.
+fn wire_id<'a>(id: &'a str, family: &Family) -> Cow<'a, str> {
+    const LENGTH: usize = 9;
+    const SIGNS: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    let is_short = id.len() == LENGTH && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if !family.short_ids || is_short {
+        return Cow::Borrowed(id);
+    }
+    // FNV-1a: 62^9 values are too many for the calls of a conversation to meet in one.
+    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let signs = std::iter::successors(Some(hash), |rest| Some(rest / SIGNS.len() as u64));
+    let sign = |rest: u64| char::from(SIGNS[(rest % SIGNS.len() as u64) as usize]);
+    Cow::Owned(signs.take(LENGTH).map(sign).collect())
 }
 
 fn said(role: &str, content: &str) -> Value {
@@ -138,7 +182,7 @@ fn call(out: &mut Vec<Value>, calls: &[ToolCall], family: &Family) {
         .map(|call| {
             let arguments = call.arguments.to_string();
             let function = json!({"name": call.name, "arguments": arguments});
-            json!({"id": call.id, "type": "function", "function": function})
+            json!({"id": wire_id(&call.id, family), "type": "function", "function": function})
         })
         .collect();
     let spoken = out.last_mut().filter(|l| l["role"] == "assistant" && l["tool_calls"].is_null());

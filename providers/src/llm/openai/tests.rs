@@ -144,7 +144,12 @@ async fn a_reply_is_streamed_piece_by_piece() {
         user("good"),
     ];
     let stream = within(chat(&server).generate(request(conversation))).await.unwrap();
-    let usage = Usage { prompt_tokens: 9, completion_tokens: 4, cached_prompt_tokens: 5 };
+    let usage = Usage {
+        prompt_tokens: 9,
+        completion_tokens: 4,
+        cached_prompt_tokens: 5,
+        ..Usage::default()
+    };
     assert_eq!(
         events(stream).await,
         [
@@ -219,10 +224,125 @@ async fn tool_calls_of_lenient_servers_are_understood() {
 }
 
 #[tokio::test]
+async fn pieces_of_calls_find_their_call_however_they_are_marked() {
+    let part = |index: Value, id: Value, name: &str, arguments: &str| {
+        let mut call = json!({"function": {"arguments": arguments}});
+        for (field, value) in [("index", index), ("id", id)] {
+            if !value.is_null() {
+                call[field] = value;
+            }
+        }
+        if !name.is_empty() {
+            call["function"]["name"] = name.into();
+        }
+        call
+    };
+    let (none, city) = (Value::Null, "{\"city\":\"Ulm\"}");
+    let (head, tail) = city.split_at(6);
+    let ulm = || json!({"city": "Ulm"});
+    for (what, parts, expected) in [
+        (
+            "two calls in turns",
+            vec![
+                part(0.into(), "a".into(), "weather", head),
+                part(1.into(), "b".into(), "weather", head),
+                part(0.into(), none.clone(), "", tail),
+                part(1.into(), none.clone(), "", tail),
+            ],
+            vec![("a", ulm()), ("b", ulm())],
+        ),
+        (
+            "whole calls without a number",
+            vec![
+                part(none.clone(), "a".into(), "weather", city),
+                part(none.clone(), "b".into(), "weather", ""),
+            ],
+            vec![("a", ulm()), ("b", json!({}))],
+        ),
+        (
+            "an id of its own for every piece",
+            vec![
+                part(0.into(), "a1".into(), "weather", head),
+                part(0.into(), "a2".into(), "", tail),
+                part(1.into(), "b1".into(), "weather", ""),
+            ],
+            vec![("a1", ulm()), ("b1", json!({}))],
+        ),
+        (
+            "one id in every piece",
+            vec![
+                part(0.into(), "a".into(), "weather", head),
+                part(0.into(), "a".into(), "weather", tail),
+            ],
+            vec![("a", ulm())],
+        ),
+        (
+            "one id for two calls",
+            vec![
+                part(0.into(), "a".into(), "weather", city),
+                part(1.into(), "a".into(), "weather", ""),
+            ],
+            vec![("a", ulm()), ("a", json!({}))],
+        ),
+        (
+            "null for no arguments",
+            vec![part(0.into(), "a".into(), "weather", "null")],
+            vec![("a", json!({}))],
+        ),
+    ] {
+        let stream = reply(move |mut asked| async move {
+            for part in parts {
+                asked.event(chunk(json!({"tool_calls": [part]}))).await;
+            }
+            asked.event(finished("tool_calls")).await;
+            asked.end_stream().await;
+        })
+        .await;
+        let calls = expected.into_iter().map(|(id, city)| LlmEvent::ToolCall(called(id, city)));
+        let expected: Vec<_> = calls.chain([LlmEvent::Finished(Finish::Stop)]).collect();
+        assert_eq!(events(stream).await, expected, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn parts_of_content_are_told_as_far_as_they_are_text() {
+    let stream = reply(|mut asked| async move {
+        let thoughts = json!({"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]});
+        let words = json!({"type": "text", "text": "Yes."});
+        asked.event(chunk(json!({"content": [thoughts, words]}))).await;
+        asked.event(finished("stop")).await;
+        asked.end_stream().await;
+    })
+    .await;
+    let told = [LlmEvent::Text("Yes.".into()), LlmEvent::Finished(Finish::Stop)];
+    assert_eq!(events(stream).await, told);
+}
+
+#[tokio::test]
+async fn a_filter_ends_the_reply_and_not_the_call_wherever_it_says_so() {
+    let azure = r#"{"error":{"code":"content_filter","message":"The prompt was filtered",
+        "param":"prompt","status":400}}"#;
+    let server = Server::refusing(400, "", azure).await;
+    let stream = within(chat(&server).generate(request(vec![user("hi")]))).await.unwrap();
+    assert_eq!(events(stream).await, [LlmEvent::Finished(Finish::ContentFilter)]);
+    server.finished().await;
+
+    let stream = reply(|mut asked| async move {
+        asked.event(chunk(json!({"content": "Well,"}))).await;
+        asked.event(json!({"error": {"code": "content_filter", "message": "no"}})).await;
+        asked.end_stream().await;
+    })
+    .await;
+    let told = [LlmEvent::Text("Well,".into()), LlmEvent::Finished(Finish::ContentFilter)];
+    assert_eq!(events(stream).await, told);
+}
+
+#[tokio::test]
 async fn the_reason_to_finish_is_told() {
     for (reason, finish) in [
         ("stop", Finish::Stop),
         ("length", Finish::Length),
+        ("model_length", Finish::Length),
         ("content_filter", Finish::ContentFilter),
         ("something_new", Finish::Stop),
     ] {
@@ -286,20 +406,28 @@ async fn what_cannot_be_read_is_reported_without_its_words() {
         assert_eq!(error.class, FailureClass::Protocol);
         assert!(!error.detail.contains("secret"), "{error}");
     }
-    for (reason, class) in
-        [("stop", FailureClass::Protocol), ("length", FailureClass::BadRequest)]
+    let mut stream = half_a_call("stop").await;
+    let error = failure(&mut stream.events).await;
+    assert_eq!(error.class, FailureClass::Protocol);
+    assert!(error.detail.contains("weather") && !error.detail.contains("secret"), "{error}");
+}
+
+async fn half_a_call(reason: &'static str) -> LlmStream {
+    reply(move |mut asked| async move {
+        let function = json!({"name": "weather", "arguments": "{\"my secret"});
+        let call = json!({"index": 0, "id": "a", "function": function});
+        asked.event(chunk(json!({"tool_calls": [call]}))).await;
+        asked.event(finished(reason)).await;
+        asked.end_stream().await;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_call_in_the_middle_of_which_the_reply_is_cut_off_is_none() {
+    for (reason, finish) in [("length", Finish::Length), ("content_filter", Finish::ContentFilter)]
     {
-        let mut stream = reply(move |mut asked| async move {
-            let function = json!({"name": "weather", "arguments": "{\"my secret"});
-            let call = json!({"index": 0, "id": "a", "function": function});
-            asked.event(chunk(json!({"tool_calls": [call]}))).await;
-            asked.event(finished(reason)).await;
-            asked.end_stream().await;
-        })
-        .await;
-        let error = failure(&mut stream.events).await;
-        assert_eq!(error.class, class);
-        assert!(error.detail.contains("weather") && !error.detail.contains("secret"), "{error}");
+        assert_eq!(events(half_a_call(reason).await).await, [LlmEvent::Finished(finish)]);
     }
 }
 

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use crate::{
     Access, ProviderError,
     llm::{
-        ALL, LlmEvent, LlmRequest, LlmStream, build, cerebras, custom_llm, deep_seek, deepinfra,
-        groq, minimax, openrouter, together_ai, xai,
+        ALL, LlmEvent, LlmRequest, LlmStream, Usage, anyscale, build, cerebras, custom_llm,
+        deep_seek, deepinfra, groq, inflection_ai, llama_cpp, minimax, mistral, ollama, openrouter,
+        together_ai, vllm, xai,
     },
     net::testing::{Server, failure, net, within},
 };
@@ -58,7 +59,8 @@ async fn parameters(provider: &str, model: &str, request: LlmRequest) -> Value {
     assert_eq!(fields.remove("model"), Some(model.into()));
     assert_eq!(fields.remove("stream"), Some(true.into()));
     let usage = json!({"include_usage": true});
-    assert_eq!(fields.remove("stream_options"), Some(usage), "OpenAI's own option is not sent");
+    let asked = (provider != "mistral").then_some(usage);
+    assert_eq!(fields.remove("stream_options"), asked, "OpenAI's own option is not sent");
     fields.remove("messages");
     fields.remove("tools");
     body
@@ -89,6 +91,7 @@ async fn each_vendor_is_reached_at_its_path_with_its_key() {
         ("deepinfra", "/v1/openai/chat/completions", "DEEPINFRA_API_KEY"),
         ("groq", "/openai/v1/chat/completions", "GROQ_API_KEY"),
         ("minimax", "/v1/chat/completions", "MINIMAX_API_KEY"),
+        ("mistral", "/v1/chat/completions", "MISTRAL_API_KEY"),
         ("openrouter", "/api/v1/chat/completions", "OPENROUTER_API_KEY"),
         ("together-ai", "/v1/chat/completions", "TOGETHER_API_KEY"),
         ("xai", "/v1/chat/completions", "XAI_API_KEY"),
@@ -111,6 +114,7 @@ async fn each_model_gets_the_parameters_it_takes_and_no_others() {
     let max = |tokens: u64| json!({"temperature": 1.5, "max_tokens": tokens});
     let completion = json!({"temperature": 1.5, "max_completion_tokens": 250});
     let off = json!({"enabled": false});
+    let untemplated = json!({"enable_thinking": false});
     let with = |mut fields: Value, name: &str, value: Value| {
         fields[name] = value;
         fields
@@ -144,10 +148,106 @@ async fn each_model_gets_the_parameters_it_takes_and_no_others() {
         ("xai", "grok-4.3", with(completion.clone(), "reasoning_effort", "none".into())),
         ("xai", "grok-4-fast-reasoning", thinking()),
         ("xai", "grok-4-fast-non-reasoning", completion.clone()),
+        ("mistral", "mistral-medium-latest", max(250)),
+        ("mistral", "magistral-small", thinking()),
+        ("ollama", "llama3.3:70b", with(max(250), "reasoning_effort", "none".into())),
+        ("ollama", "gpt-oss:20b", low()),
+        ("vllm", "Qwen/Qwen3-8B", with(max(250), "chat_template_kwargs", untemplated.clone())),
+        ("vllm", "openai/gpt-oss-20b", low()),
+        ("llama-cpp", "any", with(max(250), "chat_template_kwargs", untemplated)),
+        ("anyscale", "m", max(250)),
+        ("inflection-ai", "inflection_3_pi", max(250)),
         ("minimax", "MiniMax-M2.7", json!({"temperature": 1.0, "reasoning_split": true})),
     ] {
         assert_eq!(parameters(provider, model, hi()).await, expected, "{provider} {model}");
     }
+}
+
+#[tokio::test]
+async fn a_server_of_one_s_own_needs_an_address_and_no_key() {
+    for (name, example) in [
+        ("anyscale", "https://localhost/v1"),
+        ("inflection-ai", "https://localhost/v1"),
+        ("llama-cpp", "http://localhost:8080/v1"),
+        ("ollama", "http://localhost:11434/v1"),
+        ("vllm", "http://localhost:8000/v1"),
+    ] {
+        let keyed = Access { api_key: Some(SecretString::from("k")), base_url: None };
+        let refused = build(&document(name, "m"), &keyed, &net()).err().unwrap().to_string();
+        assert!(refused.contains(&format!("providers.{name}.base_url")), "{refused}");
+        assert!(refused.contains(example), "{refused}");
+
+        let own = Access { api_key: None, base_url: Some("http://10.0.0.7:8000".into()) };
+        assert!(build(&document(name, "m"), &own, &net()).is_ok());
+        let (head, _) = asked(document(name, "llama3:8b"), hi()).await;
+        assert!(head.starts_with("post /v1/chat/completions http/1.1\r\n"), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn mistral_is_told_the_conversation_in_the_order_and_with_the_ids_that_it_takes() {
+    let call = |id: &str| ToolCall { id: id.into(), name: "weather".into(), arguments: json!({}) };
+    let result = |id: &str| Message::ToolResult {
+        call_id: id.into(),
+        name: "weather".into(),
+        content: "sunny".into(),
+    };
+    let said = |content: &str| Message::Assistant { content: content.into(), interrupted: false };
+    let instruction = |content: &str| Message::System { content: content.into() };
+    let messages = vec![
+        instruction("Be brief."),
+        said("Hello."),
+        user("weather?"),
+        Message::ToolCalls { calls: vec![call("call_of_another_provider"), call("Ab3dE6gH9")] },
+        result("call_of_another_provider"),
+        result("Ab3dE6gH9"),
+        user("quick"),
+        instruction("The caller is in a hurry."),
+        said("It is sunny."),
+    ];
+    let request = LlmRequest { messages, tools: vec![weather()] };
+    let (_, body) = asked(document("mistral", "mistral-medium-latest"), request).await;
+    let messages = body["messages"].as_array().unwrap();
+    let roles: Vec<_> = messages.iter().map(|message| message["role"].as_str().unwrap()).collect();
+    assert_eq!(
+        roles,
+        [
+            "system",
+            "assistant",
+            "user",
+            "assistant",
+            "tool",
+            "tool",
+            "assistant",
+            "user",
+            "assistant",
+            "user"
+        ]
+    );
+    let made_up = messages[3]["tool_calls"][0]["id"].as_str().unwrap();
+    assert!(made_up.len() == 9 && made_up.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    assert_eq!(messages[4]["tool_call_id"], made_up);
+    assert_eq!(messages[3]["tool_calls"][1]["id"], "Ab3dE6gH9");
+    assert_eq!(messages[5]["tool_call_id"], "Ab3dE6gH9");
+    assert_eq!(messages[7]["content"], "quick\nThe caller is in a hurry.");
+
+    let first = LlmRequest { messages: vec![instruction("Greet.")], tools: Vec::new() };
+    let (_, body) = asked(document("mistral", "mistral-medium-latest"), first).await;
+    assert_eq!(body["messages"][1], json!({"role": "user", "content": "(The call is connected.)"}));
+}
+
+#[tokio::test]
+async fn what_a_router_says_that_a_reply_cost_is_told() {
+    const BODY: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\
+        \"usage\":{\"prompt_tokens\":9,\"completion_tokens\":4,\"cost\":0.000021}}\n\n";
+    let mut stream = reply("openrouter", "m", BODY).await;
+    let usage = Usage {
+        prompt_tokens: 9,
+        completion_tokens: 4,
+        cost_nano_usd: Some(21_000),
+        ..Usage::default()
+    };
+    assert_eq!(within(stream.events.recv()).await, Some(Ok(LlmEvent::Usage(usage))));
 }
 
 #[tokio::test]
@@ -234,6 +334,14 @@ async fn an_error_that_comes_with_a_status_of_success_has_its_class() {
 }
 
 #[tokio::test]
+async fn a_filter_that_comes_with_a_status_of_success_ends_the_reply() {
+    const MINIMAX: &str = r#"{"base_resp":{"status_code":1026,"status_msg":"sensitive"}}"#;
+    let mut stream = reply("minimax", "m", MINIMAX).await;
+    let filtered = LlmEvent::Finished(Finish::ContentFilter);
+    assert_eq!(within(stream.events.recv()).await, Some(Ok(filtered)));
+}
+
+#[tokio::test]
 async fn thoughts_in_the_text_are_not_told() {
     const BODY: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"<thi\"}}]}\n\n\
         data: {\"choices\":[{\"delta\":{\"content\":\"nk>Hm.</think>\\n\\nYes.\"}}]}\n\n\
@@ -254,10 +362,16 @@ fn every_table_ends_with_a_row_that_fits_all_models_and_holds_json() {
         &custom_llm::VENDOR,
         &deep_seek::VENDOR,
         &deepinfra::VENDOR,
+        &anyscale::VENDOR,
         &groq::VENDOR,
+        &inflection_ai::VENDOR,
+        &llama_cpp::VENDOR,
         &minimax::VENDOR,
+        &mistral::VENDOR,
+        &ollama::VENDOR,
         &openrouter::VENDOR,
         &together_ai::VENDOR,
+        &vllm::VENDOR,
         &xai::VENDOR,
     ] {
         assert_eq!(vendor.families.last().unwrap().prefix, "", "{}", vendor.name);

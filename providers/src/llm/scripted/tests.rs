@@ -126,7 +126,7 @@ async fn a_reply_streams_word_by_word_at_its_pace_and_ends_with_its_calls() {
         let (id, name) = (id.into(), name.into());
         LlmEvent::ToolCall(ToolCall { id, name, arguments: json!({}) })
     };
-    let usage = Usage { prompt_tokens: 3, completion_tokens: 3, cached_prompt_tokens: 0 };
+    let usage = Usage { prompt_tokens: 3, completion_tokens: 3, ..Usage::default() };
     assert_eq!(
         log,
         [

@@ -1,0 +1,36 @@
+//! Mistral (docs.mistral.ai: Chat completions, Function calling).
+
+use super::{
+    Provider,
+    openai::{self, COMPATIBLE, COMPATIBLE_VENDOR, Family, Vendor},
+};
+
+pub(super) const VENDOR: Vendor = Vendor {
+    name: "mistral",
+    address: "https://api.mistral.ai/v1",
+    key_variable: "MISTRAL_API_KEY",
+    families: FAMILIES,
+    ..COMPATIBLE_VENDOR
+};
+
+pub const PROVIDER: Provider = Provider {
+    name: VENDOR.name,
+    key_variable: VENDOR.key_variable,
+    build: |options, access, net| openai::build_as(&VENDOR, options, access, net),
+};
+
+/// Which message may follow which is checked: an instruction stands at the beginning or in the
+/// words of the user.
+const CHAT: Family = Family {
+    counts_unasked: true,
+    short_ids: true,
+    strict_order: true,
+    one_system_message: true,
+    ..COMPATIBLE
+};
+
+const FAMILIES: &[Family] = &[
+    // These think, and nothing keeps them from it.
+    Family { prefix: "magistral", thinks: true, ..CHAT },
+    CHAT,
+];
