@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-release check fmt build
+.PHONY: help demo test test-release bench check fmt build
 
 help: ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -20,6 +20,11 @@ test: ## Run every test
 test-release: ## Prove supervision in the release profile
 	@scripts/setup.sh --for test
 	$(CARGO) test --release --test any_actor_may_die --test release_profile
+
+bench: ## Time the hot paths of a call, piece by piece (Criterion)
+	@scripts/setup.sh --for build
+	$(CARGO) bench --package offhook-core --package offhook-media --package offhook-transports \
+		--bench conversation --bench audio --bench messages
 
 check: ## Format, lints, compilation: what to run before a commit
 	$(CARGO) fmt --all --check
