@@ -5,15 +5,19 @@ use std::hint::black_box;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use offhook_core::{CallOptions, CallTime, Command, Conversation, Event, FirstMessageMode, TurnId};
 
-const PARTIAL: &str = "I would like to move my appointment";
+const PARTIALS: [&str; 2] =
+    ["I would like to move my appointment", "I would like to move my appointment to"];
 const FINAL: &str = "I would like to move my appointment to Thursday at ten.";
 
 fn partial(c: &mut Criterion) {
     let mut conversation = caller_speaks();
+    let mut partials = PARTIALS.iter().cycle();
     c.bench_function("conversation: a partial transcript", |b| {
         b.iter(|| {
-            let event = Event::Transcript { text: PARTIAL.into(), is_final: false };
-            conversation.handle(black_box(CallTime::from_millis(1_500)), event)
+            partials.next().map(|partial| {
+                let event = Event::Transcript { text: (*partial).into(), is_final: false };
+                conversation.handle(black_box(CallTime::from_millis(1_500)), event)
+            })
         });
     });
 }
