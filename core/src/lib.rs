@@ -10,6 +10,7 @@ mod message;
 mod options;
 mod restart;
 mod server_event;
+pub mod speech_format;
 mod speech_ledger;
 mod text_chunks;
 mod time;
@@ -27,5 +28,5 @@ pub use options::{
 pub use restart::{Disposition, Intensity, RestartBudget};
 pub use server_event::{CallStatus, Role, ServerEvent, SpeechSource, SpeechStatus, TranscriptType};
 pub use speech_ledger::SpeechLedger;
-pub use text_chunks::TextChunker;
+pub use text_chunks::{ChunkPlan, Chunking, TextChunker};
 pub use time::CallTime;

@@ -4,8 +4,17 @@
 //! the time heard follows a position in the text: exactly where the voice timed its words, by the
 //! whole speech's own rate once all of it is there, by a usual rate before that. A word counts
 //! as heard when at least half of it was.
+//!
+//! A voice may be given other words than were written ("forty two dollars" for `$42`): times then
+//! belong to what was given, and what was heard is told in what was written. A stretch that was
+//! given otherwise counts as one word.
 
 use std::time::Duration;
+
+mod pairs;
+mod words;
+
+use words::{bare, is_boundary};
 
 /// How fast a voice speaks, before we know better: 150 to 180 words a minute.
 const CHARS_PER_SECOND: f64 = 15.0;
@@ -15,13 +24,15 @@ const CHARS_PER_SECOND: f64 = 15.0;
 /// Voices say some words otherwise than they are written ("3" as "three"): those are skipped.
 const LOOKAHEAD_CHARS: usize = 80;
 
-/// From here on in Unicode, but for Korean, a letter is a word of its own.
-const UNSPACED_LETTERS: char = '\u{2E80}';
-
 /// The ledger of one speech.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SpeechLedger {
+    /// As it was written.
     text: String,
+    /// As the voice was given it.
+    voiced: String,
+    voiced_chars: usize,
+    units: Vec<Unit>,
     audio: Duration,
     /// Words whose times are known, in the order of the text and of time.
     anchors: Vec<Anchor>,
@@ -29,7 +40,17 @@ pub struct SpeechLedger {
     audio_done: bool,
 }
 
-/// A stretch of text and when it sounds.
+/// A word as it was written, or a stretch that was given otherwise.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Unit {
+    /// The byte behind it in the text.
+    end: usize,
+    /// Its characters in what the voice was given.
+    from_char: usize,
+    to_char: usize,
+}
+
+/// A stretch of what the voice was given, and when it sounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Anchor {
     from_char: usize,
@@ -46,7 +67,32 @@ impl SpeechLedger {
 
     /// Notes text that was handed to the voice, behind what it had.
     pub fn spoken(&mut self, text: &str) {
+        self.spoken_as(text, text);
+    }
+
+    /// Notes text that the voice was given in other words, behind what it had.
+    pub fn spoken_as(&mut self, text: &str, voiced: &str) {
+        let start = self.text.len();
+        let continues_word = match (self.text.chars().next_back(), text.chars().next()) {
+            (Some(last), Some(first)) => !is_boundary(last, first) && !first.is_whitespace(),
+            (_, _) => false,
+        };
+        for pair in pairs::pairs(text, voiced) {
+            let unit = Unit {
+                end: start + pair.end,
+                from_char: self.voiced_chars + pair.from_char,
+                to_char: self.voiced_chars + pair.to_char,
+            };
+            match self.units.last_mut() {
+                Some(last) if continues_word && last.end == start => {
+                    (last.end, last.to_char) = (unit.end, unit.to_char);
+                }
+                Some(_) | None => self.units.push(unit),
+            }
+        }
         self.text.push_str(text);
+        self.voiced.push_str(voiced);
+        self.voiced_chars += voiced.chars().count();
     }
 
     /// Notes audio that came back, behind what had come.
@@ -60,8 +106,8 @@ impl SpeechLedger {
             let last = self.anchors.last();
             let (char_cursor, byte_cursor) = last.map_or((0, 0), |a| (a.to_char, a.to_byte));
             let earliest = last.map_or(Duration::ZERO, |anchor| anchor.end);
-            let Some((from, to)) = find_word(&self.text[byte_cursor..], &word) else { continue };
-            let ahead = &self.text[byte_cursor..];
+            let Some((from, to)) = find_word(&self.voiced[byte_cursor..], &word) else { continue };
+            let ahead = &self.voiced[byte_cursor..];
             let start = start.max(earliest);
             self.anchors.push(Anchor {
                 from_char: char_cursor + ahead[..from].chars().count(),
@@ -97,6 +143,11 @@ impl SpeechLedger {
         &self.text
     }
 
+    /// The text as the voice was given it.
+    pub fn voiced(&self) -> &str {
+        &self.voiced
+    }
+
     pub fn audio_duration(&self) -> Duration {
         self.audio
     }
@@ -107,28 +158,15 @@ impl SpeechLedger {
             return self.text.len();
         }
         let reached = self.chars_reached(heard);
-        let mut seam = 0;
-        let mut chars = 0;
-        for (end, word) in words_of(&self.text) {
-            let len = word.chars().count();
-            let middle = chars as f64 + len as f64 / 2.0;
-            chars += len;
-            if word.trim().is_empty() {
-                continue;
-            }
-            if reached < middle {
-                break;
-            }
-            seam = end;
-        }
-        seam
+        let is_heard = |unit: &&Unit| reached >= (unit.from_char + unit.to_char) as f64 / 2.0;
+        self.units.iter().take_while(is_heard).last().map_or(0, |unit| unit.end)
     }
 
     fn is_complete(&self) -> bool {
         self.text_done && self.audio_done
     }
 
-    /// The position in the text after `heard` of audio, in characters.
+    /// The position in what the voice was given after `heard` of audio, in characters.
     fn chars_reached(&self, heard: Duration) -> f64 {
         let heard = heard.min(self.audio).as_secs_f64();
         let (mut time, mut chars) = (0.0, 0.0);
@@ -143,7 +181,7 @@ impl SpeechLedger {
             }
             (time, chars) = (at, char);
         }
-        let total = self.text.chars().count() as f64;
+        let total = self.voiced_chars as f64;
         let audio = self.audio.as_secs_f64();
         let rate = if self.is_complete() && audio > time {
             (total - chars) / (audio - time)
@@ -170,42 +208,6 @@ fn find_word(text: &str, word: &str) -> Option<(usize, usize)> {
         begins_a_word && window.iter().map(|(_, _, c)| c).eq(&wanted)
     })?;
     Some((ahead[index].0, ahead[index + wanted.len() - 1].1))
-}
-
-/// Letters and digits in lower case, each with the bytes that it stands in.
-fn bare(text: &str) -> impl Iterator<Item = (usize, usize, char)> {
-    text.char_indices()
-        .filter(|(_, c)| c.is_alphanumeric())
-        .flat_map(|(at, c)| c.to_lowercase().map(move |lower| (at, at + c.len_utf8(), lower)))
-}
-
-/// Cuts text into words and the white space between them, each with the byte behind it.
-fn words_of(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let boundary = rest
-            .char_indices()
-            .zip(rest.chars().skip(1))
-            .find_map(|((at, c), next)| is_boundary(c, next).then_some(at + c.len_utf8()));
-        if rest.is_empty() {
-            return None;
-        }
-        let end = boundary.unwrap_or(rest.len());
-        let (word, after) = rest.split_at(end);
-        rest = after;
-        Some((text.len() - after.len(), word))
-    })
-}
-
-fn is_boundary(before: char, after: char) -> bool {
-    before.is_whitespace() != after.is_whitespace()
-        || is_unspaced(after)
-        || (is_unspaced(before) && after.is_alphanumeric())
-}
-
-fn is_unspaced(c: char) -> bool {
-    let is_korean = matches!(c, '\u{AC00}'..='\u{D7FF}' | '\u{3130}'..='\u{318F}');
-    c >= UNSPACED_LETTERS && c.is_alphanumeric() && !is_korean
 }
 
 #[cfg(test)]

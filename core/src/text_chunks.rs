@@ -1,19 +1,30 @@
 //! Cuts a stream of text into pieces that a voice can speak.
 //!
 //! A voice that is given half a sentence gets its melody wrong, one that is given whole
-//! paragraphs starts late. So the first chunk ends as early as it can, later ones at the ends of
-//! sentences.
+//! paragraphs starts late. So the first chunks end as early as they can, later ones, once there is
+//! something to be heard, hold whole sentences.
 
-/// Shortest chunk that is cut off at the end of a sentence; shorter ones ("Yes.") join the next.
-const SENTENCE_CHARS_MIN: usize = 10;
+mod plan;
 
-/// Shortest first chunk that is cut off in the middle of a sentence, after a comma.
+use std::sync::Arc;
+
+pub use plan::{ChunkPlan, Chunking};
+
+/// Shortest early chunk that is cut off at the end of a sentence; shorter ones ("Yes.") join the
+/// next.
+const EARLY_SENTENCE_CHARS_MIN: usize = 10;
+
+/// Shortest early chunk that is cut off in the middle of a sentence, after a comma.
 ///
-/// Two seconds of speech: the rest is there before it has been heard.
-const FIRST_CLAUSE_CHARS_MIN: usize = 30;
+/// More than a second of speech: models write some ten times faster than voices speak, so the rest
+/// is there before it has been heard.
+const EARLY_CLAUSE_CHARS_MIN: usize = 20;
 
-/// Longest chunk, unless told otherwise: what voices with limits take, with room to spare.
-const CHUNK_CHARS_MAX: usize = 250;
+/// Chunks are early until this many characters were handed over: two to three seconds of speech.
+const EARLY_CHARS: usize = 40;
+
+/// Shortest later chunk: a sentence or two, so that the voice knows where it is going.
+const LATER_CHARS_MIN: usize = 60;
 
 /// Words before a full stop that does not end a sentence.
 const ABBREVIATIONS: &[&str] = &[
@@ -26,27 +37,17 @@ const ABBREVIATIONS: &[&str] = &[
 const NUMBER_ABBREVIATIONS: &[&str] = &["art", "chap", "no", "nos", "nr", "p", "pp", "vol"];
 
 /// The chunker of one speech.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TextChunker {
+    plan: Arc<ChunkPlan>,
     buffer: String,
-    chars_max: usize,
-    is_first: bool,
-}
-
-impl Default for TextChunker {
-    fn default() -> Self {
-        Self::with_limit(CHUNK_CHARS_MAX)
-    }
+    /// Characters handed over, counted while they matter.
+    handed_over: usize,
 }
 
 impl TextChunker {
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A chunker whose chunks have at most `chars_max` characters.
-    pub fn with_limit(chars_max: usize) -> Self {
-        Self { buffer: String::new(), chars_max: chars_max.max(1), is_first: true }
+    pub fn new(plan: Arc<ChunkPlan>) -> Self {
+        Self { plan, ..Self::default() }
     }
 
     /// Takes a piece of text and returns the chunks that it completed.
@@ -57,8 +58,11 @@ impl TextChunker {
         let mut chunks = Vec::new();
         while let Some(end) = self.next_cut() {
             let rest = self.buffer.split_off(end);
-            chunks.push(std::mem::replace(&mut self.buffer, rest));
-            self.is_first = false;
+            let chunk = std::mem::replace(&mut self.buffer, rest);
+            if self.is_early() {
+                self.handed_over += chunk.chars().count();
+            }
+            chunks.push(chunk);
         }
         chunks
     }
@@ -66,38 +70,49 @@ impl TextChunker {
     /// Returns what is left once no more text will come; white space alone is not.
     pub fn finish(&mut self) -> Option<String> {
         let rest = std::mem::take(&mut self.buffer);
-        self.is_first = true;
+        self.handed_over = 0;
         (!rest.trim().is_empty()).then_some(rest)
     }
 
+    fn is_early(&self) -> bool {
+        self.handed_over < EARLY_CHARS
+    }
+
     fn next_cut(&self) -> Option<usize> {
+        if self.plan.chunking == Chunking::Words {
+            return self.after_last_word();
+        }
+        let chars_max = self.plan.chars_max.max(1);
         let mut forced = Forced::default();
         let mut chars = 0;
         let mut sentence_start = 0;
         for (at, c) in self.buffer.char_indices() {
             chars += 1;
-            if chars > self.chars_max {
+            if chars > chars_max {
                 return Some(forced.cut().unwrap_or(at));
             }
             let end = at + c.len_utf8();
             if c.is_whitespace() {
                 forced.after_word = Some(end);
             }
+            if c == '<'
+                && self.plan.has_flush_tokens()
+                && let Some(cut) = plan::flush_token(&self.buffer[at..])
+            {
+                return Some(self.end_of_space(at + cut));
+            }
             let Some(stop) = self.stop_at(at, c, sentence_start) else { continue };
             let cut = stop.end();
             let length = chars + self.buffer[end..cut].chars().count();
-            if length > self.chars_max {
+            if length > chars_max {
                 continue;
             }
-            let shortest = match stop {
-                Stop::Sentence { .. } => SENTENCE_CHARS_MIN,
-                Stop::Clause { .. } if self.is_first => FIRST_CLAUSE_CHARS_MIN,
-                Stop::Clause { .. } => usize::MAX,
-            };
-            if length >= shortest {
+            if self.shortest(c, stop).is_some_and(|shortest| length >= shortest) {
                 return Some(cut);
             }
-            forced.after_clause = Some(cut);
+            if !matches!(stop, Stop::Mark { .. }) {
+                forced.after_clause = Some(cut);
+            }
             if let Stop::Sentence { .. } = stop {
                 sentence_start = cut;
             }
@@ -105,15 +120,48 @@ impl TextChunker {
         None
     }
 
+    /// How long a chunk must be to end at this stop; `None`: none ends there.
+    fn shortest(&self, c: char, stop: Stop) -> Option<usize> {
+        let (chars_min, boundaries) = match &self.plan.chunking {
+            Chunking::Words => return None,
+            Chunking::Sentences => {
+                let is_sentence = matches!(stop, Stop::Sentence { .. });
+                return is_sentence.then_some(EARLY_SENTENCE_CHARS_MIN);
+            }
+            Chunking::Planned { chars_min, boundaries } => (*chars_min, boundaries),
+        };
+        let is_early = self.is_early();
+        if let Some(boundaries) = boundaries {
+            let default = if is_early { EARLY_SENTENCE_CHARS_MIN } else { LATER_CHARS_MIN };
+            let is_boundary = plan::is_boundary(boundaries, c);
+            return is_boundary.then_some(chars_min.unwrap_or(default));
+        }
+        match stop {
+            Stop::Sentence { .. } if is_early => {
+                Some(chars_min.unwrap_or(EARLY_SENTENCE_CHARS_MIN))
+            }
+            Stop::Clause { .. } if is_early => Some(chars_min.unwrap_or(EARLY_CLAUSE_CHARS_MIN)),
+            Stop::Sentence { .. } => Some(chars_min.unwrap_or(LATER_CHARS_MIN)),
+            Stop::Clause { .. } | Stop::Mark { .. } => None,
+        }
+    }
+
+    /// Behind the last word that is whole, and the space after it.
+    fn after_last_word(&self) -> Option<usize> {
+        let last = self.buffer.rfind(char::is_whitespace)?;
+        let end = self.end_of_space(last);
+        (!self.buffer[..end].trim().is_empty()).then_some(end)
+    }
+
     /// What ends with the character at `at`, if that can be told from the text so far.
     fn stop_at(&self, at: usize, c: char, sentence_start: usize) -> Option<Stop> {
         let after = at + c.len_utf8();
         match c {
             '\n' => Some(Stop::Sentence { end: self.end_of_space(after) }),
-            '。' | '！' | '？' | '｡' => {
+            '。' | '！' | '？' | '｡' | '۔' | '।' | '॥' => {
                 Some(Stop::Sentence { end: self.end_of_space(self.end_of_closers(after)) })
             }
-            '，' | '、' | '；' | '：' => Some(Stop::Clause { end: after }),
+            '，' | '、' | '；' | '：' | '،' => Some(Stop::Clause { end: after }),
             '.' | '!' | '?' | '…' => {
                 let closed = self.end_of_closers(after);
                 let end = self.end_of_space(closed);
@@ -125,6 +173,11 @@ impl TextChunker {
             ',' | ';' | ':' | '–' | '—' => {
                 let end = self.end_of_space(after);
                 (end > after).then_some(Stop::Clause { end })
+            }
+            // Ends of sentences in some transliterations, and ends of insertions.
+            '|' | ')' => {
+                let end = self.end_of_space(after);
+                (end > after).then_some(Stop::Mark { end })
             }
             _ => None,
         }
@@ -171,14 +224,22 @@ impl TextChunker {
 /// Where a chunk may end; `end` is the byte behind the white space that follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
-    Sentence { end: usize },
-    Clause { end: usize },
+    Sentence {
+        end: usize,
+    },
+    Clause {
+        end: usize,
+    },
+    /// A stop only where a document says so.
+    Mark {
+        end: usize,
+    },
 }
 
 impl Stop {
     const fn end(self) -> usize {
         match self {
-            Self::Sentence { end } | Self::Clause { end } => end,
+            Self::Sentence { end } | Self::Clause { end } | Self::Mark { end } => end,
         }
     }
 }

@@ -171,3 +171,45 @@ proptest! {
         prop_assert!(ledger.heard(ms(shorter)).len() <= ledger.heard(ms(longer)).len());
     }
 }
+
+#[test]
+fn what_was_heard_of_other_words_is_told_in_those_that_were_written() {
+    let mut ledger = SpeechLedger::new();
+    ledger.spoken("That is ");
+    ledger.spoken_as("**$42.50** for <b>two</b>:\n", "forty two dollars and fifty cents for two. ");
+    ledger.spoken("Thank you.");
+    ledger.audio(ms(5_000));
+    let given = ["That", "is", "forty", "two", "dollars", "and", "fifty", "cents", "for", "two."];
+    for (index, word) in given.iter().enumerate() {
+        let from = 400 * index as u64;
+        timed(&mut ledger, &[(word, from, from + 400)]);
+    }
+    assert_eq!(ledger.voiced(), "That is forty two dollars and fifty cents for two. Thank you.");
+    assert_eq!(ledger.heard(ms(1_200)), "That is");
+    // More than half of the six words for `$42.50`.
+    assert_eq!(ledger.heard(ms(2_400)), "That is **$42.50**");
+    assert_eq!(ledger.remaining(ms(2_400)), "for <b>two</b>:\nThank you.");
+    assert_eq!(ledger.heard(ms(4_000)), "That is **$42.50** for <b>two</b>:");
+}
+
+#[test]
+fn a_word_that_came_in_two_pieces_is_one() {
+    let mut ledger = SpeechLedger::new();
+    ledger.spoken("aaaa bb");
+    ledger.spoken("bb cccc");
+    ledger.audio(ms(4_000));
+    timed(&mut ledger, &[("aaaa", 0, 1_000), ("bbbb", 1_000, 2_000)]);
+    assert_eq!(ledger.heard(ms(1_400)), "aaaa");
+    assert_eq!(ledger.heard(ms(1_700)), "aaaa bbbb");
+}
+
+#[test]
+fn text_that_the_voice_was_not_given_counts_with_what_comes_after_it() {
+    let mut ledger = SpeechLedger::new();
+    ledger.spoken_as("<flush /> ", "");
+    assert_eq!(ledger.heard(Duration::ZERO), "");
+    ledger.spoken("aaaa bbbb");
+    ledger.audio(ms(1_000));
+    timed(&mut ledger, &[("aaaa", 0, 500)]);
+    assert_eq!(ledger.heard(ms(500)), "<flush /> aaaa");
+}

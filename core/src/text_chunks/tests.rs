@@ -2,19 +2,43 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 
+fn chunker(chunking: Chunking, chars_max: usize) -> TextChunker {
+    TextChunker::new(Arc::new(ChunkPlan { chunking, chars_max }))
+}
+
+fn sentences(chars_max: usize) -> TextChunker {
+    chunker(Chunking::Sentences, chars_max)
+}
+
+fn planned(chars_min: Option<usize>, boundaries: Option<&[&str]>) -> TextChunker {
+    let boundaries = boundaries.map(|list| list.iter().map(ToString::to_string).collect());
+    chunker(Chunking::Planned { chars_min, boundaries }, 250)
+}
+
 /// The chunks of a text that comes a character at a time, as from a model.
 fn chunks(text: &str) -> Vec<String> {
-    let mut chunker = TextChunker::new();
+    chunks_of(TextChunker::default(), text)
+}
+
+fn chunks_of(mut chunker: TextChunker, text: &str) -> Vec<String> {
     let mut chunks: Vec<String> = text.chars().flat_map(|c| chunker.push(&c.to_string())).collect();
     chunks.extend(chunker.finish());
     chunks
 }
 
 #[test]
-fn sentences_are_spoken_one_by_one() {
+fn the_first_chunk_is_short_and_the_later_ones_hold_whole_sentences() {
     assert_eq!(
-        chunks("Good morning, Ann. How are you today? I am fine!"),
-        ["Good morning, Ann. ", "How are you today? ", "I am fine!"]
+        chunks(
+            "Good morning, Ann. Your appointment, as I see, is on Monday. It is with Dr. Lee. \
+             She will see you at nine, on the second floor. Please bring your card. Goodbye."
+        ),
+        [
+            "Good morning, Ann. ",
+            "Your appointment, as I see, ",
+            "is on Monday. It is with Dr. Lee. She will see you at nine, on the second floor. ",
+            "Please bring your card. Goodbye.",
+        ]
     );
 }
 
@@ -22,8 +46,76 @@ fn sentences_are_spoken_one_by_one() {
 fn the_first_chunk_ends_at_a_comma_once_it_is_long_enough() {
     assert_eq!(
         chunks("Well, your appointment is on Monday, and the doctor, Ann Lee, will see you."),
-        ["Well, your appointment is on Monday, ", "and the doctor, Ann Lee, will see you."]
+        ["Well, your appointment is on Monday, ", "and the doctor, Ann Lee, ", "will see you."]
     );
+}
+
+#[test]
+fn sentences_are_spoken_one_by_one_where_that_is_asked_for() {
+    assert_eq!(
+        chunks_of(sentences(250), "Good morning, Ann. How are you, on such a day? I am fine!"),
+        ["Good morning, Ann. ", "How are you, on such a day? ", "I am fine!"]
+    );
+}
+
+#[test]
+fn words_go_on_as_they_come_where_the_voice_cuts_itself() {
+    let mut chunker = chunker(Chunking::Words, 250);
+    assert!(chunker.push("Good").is_empty());
+    assert_eq!(chunker.push(" morning, A"), ["Good morning, "]);
+    assert_eq!(chunker.push("nn.  How <flush /> "), ["Ann.  How <flush /> "]);
+    assert!(chunker.push(" ").is_empty());
+    assert_eq!(chunker.push("are").len(), 0);
+    assert_eq!(chunker.finish().as_deref(), Some(" are"));
+}
+
+#[test]
+fn the_shortest_chunk_of_a_document_holds_from_the_first_on() {
+    let text = "Yes. I can do that for you. Is Monday fine? It would be at nine. Goodbye then.";
+    assert_eq!(
+        chunks_of(planned(Some(1), None), text),
+        [
+            "Yes. ",
+            "I can do that for you. ",
+            "Is Monday fine? ",
+            "It would be at nine. ",
+            "Goodbye then."
+        ]
+    );
+    assert_eq!(
+        chunks_of(planned(Some(40), None), text),
+        ["Yes. I can do that for you. Is Monday fine? ", "It would be at nine. Goodbye then."]
+    );
+}
+
+#[test]
+fn the_boundaries_of_a_document_are_the_only_ones() {
+    let text = "One, two; three (four) five. Six | seven || eight! Nine\nten";
+    let cut = |boundaries: &[&str]| chunks_of(planned(Some(1), Some(boundaries)), text);
+    assert_eq!(
+        cut(&[";"]),
+        ["One, two; ", "three (four) five. Six | seven || eight! Nine\n", "ten"]
+    );
+    assert_eq!(
+        cut(&[")", "|", "!"]),
+        ["One, two; three (four) ", "five. Six | ", "seven || ", "eight! ", "Nine\n", "ten"]
+    );
+    assert_eq!(cut(&[]).len(), 2);
+    let chinese = "您好，请问？好";
+    assert_eq!(chunks_of(planned(Some(1), Some(&["，"])), chinese), ["您好，", "请问？好"]);
+    assert_eq!(chunks_of(planned(Some(1), Some(&["?"])), chinese), ["您好，请问？", "好"]);
+}
+
+#[test]
+fn what_is_before_a_flush_token_is_handed_over_at_once() {
+    for token in ["<flush />", "<flush/>", "<FLUSH>", "</flush>", "< / flush >"] {
+        let mut chunker = TextChunker::default();
+        assert!(chunker.push(&format!("One moment {}", &token[..3])).is_empty());
+        assert_eq!(chunker.push(&token[3..]), [format!("One moment {token}")], "{token}");
+        assert_eq!(chunker.finish(), None);
+    }
+    assert_eq!(chunks("a <b> c < flus > d"), ["a <b> c < flus > d"]);
+    assert_eq!(chunks_of(sentences(250), "Hi <flush /> you"), ["Hi <flush /> you"]);
 }
 
 #[test]
@@ -33,7 +125,7 @@ fn a_very_short_sentence_joins_the_next() {
 
 #[test]
 fn a_sentence_is_complete_as_soon_as_something_follows_its_end() {
-    let mut chunker = TextChunker::new();
+    let mut chunker = TextChunker::default();
     assert!(chunker.push("Good morning, Ann.").is_empty());
     assert_eq!(chunker.push(" "), ["Good morning, Ann. "]);
 }
@@ -47,8 +139,7 @@ fn abbreviations_numbers_and_addresses_end_no_sentence() {
         "Take bus no. 5 to the station.",
         "1. Open the door.",
     ] {
-        let mut chunker = TextChunker::with_limit(250);
-        chunker.is_first = false;
+        let mut chunker = sentences(250);
         let mut got = chunker.push(text);
         got.extend(chunker.finish());
         assert_eq!(got, [text]);
@@ -86,19 +177,18 @@ fn a_line_break_ends_a_sentence() {
 
 #[test]
 fn a_sentence_without_end_is_cut_at_a_clause_or_a_word() {
-    let mut chunker = TextChunker::with_limit(20);
-    chunker.is_first = false;
+    let mut chunker = sentences(20);
     assert_eq!(
         chunker.push("one two three, four five six seven eight nine ten"),
         ["one two three, ", "four five six seven "]
     );
     assert_eq!(chunker.finish().as_deref(), Some("eight nine ten"));
-    assert_eq!(TextChunker::with_limit(4).push("abcdefghij"), ["abcd", "efgh"]);
+    assert_eq!(sentences(4).push("abcdefghij"), ["abcd", "efgh"]);
 }
 
 #[test]
 fn white_space_alone_is_nothing_to_speak() {
-    let mut chunker = TextChunker::new();
+    let mut chunker = TextChunker::default();
     assert!(chunker.push(" \n ").is_empty());
     assert_eq!(chunker.finish(), None);
 }
@@ -109,7 +199,7 @@ proptest! {
         pieces in vec("[ a-dA-C0-9.,!?;:…\n\"。，é-]{0,12}", 0..30), chars_max in 1..60usize
     ) {
         let text = pieces.concat();
-        let mut chunker = TextChunker::with_limit(chars_max);
+        let mut chunker = chunker(Chunking::Planned { chars_min: None, boundaries: None }, chars_max);
         let mut chunks: Vec<String> =
             pieces.iter().flat_map(|piece| chunker.push(piece)).collect();
         chunks.extend(chunker.finish());
@@ -123,11 +213,13 @@ proptest! {
 
     #[test]
     fn a_word_within_the_limit_is_never_split(
-        words in vec("[a-d.,!?]{1,9}", 1..40), first in any::<bool>()
+        words in vec("[a-d.,!?]{1,9}", 1..40), is_planned in any::<bool>()
     ) {
         let text = words.join(" ");
-        let mut chunker = TextChunker::with_limit(20);
-        chunker.is_first = first;
+        let mut chunker = match is_planned {
+            true => chunker(ChunkPlan::default().chunking, 20),
+            false => sentences(20),
+        };
         let mut chunks = chunker.push(&text);
         chunks.extend(chunker.finish());
         let split: Vec<_> = chunks.iter().flat_map(|chunk| chunk.split_whitespace()).collect();
