@@ -133,6 +133,8 @@ impl CallActor {
         match command {
             Command::Generate { turn } => {
                 ports.transcriber.send(TranscriberInput::TurnTaken);
+                // It connects while the model thinks.
+                ports.voice.send(VoiceInput::Prepare);
                 ports.model.send(ModelInput::Generate {
                     turn,
                     messages: self.conversation.prompt(),

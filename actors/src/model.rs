@@ -28,6 +28,8 @@ pub struct ModelActor {
 /// What the model is told.
 #[derive(Clone, Debug)]
 pub enum ModelInput {
+    /// It will be asked soon: connect if there is no connection.
+    Prepare,
     Generate {
         turn: TurnId,
         messages: Vec<Message>,
@@ -75,11 +77,13 @@ impl Role for ModelActor {
     }
 
     fn start(context: Arc<CallContext>) -> Result<Self, ActorProcessingErr> {
+        context.spec.stages.model.provider.warm();
         Ok(Self { context })
     }
 
     fn handle(&mut self, input: ModelInput) -> Result<(), ActorProcessingErr> {
         match input {
+            ModelInput::Prepare => self.context.spec.stages.model.provider.warm(),
             ModelInput::Generate { turn, messages, tools } => {
                 let request = LlmRequest { messages, tools };
                 let context = self.context.clone();

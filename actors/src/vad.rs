@@ -12,7 +12,10 @@ use offhook_core::Event;
 use offhook_media::{Vad, VadEdge, VadOptions};
 use ractor::ActorProcessingErr;
 
-use crate::{CallContext, Leaf, Port, Role};
+use crate::{
+    CallContext, Leaf, Port, Role, model::ModelInput, transcriber::TranscriberInput,
+    voice::VoiceInput,
+};
 
 /// The caller's speech edges.
 pub struct VadActor {
@@ -98,15 +101,15 @@ async fn listen(context: Arc<CallContext>) {
                     slot.in_speech.store(true, Ordering::Release);
                     let at = context.audio.call_time(origin + at);
                     context.tell(Event::SpeechStarted { at });
+                    // They connect, if they have to, while the caller speaks.
+                    context.ports.model.send(ModelInput::Prepare);
+                    context.ports.voice.send(VoiceInput::Prepare);
                 }
                 VadEdge::Stopped { at } => {
                     slot.in_speech.store(false, Ordering::Release);
                     let at = context.audio.call_time(origin + at);
                     context.tell(Event::SpeechStopped { at });
-                    context
-                        .ports
-                        .transcriber
-                        .send(crate::transcriber::TranscriberInput::CallerPaused);
+                    context.ports.transcriber.send(TranscriberInput::CallerPaused);
                 }
             }
         }

@@ -11,7 +11,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use offhook_core::{Event, FailureClass, SpeechId, SpeechLedger, Stage, TextChunker};
+use offhook_core::{
+    ChunkPlan, Event, FailureClass, SpeechId, SpeechLedger, Stage, TextChunker,
+    speech_format::FormatPlan,
+};
 use offhook_media::Converter;
 use offhook_providers::{
     ProviderError,
@@ -29,11 +32,15 @@ use crate::{CallContext, Leaf, Port, Role, reopen::Reopening, transcriber::choos
 pub struct VoiceActor {
     context: Arc<CallContext>,
     reopening: Reopening,
+    chunk_plan: Arc<ChunkPlan>,
+    format_plan: FormatPlan,
 }
 
 /// What the voice is told.
 #[derive(Clone, Debug)]
 pub enum VoiceInput {
+    /// Something will be spoken soon: connect if there is no connection.
+    Prepare,
     Speak {
         speech: SpeechId,
         text: String,
@@ -118,22 +125,27 @@ impl Role for VoiceActor {
 
     fn start(context: Arc<CallContext>) -> Result<Self, ActorProcessingErr> {
         let reopening = Reopening::new(&context, Stage::Voice, REOPEN_FIRST, REOPEN_MAX);
-        let mut actor = Self { context, reopening };
+        let text = context.spec.assistant.voice_text();
+        let capabilities = context.spec.stages.voice.provider.capabilities();
+        let chunk_plan = text.chunk_plan(capabilities.streams_text, capabilities.text_chars_max);
+        let mut actor =
+            Self { context, reopening, chunk_plan: Arc::new(chunk_plan), format_plan: text.format };
         // Warm before the first word is due.
-        actor.ensure_session();
+        actor.prepare();
         Ok(actor)
     }
 
     fn handle(&mut self, input: VoiceInput) -> Result<(), ActorProcessingErr> {
         match input {
             VoiceInput::Speak { speech, text } => {
-                let pieces = self.voice().speech(speech).chunker.push(&text);
+                let pieces = self.voice().speech(speech, &self.chunk_plan).chunker.push(&text);
                 for piece in pieces {
                     self.hand_over(speech, piece);
                 }
             }
             VoiceInput::Finish { speech } => self.finish(speech),
             VoiceInput::Cut { speech } => self.cut(speech),
+            VoiceInput::Prepare => self.prepare(),
             VoiceInput::Reopen => self.ensure_session(),
             VoiceInput::SessionEnded(Some(error)) => self.recover(error),
             VoiceInput::SessionEnded(None) => {
@@ -146,27 +158,38 @@ impl Role for VoiceActor {
 }
 
 impl VoiceActor {
+    /// Connects, whether the voice holds a session for it or asks anew for each sentence.
+    fn prepare(&mut self) {
+        self.ensure_session();
+        self.context.spec.stages.voice.provider.warm();
+    }
+
     fn hand_over(&mut self, speech: SpeechId, piece: String) {
         self.ensure_session();
+        let text = self.format_plan.format(&piece);
         let mut voice = self.voice();
-        let entry = voice.speech(speech);
-        entry.ledger.spoken(&piece);
+        let entry = voice.speech(speech, &self.chunk_plan);
+        entry.ledger.spoken_as(&piece, &text);
+        // A piece may be nothing but marks for the eye.
+        if text.trim().is_empty() {
+            return;
+        }
         entry.handed_over = true;
         let context = entry.context;
-        voice.characters += piece.chars().count() as u64;
-        voice.send(TtsInput::Text { context, text: piece });
+        voice.characters += text.chars().count() as u64;
+        voice.send(TtsInput::Text { context, text: text.into_owned() });
     }
 
     fn finish(&mut self, speech: SpeechId) {
-        let rest = self.voice().speech(speech).chunker.finish();
+        let rest = self.voice().speech(speech, &self.chunk_plan).chunker.finish();
         if let Some(rest) = rest {
             self.hand_over(speech, rest);
         }
         let mut voice = self.voice();
-        let entry = voice.speech(speech);
+        let entry = voice.speech(speech, &self.chunk_plan);
         entry.finished = true;
         entry.ledger.text_done();
-        if entry.ledger.text().trim().is_empty() {
+        if entry.ledger.voiced().trim().is_empty() {
             entry.complete = true;
             self.context.audio.with_playout(|playout| playout.finish(speech.0));
         } else {
@@ -232,7 +255,7 @@ impl VoiceActor {
             .filter(|speech| !speech.complete && !speech.handed_over)
             .filter_map(|speech| {
                 let delivered = speech.ledger.audio_duration();
-                let rest = speech.ledger.remaining(delivered).to_string();
+                let rest = self.format_plan.format(speech.ledger.remaining(delivered)).into_owned();
                 speech.handed_over = true;
                 (!rest.trim().is_empty() || speech.finished).then_some((
                     speech.context,
@@ -268,7 +291,7 @@ impl CallContext {
 }
 
 impl Voice {
-    fn speech(&mut self, id: SpeechId) -> &mut Speech {
+    fn speech(&mut self, id: SpeechId, plan: &Arc<ChunkPlan>) -> &mut Speech {
         if !self.speeches.contains_key(&id) {
             self.forget_old();
             self.contexts_used += 1;
@@ -276,7 +299,7 @@ impl Voice {
         let context = ContextId(self.contexts_used);
         self.speeches.entry(id).or_insert_with(|| Speech {
             ledger: SpeechLedger::new(),
-            chunker: TextChunker::new(),
+            chunker: TextChunker::new(plan.clone()),
             context,
             handed_over: false,
             finished: false,
@@ -453,7 +476,7 @@ impl Run {
                     .converters
                     .entry(context)
                     .or_insert_with(|| Converter::new(self.format, leg));
-                let audio = converter.convert(&audio);
+                let audio = converter.convert_bytes(audio);
                 if audio.is_empty() {
                     return;
                 }

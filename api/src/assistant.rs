@@ -16,6 +16,7 @@ use crate::{
     },
     server::ServerTarget,
     tool::{self, Tool, UnsupportedTool},
+    voice_text::VoiceText,
 };
 
 /// A stage of an assistant: which provider, and the stage's whole object.
@@ -106,6 +107,12 @@ impl AssistantView {
 
     pub fn voice(&self, defaults: &Defaults) -> StageConfig {
         self.stage("voice", &defaults.voice)
+    }
+
+    /// What becomes of the model's text on its way to the voice.
+    pub fn voice_text(&self) -> VoiceText {
+        let stage = |name| lenient::get(&self.document, name).unwrap_or(&Value::Null);
+        VoiceText::read(stage("voice"), stage("transcriber"))
     }
 
     /// Where the assistant's webhooks go; absent: to the server that the settings name.

@@ -24,6 +24,7 @@ pub mod template;
 pub mod time;
 pub mod tool;
 pub mod tool_response;
+mod voice_text;
 
 pub use assistant::{AssistantView, Defaults, StageConfig};
 pub use call::CallDocument;
@@ -32,3 +33,4 @@ pub use message_filter::MessageFilter;
 pub use query::{Bounds, CALL_FILTERS, ListQuery};
 pub use resolve::{Resolved, resolve_assistant};
 pub use server::{Backoff, BackoffKind, ServerTarget};
+pub use voice_text::VoiceText;

@@ -106,4 +106,7 @@ pub trait Llm: Send + Sync {
 
     /// Sends the request; resolves when the provider accepted it. The caller bounds the wait.
     fn generate(&self, request: LlmRequest) -> Opening<LlmStream>;
+
+    /// It will be asked soon: connects if there is no connection. Returns at once.
+    fn warm(&self) {}
 }

@@ -21,6 +21,7 @@ pub(crate) mod status;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
+mod warm;
 
 /// What we call ourselves to providers.
 pub(crate) const USER_AGENT: &str = concat!("offhook/", env!("CARGO_PKG_VERSION"));
@@ -44,6 +45,7 @@ pub struct Net {
     allow_private: bool,
     /// This one is for an address out of a document: websockets look where a name leads.
     is_for_document: bool,
+    warmth: warm::Warmth,
     /// The program that hosts child processes of local providers: `offhook` itself.
     pub worker_program: PathBuf,
 }
@@ -76,6 +78,7 @@ impl Net {
             connect_timeout,
             allow_private,
             is_for_document: false,
+            warmth: warm::Warmth::default(),
             worker_program,
         })
     }

@@ -91,4 +91,8 @@ pub trait Tts: Send + Sync {
 
     /// Connects. The caller bounds the wait; dropping the future gives up without a trace.
     fn open(&self, request: TtsRequest) -> Opening<TtsSession>;
+
+    /// Something will be spoken soon: a voice whose sessions hold no connection makes one.
+    /// Returns at once.
+    fn warm(&self) {}
 }

@@ -61,6 +61,7 @@ pub(crate) fn plan(
         .map(|tool| {
             format!("tool `{}` of type {} is not offered to the model", tool.name, tool.kind)
         })
+        .chain(view.voice_text().notes)
         .collect();
     Ok(Plan { spec, notes })
 }

@@ -66,6 +66,10 @@ impl Tts for CustomVoice {
         }
     }
 
+    fn warm(&self) {
+        self.net.warm(&address::http(self.server.url.clone()));
+    }
+
     fn open(&self, request: TtsRequest) -> Opening<TtsSession> {
         let format = request.format;
         let voice = self.voice(format);

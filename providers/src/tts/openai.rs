@@ -102,6 +102,10 @@ impl Tts for OpenAi {
         }
     }
 
+    fn warm(&self) {
+        self.net.warm(&self.url);
+    }
+
     fn open(&self, request: TtsRequest) -> Opening<TtsSession> {
         let resource = Resource {
             http: self.net.http.clone(),

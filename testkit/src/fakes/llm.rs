@@ -1,4 +1,10 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use offhook_core::{Finish, Message, ToolCall};
 use offhook_providers::{
@@ -18,6 +24,7 @@ pub struct FakeLlm {
     /// From a request to its first token.
     pub first_token: Duration,
     pub between_tokens: Duration,
+    warmed: Arc<AtomicUsize>,
     script: Arc<Script>,
 }
 
@@ -49,6 +56,7 @@ impl FakeLlm {
             sessions: Sessions::default(),
             first_token: Duration::from_millis(120),
             between_tokens: Duration::from_millis(15),
+            warmed: Arc::default(),
             script: Arc::new(script),
         }
     }
@@ -60,6 +68,11 @@ impl FakeLlm {
             let line = lines.iter().find(|(key, _)| said.contains(key));
             Reply::Say(line.map_or("pardon", |(_, answer)| answer).to_owned())
         })
+    }
+
+    /// How often it was told that it will be asked soon.
+    pub fn warmed(&self) -> usize {
+        self.warmed.load(Ordering::Acquire)
     }
 }
 
@@ -78,6 +91,10 @@ pub fn last_user(messages: &[Message]) -> &str {
 impl Llm for FakeLlm {
     fn capabilities(&self) -> LlmCapabilities {
         LlmCapabilities { tools: true, assistant_prefill: false }
+    }
+
+    fn warm(&self) {
+        self.warmed.fetch_add(1, Ordering::AcqRel);
     }
 
     fn generate(&self, request: LlmRequest) -> Opening<LlmStream> {

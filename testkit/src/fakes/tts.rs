@@ -21,6 +21,8 @@ use crate::tones;
 #[derive(Clone)]
 pub struct FakeTts {
     pub sessions: Sessions,
+    /// How long it takes to connect.
+    pub connect: Duration,
     /// From a piece of text to its first audio.
     pub first_audio: Duration,
     /// How much faster than speech audio comes.
@@ -35,6 +37,7 @@ impl Default for FakeTts {
     fn default() -> Self {
         Self {
             sessions: Sessions::default(),
+            connect: Duration::ZERO,
             first_audio: Duration::from_millis(80),
             speed: 10,
             drop_all: Arc::default(),
@@ -76,7 +79,11 @@ impl Tts for FakeTts {
             }
             drop(session);
         });
-        Box::pin(async move { Ok(TtsSession { input, events }) })
+        let connect = self.connect;
+        Box::pin(async move {
+            sleep(connect).await;
+            Ok(TtsSession { input, events })
+        })
     }
 }
 
