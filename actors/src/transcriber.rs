@@ -277,11 +277,11 @@ impl Feed {
                     .increment(leg.duration_of(read.skipped).as_millis() as u64);
                 // What is lost is silence to the provider: its clock stays that of the leg.
                 let silence = leg.silence(read.skipped);
-                let silence = self.converter.convert(&silence);
+                let silence = self.converter.convert_bytes(silence);
                 push(session, SttInput::Audio(silence)).await?;
             }
             self.cursor = read.at + leg.samples_in_bytes(read.audio.len());
-            let audio = self.converter.convert(&read.audio);
+            let audio = self.converter.convert_bytes(read.audio);
             if !audio.is_empty() {
                 push(session, SttInput::Audio(audio)).await?;
                 self.sent_at = Instant::now();
@@ -400,3 +400,6 @@ impl CallContext {
         self.audio.call_time(self.audio.format().duration_of(committed))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,8 +11,7 @@ use super::{Opening, Provider, Replay, Stt, SttCapabilities, SttRequest, SttSess
 use crate::{
     Access, BuildError, Net,
     net::{
-        address,
-        session,
+        address, session,
         socket::{Peer, connect, key_header},
     },
 };
@@ -75,13 +74,8 @@ fn build(options: &Value, access: &Access, net: &Net) -> Result<Box<dyn Stt>, Bu
 }
 
 impl Deepgram {
-    fn new(
-        options: &Value,
-        access: &Access,
-        net: &Net,
-        ) -> Result<Self, BuildError> {
-        let bad =
-            |reason| BuildError::Options { kind: "Stt", name: PROVIDER.name.into(), reason };
+    fn new(options: &Value, access: &Access, net: &Net) -> Result<Self, BuildError> {
+        let bad = |reason| BuildError::Options { kind: "Stt", name: PROVIDER.name.into(), reason };
         access.require_key("Stt", PROVIDER.name, PROVIDER.key_variable)?;
         let options = Options::from_document(options).map_err(bad)?;
         let url = address::endpoint(ADDRESS, access, &["v1", "listen"]).map_err(bad)?;
@@ -109,7 +103,8 @@ impl Stt for Deepgram {
         let listening = Listening::new(&self.options);
         Box::pin(async move {
             if !FORMATS.contains(&request.format) {
-                let detail = format!("{:?} is not taken, expected one of {FORMATS:?}", request.format);
+                let detail =
+                    format!("{:?} is not taken, expected one of {FORMATS:?}", request.format);
                 return Err(PEER.error(FailureClass::BadRequest, detail));
             }
             let (socket, answer) = connect(&net, PEER, &url, headers).await?;

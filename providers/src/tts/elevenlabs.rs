@@ -26,7 +26,8 @@ mod options;
 #[cfg(test)]
 mod tests;
 
-pub const PROVIDER: Provider = Provider { name: "11labs", key_variable: "ELEVENLABS_API_KEY", build };
+pub const PROVIDER: Provider =
+    Provider { name: "11labs", key_variable: "ELEVENLABS_API_KEY", build };
 
 /// ElevenLabs's own address.
 const ADDRESS: &str = "https://api.elevenlabs.io";

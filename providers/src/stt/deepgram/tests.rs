@@ -114,10 +114,7 @@ async fn a_session_is_held_message_by_message() {
     let SttSession { audio, mut events } = open(&server, document).await;
     audio.send(SttInput::Audio(Bytes::new())).await.unwrap();
     audio.send(SttInput::Audio(Bytes::from_static(&[0xFF; 160]))).await.unwrap();
-    assert_eq!(
-        next(&mut events).await,
-        SttEvent::SpeechStarted { at: Duration::from_millis(250) }
-    );
+    assert_eq!(next(&mut events).await, SttEvent::SpeechStarted { at: Duration::from_millis(250) });
     assert_eq!(next(&mut events).await, SttEvent::Partial { text: "hello".into() });
     let until = Duration::from_secs(2);
     assert_eq!(next(&mut events).await, SttEvent::Final { text: "Hello there.".into(), until });
@@ -302,4 +299,54 @@ async fn a_silent_session_keeps_itself_alive_until_its_input_ends() {
     assert_eq!(out.take_messages(), vec![Message::text(r#"{"type":"KeepAlive"}"#); 3]);
     listening.handle_end_of_input(start, &mut out);
     assert_eq!(listening.next_deadline(), None);
+}
+
+/// What a field of a document adds to the query of the address.
+fn sent(model: &str, field: &str, value: Value) -> Vec<String> {
+    let read = |document: &Value| -> Vec<String> {
+        let query = Options::from_document(document).unwrap().query(AudioFormat::mulaw());
+        query.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+    };
+    let mut document = json!({"provider": "deepgram", "model": model});
+    let before = read(&document);
+    document[field] = value;
+    read(&document).into_iter().filter(|pair| !before.contains(pair)).collect()
+}
+
+#[test]
+fn each_field_of_the_contract_is_sent_to_the_models_that_know_it() {
+    let none: &[&str] = &[];
+    for (field, value, to_nova_3, to_nova_2) in [
+        (
+            "model",
+            json!("nova-3-medical"),
+            &["model=nova-3-medical"][..],
+            &["model=nova-3-medical"][..],
+        ),
+        ("language", json!("de"), &["language=de"], &["language=de"]),
+        ("smartFormat", json!(true), &["smart_format=true"], &["smart_format=true"]),
+        ("mipOptOut", json!(true), &["mip_opt_out=true"], &["mip_opt_out=true"]),
+        ("numerals", json!(true), &["numerals=true"], &["numerals=true"]),
+        ("profanityFilter", json!(true), &["profanity_filter=true"], &["profanity_filter=true"]),
+        (
+            "redaction",
+            json!(["pii", "phi"]),
+            &["redact=pii", "redact=phi"],
+            &["redact=pii", "redact=phi"],
+        ),
+        ("keywords", json!(["old:2"]), none, &["keywords=old:2"]),
+        ("keyterm", json!(["a b"]), &["keyterm=a b"], none),
+        ("endpointing", json!(300), &["endpointing=300"], &["endpointing=300"]),
+        // Acted on here: transcripts below it are discarded.
+        ("confidenceThreshold", json!(0.9), none, none),
+        // Those of Flux.
+        ("eotThreshold", json!(0.8), none, none),
+        ("eagerEotThreshold", json!(0.4), none, none),
+        ("eotTimeoutMs", json!(900), none, none),
+        ("languages", json!(["en"]), none, none),
+        ("fallbackPlan", json!({"transcribers": []}), none, none),
+    ] {
+        assert_eq!(sent("nova-3", field, value.clone()), to_nova_3, "{field} to Nova-3");
+        assert_eq!(sent("nova-2", field, value), to_nova_2, "{field} to Nova-2");
+    }
 }

@@ -449,3 +449,37 @@ fn what_cannot_work_is_refused_when_it_is_set_up() {
     let wrong = json!({"voiceId": "v1", "generationConfig": {"speed": "fast"}});
     assert!(refuse(wrong, Server::nowhere()).contains("bad options"));
 }
+
+#[test]
+fn each_field_of_the_contract_is_sent_where_cartesia_expects_it() {
+    let sent = |model: &str, field: &str, value: Value| {
+        let read = |document: &Value| {
+            let options = Options::from_document(document).unwrap();
+            Value::from(options.generation(AudioFormat::mulaw()))
+        };
+        let mut document = json!({"provider": "cartesia", "voiceId": "v1", "model": model});
+        let before = read(&document);
+        document[field] = value;
+        let mut after = read(&document);
+        after.as_object_mut().unwrap().retain(|name, value| before.get(name) != Some(value));
+        after
+    };
+    let config = json!({"speed": 1.2, "volume": 0.8, "experimental": {"accentLocalization": 1}});
+    for (field, value, expected) in [
+        ("voiceId", json!("v2"), json!({"voice": {"mode": "id", "id": "v2"}})),
+        ("model", json!("sonic-3"), json!({"model_id": "sonic-3"})),
+        ("language", json!("de"), json!({"language": "de"})),
+        ("generationConfig", config, json!({"generation_config": {"speed": 1.2, "volume": 0.8}})),
+        ("pronunciationDictId", json!("d"), json!({"pronunciation_dict_id": "d"})),
+        ("experimentalControls", json!({"speed": "fast", "emotion": "anger:low"}), json!({})),
+        ("cachingEnabled", json!(false), json!({})),
+        ("chunkPlan", json!({"minCharacters": 20}), json!({})),
+        ("fallbackPlan", json!({"voices": []}), json!({})),
+    ] {
+        assert_eq!(sent("sonic-3.5", field, value), expected, "{field}");
+    }
+    assert_eq!(sent("sonic-2", "pronunciationDictId", json!("d")), json!({}), "it refuses it");
+    let generation = Options::from_document(&json!({"voiceId": "v1"})).unwrap();
+    let format = json!({"container": "raw", "encoding": "pcm_mulaw", "sample_rate": 8_000});
+    assert_eq!(generation.generation(AudioFormat::mulaw())["output_format"], format);
+}

@@ -65,7 +65,8 @@ impl Voiced {
     /// Times of a message restart at 0; those of one that goes on where the last one ended (seen
     /// reported of the single-context socket) count from the context's start already.
     fn offset(&self, alignment: &Alignment) -> Duration {
-        let first = alignment.char_start_times_ms.first().copied().map_or(Duration::ZERO, milliseconds);
+        let first =
+            alignment.char_start_times_ms.first().copied().map_or(Duration::ZERO, milliseconds);
         if !first.is_zero() && first >= self.clock { Duration::ZERO } else { self.clock }
     }
 }
@@ -96,10 +97,10 @@ mod tests {
     fn characters_become_words_on_a_running_clock_even_across_messages() {
         let mut voiced = Voiced::default();
         assert_eq!(told(voiced.words(&spoken("Hi the", 0.0))), [("Hi".into(), 0, 200)]);
-        assert_eq!(told(voiced.words(&spoken("re, you ", 0.0))), [
-            ("there,".into(), 300, 900),
-            ("you".into(), 1_000, 1_300)
-        ]);
+        assert_eq!(
+            told(voiced.words(&spoken("re, you ", 0.0))),
+            [("there,".into(), 300, 900), ("you".into(), 1_000, 1_300)]
+        );
         assert_eq!(told(voiced.words(&spoken("all", 0.0))), []);
         assert_eq!(told(voiced.last_word()), [("all".into(), 1_400, 1_700)]);
         assert_eq!(voiced.last_word(), None);

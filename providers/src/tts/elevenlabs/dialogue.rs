@@ -65,13 +65,7 @@ enum Phase {
 
 impl Speaking {
     pub fn new(options: Arc<Options>, format: AudioFormat) -> Self {
-        Self {
-            options,
-            format,
-            contexts: BTreeMap::new(),
-            waiting: VecDeque::new(),
-            ended: false,
-        }
+        Self { options, format, contexts: BTreeMap::new(), waiting: VecDeque::new(), ended: false }
     }
 
     fn text(&mut self, now: Instant, context: ContextId, text: &str, out: &mut Outbox<TtsEvent>) {
@@ -179,15 +173,17 @@ impl Speaking {
             return Ok(());
         }
         if let Some(audio) = &message.audio {
-            let audio = BASE64_STANDARD.decode(audio).map_err(|_| {
-                PEER.error(FailureClass::Protocol, "sent audio that is no base64")
-            })?;
+            let audio = BASE64_STANDARD
+                .decode(audio)
+                .map_err(|_| PEER.error(FailureClass::Protocol, "sent audio that is no base64"))?;
             let audio = known.voiced.whole_samples(audio, self.format);
             if !audio.is_empty() {
                 out.events.push_back(TtsEvent::Audio { context, audio });
             }
         }
-        if let Some(alignment) = &message.alignment {
+        // The normalised one is of words that ElevenLabs made out of ours: better than none.
+        let alignment = message.alignment.as_ref().or(message.normalized_alignment.as_ref());
+        if let Some(alignment) = alignment {
             let words = known.voiced.words(alignment);
             if !words.is_empty() {
                 out.events.push_back(TtsEvent::Words { context, words });
@@ -225,7 +221,8 @@ impl Dialogue for Speaking {
             return Ok(());
         }
         if self.waiting.len() >= WAITING_MAX {
-            let detail = format!("{WAITING_MAX} texts wait for one of {CONTEXTS_MAX} contexts to end");
+            let detail =
+                format!("{WAITING_MAX} texts wait for one of {CONTEXTS_MAX} contexts to end");
             return Err(PEER.error(FailureClass::Stalled, detail));
         }
         self.waiting.push_back(input);
@@ -303,6 +300,8 @@ impl Dialogue for Speaking {
 struct Message {
     audio: Option<String>,
     alignment: Option<Alignment>,
+    #[serde(alias = "normalized_alignment")]
+    normalized_alignment: Option<Alignment>,
     #[serde(alias = "is_final")]
     is_final: Option<bool>,
     #[serde(alias = "context_id")]

@@ -150,8 +150,7 @@ impl Options {
 
 impl Dictionary {
     fn locator(&self) -> Value {
-        let mut locator =
-            json!({"pronunciation_dictionary_id": self.pronunciation_dictionary_id});
+        let mut locator = json!({"pronunciation_dictionary_id": self.pronunciation_dictionary_id});
         if let Some(version) = &self.version_id {
             locator["version_id"] = version.as_str().into();
         }

@@ -376,6 +376,33 @@ async fn a_context_without_text_is_done_at_once_and_stray_messages_are_ignored()
 }
 
 #[tokio::test(start_paused = true)]
+async fn words_are_timed_as_they_were_sent_and_else_as_elevenlabs_says_them() {
+    let mut bare = Bare::new(json!({"voiceId": "v1"}));
+    let alignment = |text: &str| {
+        let chars: Vec<String> = text.chars().map(String::from).collect();
+        let (starts, lengths) = ((0..chars.len()).collect::<Vec<_>>(), vec![1; chars.len()]);
+        json!({"chars": chars, "charStartTimesMs": starts, "charDurationsMs": lengths})
+    };
+    bare.input(0, text(A, "5 km")).unwrap();
+    let said = |bare: &mut Bare| match bare.out.events.pop_front() {
+        Some(TtsEvent::Words { words, .. }) => words[0].word.clone(),
+        other => panic!("{other:?}"),
+    };
+    let normalised = alignment("five ");
+    bare.message(
+        0,
+        &json!({"contextId": "1", "alignment": alignment("5 "),
+                            "normalizedAlignment": normalised}),
+    );
+    assert_eq!(said(&mut bare), "5");
+    bare.message(
+        0,
+        &json!({"contextId": "1", "alignment": null, "normalizedAlignment": normalised}),
+    );
+    assert_eq!(said(&mut bare), "five");
+}
+
+#[tokio::test(start_paused = true)]
 async fn events_of_a_cancelled_context_that_nobody_read_are_dropped() {
     let mut bare = Bare::new(json!({"voiceId": "v1"}));
     bare.input(0, text(A, "words")).unwrap();
@@ -419,4 +446,66 @@ fn what_cannot_work_is_refused_when_it_is_set_up() {
 fn a_stock_voice_is_known_by_its_name() {
     let options = Options::from_document(&json!({"voiceId": "sarah"})).unwrap();
     assert_eq!(options.voice_id(), "EXAVITQu4vr4xnSDxMaL");
+}
+
+/// What a field of a document adds to the query of the address, and to a context's first message.
+fn sent(model: &str, field: &str, value: Value) -> (Vec<String>, Value) {
+    let read = |document: Value| {
+        let options = Options::from_document(&document).unwrap();
+        let query = options.query(AudioFormat::mulaw(), INACTIVITY_LIMIT);
+        let query = query.into_iter().map(|(name, value)| format!("{name}={value}"));
+        (query.collect::<Vec<_>>(), options.opening("1"))
+    };
+    let mut document = json!({"provider": "11labs", "voiceId": "v1", "model": model});
+    let (before, plain) = read(document.clone());
+    document[field] = value;
+    let (query, mut opening) = read(document);
+    let opening = opening.as_object_mut().unwrap();
+    opening.retain(|name, value| plain.get(name) != Some(value));
+    (
+        query.into_iter().filter(|pair| !before.contains(pair)).collect(),
+        Value::from(opening.clone()),
+    )
+}
+
+#[test]
+fn each_field_of_the_contract_is_sent_where_elevenlabs_expects_it() {
+    let (query, settings) = (
+        |pair: &str| (vec![pair.to_owned()], json!({})),
+        |settings: Value| (Vec::new(), json!({"voice_settings": settings})),
+    );
+    let nothing = || (Vec::new(), json!({}));
+    let v2_5 = "eleven_flash_v2_5";
+    for (field, value, expected) in [
+        ("model", json!("eleven_flash_v2"), query("model_id=eleven_flash_v2")),
+        ("language", json!("de"), query("language_code=de")),
+        ("enableSsmlParsing", json!(true), query("enable_ssml_parsing=true")),
+        ("autoMode", json!(true), query("auto_mode=true")),
+        ("stability", json!(0.5), settings(json!({"stability": 0.5}))),
+        ("similarityBoost", json!(0.75), settings(json!({"similarity_boost": 0.75}))),
+        ("style", json!(0.1), settings(json!({"style": 0.1}))),
+        ("useSpeakerBoost", json!(true), settings(json!({"use_speaker_boost": true}))),
+        ("speed", json!(0.9), settings(json!({"speed": 0.9}))),
+        (
+            "pronunciationDictionaryLocators",
+            json!([{"pronunciationDictionaryId": "d", "versionId": "2"},
+                   {"pronunciationDictionaryId": "e"}]),
+            (
+                Vec::new(),
+                json!({"pronunciation_dictionary_locators": [
+                {"pronunciation_dictionary_id": "d", "version_id": "2"},
+                {"pronunciation_dictionary_id": "e"}]}),
+            ),
+        ),
+        ("optimizeStreamingLatency", json!(3), nothing()),
+        ("cachingEnabled", json!(false), nothing()),
+        ("chunkPlan", json!({"minCharacters": 20}), nothing()),
+        ("fallbackPlan", json!({"voices": []}), nothing()),
+    ] {
+        assert_eq!(sent(v2_5, field, value), expected, "{field}");
+    }
+    assert_eq!(sent("eleven_turbo_v2", "language", json!("de")), nothing(), "it refuses it");
+    let options = Options::from_document(&json!({"voiceId": "v1"})).unwrap();
+    let query = options.query(AudioFormat::mulaw(), INACTIVITY_LIMIT);
+    assert!(query.contains(&("output_format", "ulaw_8000".into())), "{query:?}");
 }

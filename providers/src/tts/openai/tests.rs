@@ -102,3 +102,24 @@ fn what_cannot_work_is_refused_when_it_is_set_up() {
     let wrong = json!({"voiceId": "alloy", "speed": "fast"});
     assert!(refuse(wrong, Server::nowhere()).contains("bad options"));
 }
+
+#[test]
+fn each_field_of_the_contract_is_sent_where_openai_expects_it() {
+    let plain = body(json!({"voiceId": "alloy"}));
+    for (field, value, expected) in [
+        ("voiceId", json!("cedar"), json!({"voice": "cedar"})),
+        ("voiceId", json!("voice_7"), json!({"voice": {"id": "voice_7"}})),
+        ("model", json!("tts-1-hd"), json!({"model": "tts-1-hd"})),
+        ("instructions", json!("Whisper."), json!({"instructions": "Whisper."})),
+        ("speed", json!(1.5), json!({"speed": 1.5})),
+        ("cachingEnabled", json!(false), json!({})),
+        ("chunkPlan", json!({"enabled": false}), json!({})),
+        ("fallbackPlan", json!({"voices": []}), json!({})),
+    ] {
+        let mut document = json!({"provider": "openai", "voiceId": "alloy"});
+        document[field] = value;
+        let mut sent = body(document);
+        sent.as_object_mut().unwrap().retain(|name, value| plain.get(name) != Some(value));
+        assert_eq!(sent, expected, "{field}");
+    }
+}

@@ -316,3 +316,44 @@ fn what_cannot_work_is_refused_when_it_is_set_up() {
     let wrong = json!({"model": "flux-general-en", "keyterm": "one"});
     assert!(refuse(wrong, Server::nowhere()).contains("bad options"));
 }
+
+/// What a field of a document adds to the query of the address.
+fn sent(model: &str, field: &str, value: Value) -> Vec<String> {
+    let read = |document: &Value| -> Vec<String> {
+        let query = Options::from_document(document).unwrap().query(AudioFormat::mulaw());
+        query.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+    };
+    let mut document = json!({"provider": "deepgram", "model": model});
+    let before = read(&document);
+    document[field] = value;
+    read(&document).into_iter().filter(|pair| !before.contains(pair)).collect()
+}
+
+#[test]
+fn each_field_of_the_contract_is_sent_as_far_as_flux_knows_it() {
+    let none: &[&str] = &[];
+    let (english, multilingual) = ("flux-general-en", "flux-general-multi");
+    for (field, value, expected) in [
+        ("mipOptOut", json!(true), &["mip_opt_out=true"][..]),
+        ("numerals", json!(true), &["numerals=true"]),
+        ("profanityFilter", json!(true), &["profanity_filter=true"]),
+        ("redaction", json!(["numbers"]), &["redact=numbers"]),
+        ("eotThreshold", json!(0.8), &["eot_threshold=0.8"]),
+        ("eagerEotThreshold", json!(0.4), &["eager_eot_threshold=0.4"]),
+        ("eotTimeoutMs", json!(900), &["eot_timeout_ms=900"]),
+        ("languages", json!(["en", "es"]), &["language_hint=en", "language_hint=es"]),
+        ("keyterm", json!(["a b"]), &["keyterm=a b"]),
+        // Acted on here: transcripts below it are discarded.
+        ("confidenceThreshold", json!(0.9), none),
+        // `/v2/listen` has no such parameters.
+        ("language", json!("de"), none),
+        ("smartFormat", json!(true), none),
+        ("endpointing", json!(300), none),
+        ("keywords", json!(["old:2"]), none),
+        ("fallbackPlan", json!({"transcribers": []}), none),
+    ] {
+        assert_eq!(sent(multilingual, field, value), expected, "{field}");
+    }
+    assert_eq!(sent(english, "languages", json!(["en"])), none, "it refuses it");
+    assert_eq!(sent(english, "model", json!(multilingual)), ["model=flux-general-multi"]);
+}
