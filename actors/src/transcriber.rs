@@ -281,7 +281,7 @@ impl Feed {
                 push(session, SttInput::Audio(silence)).await?;
             }
             self.cursor = read.at + leg.samples_in_bytes(read.audio.len());
-            let audio = self.converter.convert_bytes(read.audio);
+            let audio = self.converter.convert_bytes(read.audio.clone());
             if !audio.is_empty() {
                 push(session, SttInput::Audio(audio)).await?;
                 self.sent_at = Instant::now();

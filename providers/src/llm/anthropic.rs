@@ -92,4 +92,8 @@ impl Llm for Messages {
             })
         })
     }
+
+    fn warm(&self) {
+        self.asking.net.warm(&self.asking.url);
+    }
 }

@@ -168,4 +168,8 @@ impl Llm for ChatCompletions {
             })
         })
     }
+
+    fn warm(&self) {
+        self.asking.net.warm(&self.asking.url);
+    }
 }

@@ -69,14 +69,20 @@ impl Net {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
+        sync::oneshot,
         task::yield_now,
     };
 
     use super::*;
-    use crate::net::testing::{net, within};
+    use crate::{
+        Access, llm,
+        net::testing::{Server, net, within},
+        tts,
+    };
 
     #[test]
     fn a_host_is_connected_to_once_in_a_while() {
@@ -96,6 +102,41 @@ mod tests {
         }
         assert!(warmth.claim("later".into(), now + WARM_FOR));
         assert_eq!(warmth.0.lock().unwrap().len(), 1);
+    }
+
+    /// What a server is asked when one that is built for it is told to connect.
+    async fn asked(warm: impl FnOnce(Value, &Access)) -> String {
+        let (tell, told) = oneshot::channel();
+        let server = Server::http(|mut server| async move {
+            tell.send(server.accept().await.head).unwrap();
+        })
+        .await;
+        let url = format!("{}/v1", server.base_url);
+        let document = json!({"model": "m", "voiceId": "v", "url": url, "server": {"url": url}});
+        warm(document, &server.access());
+        let head = within(told).await.unwrap();
+        server.finished().await;
+        head
+    }
+
+    #[tokio::test]
+    async fn models_and_voices_over_http_connect_without_a_key_when_they_are_told_to() {
+        for provider in ["openai", "anthropic", "custom-llm", "groq"] {
+            let head = asked(|mut document, access| {
+                document["provider"] = provider.into();
+                llm::build(&document, access, &net()).unwrap().warm();
+            });
+            let head = head.await;
+            assert!(head.starts_with("head / http/1.1") && !head.contains("key-1"), "{head}");
+        }
+        for provider in ["openai", "custom-voice"] {
+            let head = asked(|mut document, access| {
+                document["provider"] = provider.into();
+                tts::build(&document, access, &net()).unwrap().warm();
+            });
+            let head = head.await;
+            assert!(head.starts_with("head / http/1.1") && !head.contains("key-1"), "{head}");
+        }
     }
 
     /// Reads a request's head, and answers it with nothing.
