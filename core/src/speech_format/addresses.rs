@@ -29,7 +29,7 @@ pub(super) fn emails(text: &str) -> Cow<'_, str> {
 /// groups of North America.
 pub(super) fn phone_numbers(text: &str) -> Cow<'_, str> {
     let numbers = pattern!(
-        r"(?<plus>\+)\d{1,3}(?:[ .-]?\(?\d{1,4}\)?){2,6}\b|(?:\b1[-. ])?(?:\(\d{3}\)[-. ]?|\b\d{3}[-. ])\d{3}[-. ]\d{4}\b"
+        r"(?<plus>\+)[0-9]{1,3}(?:[ .-]?\(?[0-9]{1,4}\)?){2,6}\b|(?:\b1[-. ])?(?:\([0-9]{3}\)[-. ]?|\b[0-9]{3}[-. ])[0-9]{3}[-. ][0-9]{4}\b"
     );
     numbers.replace_all(text, |number: &Captures<'_>| {
         let digits = words::spaced(&number[0]);

@@ -28,7 +28,7 @@ const WEEKDAYS: [&str; 7] =
 /// date: `03/04/2025` is read differently on either side of an ocean.
 pub(super) fn dates(text: &str) -> Cow<'_, str> {
     let dates = pattern!(
-        r"\b(?:(?<y>\d{4})(?:-(?<m1>\d{1,2})-(?<d1>\d{1,2})|/(?<m2>\d{1,2})/(?<d2>\d{1,2})| (?<m3>\d{2}) (?<d3>\d{2}))|(?<a>\d{1,2})/(?<b>\d{1,2})/(?<ye>\d{4}))\b"
+        r"\b(?:(?<y>[0-9]{4})(?:-(?<m1>[0-9]{1,2})-(?<d1>[0-9]{1,2})|/(?<m2>[0-9]{1,2})/(?<d2>[0-9]{1,2})| (?<m3>[0-9]{2}) (?<d3>[0-9]{2}))|(?<a>[0-9]{1,2})/(?<b>[0-9]{1,2})/(?<ye>[0-9]{4}))\b"
     );
     dates.replace_all(text, |found: &Captures<'_>| {
         said(found).unwrap_or_else(|| found[0].to_owned())
@@ -37,7 +37,7 @@ pub(super) fn dates(text: &str) -> Cow<'_, str> {
 
 /// `14:00` is `14`, `9:05` is `9 oh 5`. With seconds it is a duration or a log line, and left alone.
 pub(super) fn times(text: &str) -> Cow<'_, str> {
-    let times = pattern!(r"\b(?<hour>[01]?\d|2[0-3]):(?<minute>[0-5]\d)(?<more>:\d+)?\b");
+    let times = pattern!(r"\b(?<hour>[01]?[0-9]|2[0-3]):(?<minute>[0-5][0-9])(?<more>:[0-9]+)?\b");
     times.replace_all(text, |found: &Captures<'_>| {
         if found.name("more").is_some() {
             return found[0].to_owned();

@@ -45,7 +45,7 @@ const NAMES: &[(&str, &str, &str)] = &[
 /// A single letter counts only right behind its number, where it cannot be a word.
 pub(super) fn units(text: &str) -> Cow<'_, str> {
     let units = pattern!(
-        r"\b(?<whole>\d{1,3}(?:,\d{3})+|\d+)(?:\.(?<part>\d+))?(?:\s?(?<unit>(?i:km/h|kmh|mph|lbs?|oz|kg|mg|ml|kb|mb|gb|tb|hrs?|mins?|secs?|°[cf]))|(?<letter>[gl]))\b"
+        r"\b(?<whole>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.(?<part>[0-9]+))?(?:\s?(?<unit>(?i:km/h|kmh|mph|lbs?|oz|kg|mg|ml|kb|mb|gb|tb|hrs?|mins?|secs?|°[cf]))|(?<letter>[gl]))\b"
     );
     units.replace_all(text, |found: &Captures<'_>| {
         let part = found.name("part").map(|part| part.as_str());
@@ -57,7 +57,7 @@ pub(super) fn units(text: &str) -> Cow<'_, str> {
 /// Distances, the number as it is.
 pub(super) fn distances(text: &str) -> Cow<'_, str> {
     let distances = pattern!(
-        r"\b(?<whole>\d{1,3}(?:,\d{3})+|\d+)(?:\.(?<part>\d+))?(?:\s?(?<unit>(?i:km|cm|mm|mi|ft|yd))|(?<letter>m))\b"
+        r"\b(?<whole>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.(?<part>[0-9]+))?(?:\s?(?<unit>(?i:km|cm|mm|mi|ft|yd))|(?<letter>m))\b"
     );
     distances.replace_all(text, |found: &Captures<'_>| {
         let part =
@@ -67,7 +67,7 @@ pub(super) fn distances(text: &str) -> Cow<'_, str> {
 }
 
 pub(super) fn percentages(text: &str) -> Cow<'_, str> {
-    pattern!(r"(?<number>\d) ?%").replace_all(text, "$number percent")
+    pattern!(r"(?<number>[0-9]) ?%").replace_all(text, "$number percent")
 }
 
 /// The number with the unit's name.

@@ -15,7 +15,7 @@ const CURRENCIES: [(&str, [&str; 4]); 3] = [
 
 pub(super) fn amounts(text: &str) -> Cow<'_, str> {
     let amounts = pattern!(
-        r"(?<sign>[$€£]) ?(?<whole>\d{1,3}(?:,\d{3})+|\d+)(?:\.(?<part>\d+))?(?:\s?(?<scale>thousand|million|billion|trillion|[kKMB]))?\b"
+        r"(?<sign>[$€£]) ?(?<whole>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.(?<part>[0-9]+))?(?:\s?(?<scale>thousand|million|billion|trillion|[kKMB]))?\b"
     );
     amounts.replace_all(text, |found: &Captures<'_>| {
         said(found).unwrap_or_else(|| found[0].to_owned())

@@ -17,7 +17,7 @@ const YEARS: std::ops::RangeInclusive<u64> = 1_900..=2_099;
 /// month as they are. What is a part of something else (`5th`, `3-5`, `1/2`, `v1.2.3`) is left to
 /// the voice.
 pub(super) fn numbers(text: &str, digits_cutoff: Option<u64>) -> Cow<'_, str> {
-    let numbers = pattern!(r"-?(?<whole>\d{1,3}(?:,\d{3})+|\d+)(?:\.(?<part>\d+))?");
+    let numbers = pattern!(r"-?(?<whole>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.(?<part>[0-9]+))?");
     numbers.replace_all(text, |found: &Captures<'_>| {
         let range = found.get_match().range();
         let (before, after) = (&text[..range.start], &text[range.end..]);

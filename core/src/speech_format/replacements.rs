@@ -43,11 +43,11 @@ impl Replacement {
             .size_limit(REGEX_BYTES_MAX)
             .dfa_size_limit(REGEX_BYTES_MAX)
             .build()
-            .map_err(|error| match error {
-                regex::Error::CompiledTooBig(bytes) => {
-                    format!("it takes more than {bytes} bytes compiled")
+            .map_err(|error| {
+                if let regex::Error::CompiledTooBig(bytes) = error {
+                    return format!("it takes more than {bytes} bytes compiled");
                 }
-                other => last_line(&other.to_string()),
+                last_line(&error.to_string())
             })?;
         Ok(Self::Regex { regex, value: value.to_owned() })
     }

@@ -108,6 +108,7 @@ fn what_is_a_part_of_something_else_is_left_to_the_voice() {
         "snake_case stays",
         "https://a.example: no stop",
         "in 1999",
+        "الساعة ٥ مساء",
         "Dr. Smith lives at 12th ST",
     ] {
         let expected = text.replace("example: no", "example. no");
