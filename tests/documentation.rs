@@ -26,11 +26,11 @@ const LISTED: &[(&str, &str)] = &[
 ];
 
 fn read(path: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path)
 }
 
 fn table(path: &str) -> Map<String, Value> {
-    serde_json::from_str(&read(path)).unwrap()
+    serde_json::from_str(&read(path)).expect(path)
 }
 
 /// The fields of a shape, ours included, apart from the one that tells the variant.
@@ -38,8 +38,10 @@ fn fields(shape: &str) -> BTreeSet<String> {
     let (contract, ours) =
         (table("api/contract/shapes.json"), table("api/contract/extensions.json"));
     let records = [contract.get(shape), ours.get(&format!("+{shape}"))];
-    let names =
-        records.into_iter().flatten().flat_map(|record| record["has"].as_object().unwrap().keys());
+    let names = records
+        .into_iter()
+        .flatten()
+        .flat_map(|record| record["has"].as_object().expect(shape).keys());
     let names = names.map(|name| name.trim_end_matches('!').to_owned());
     names.filter(|name| name != "provider" && name != "type").collect()
 }
