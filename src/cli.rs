@@ -4,8 +4,9 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use offhook_config::Settings;
+use tokio::runtime::Builder;
 
-use crate::{call_command, config_command, demo, doctor, serve};
+use crate::{call_command, config_command, demo, doctor, fakes_command, serve};
 
 /// A self-hosted, fault-tolerant runtime for voice agents on the phone.
 #[derive(Parser)]
@@ -37,6 +38,9 @@ enum Command {
     /// Start a server without keys or configuration and place real calls through it
     #[command(after_help = "Example:\n  offhook demo --once")]
     Demo(demo::DemoArgs),
+    /// Serve fake providers, for measuring and for tests
+    #[command(hide = true)]
+    Fakes(fakes_command::FakesArgs),
 }
 
 /// Where settings come from: file, then environment, then flags.
@@ -69,18 +73,26 @@ impl SettingsArgs {
 }
 
 pub fn run() -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let command = Cli::parse().command;
+    let mut builder = match matches!(command, Command::Fakes(_)) {
+        // Hundreds of calls take less than a core, and more threads would only take turns with
+        // what is being measured.
+        true => Builder::new_current_thread(),
+        false => Builder::new_multi_thread(),
+    };
+    let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start the runtime: {error}")),
     };
 
     let result = runtime.block_on(async {
-        match Cli::parse().command {
+        match command {
             Command::Serve(args) => serve::run(&args).await.map(|()| ExitCode::SUCCESS),
             Command::Call(args) => call_command::run(args).await,
             Command::Doctor(args) => doctor::run(&args).await,
             Command::Config(args) => config_command::run(&args),
             Command::Demo(args) => demo::run(args).await,
+            Command::Fakes(args) => fakes_command::run(&args).await,
         }
     });
     match result {

@@ -8,6 +8,7 @@ mod config_command;
 mod console;
 mod demo;
 mod doctor;
+mod fakes_command;
 mod http;
 mod logs;
 mod serve;

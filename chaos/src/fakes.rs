@@ -1,0 +1,151 @@
+//! Fake provider servers: one listener, a path prefix for each provider, the real protocols.
+//!
+//! They speak and understand the tones of `testkit::tones`, and are as quick as [`Timing`] says.
+//! `POST /fakes/timing` changes that at run time, `GET /fakes/report` says when each turn passed,
+//! `GET /fakes/requests` what was asked (as far as [`FakesOptions::requests_kept`] goes).
+//!
+//! A websocket protocol is a [`wire::Dialogue`]: a value without I/O. Whatever leaves does so in
+//! [`wire`], the place for faults.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use axum::{Router, serve::ListenerExt};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
+
+use chance::Chance;
+use exchanges::Exchanges;
+use report::Report;
+
+mod cartesia;
+mod chance;
+mod control;
+mod deepgram;
+mod elevenlabs;
+mod exchanges;
+mod flux;
+mod hearing;
+mod model;
+mod openai;
+mod options;
+mod report;
+mod speech;
+mod wire;
+
+pub use options::{Delay, FakesOptions, Timing};
+
+/// The prefix of each provider, and what of its own path comes before a resource's.
+const BASES: &[(&str, &str)] = &[
+    ("deepgram", "/deepgram"),
+    ("openai", "/openai/v1"),
+    ("elevenlabs", "/elevenlabs"),
+    ("cartesia", "/cartesia"),
+];
+
+/// How long connections under way may take to end with the server.
+const STOP_LIMIT: Duration = Duration::from_secs(1);
+
+/// Fake providers that are being served.
+pub struct Fakes {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<io::Result<()>>,
+}
+
+/// What all connections share.
+pub(crate) struct Shared {
+    pub api_key: Option<String>,
+    pub timing: RwLock<Timing>,
+    pub chance: Chance,
+    pub report: Report,
+    pub exchanges: Exchanges,
+    pub stopped: watch::Receiver<bool>,
+}
+
+pub(crate) type App = Arc<Shared>;
+
+impl Fakes {
+    /// Serves all fakes at `listen`; port 0 takes a free one.
+    pub async fn start(listen: SocketAddr, options: FakesOptions) -> io::Result<Self> {
+        let timing = options.timing.check().map_err(io::Error::other)?;
+        let listener = TcpListener::bind(listen).await?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = watch::channel(false);
+        let shared = Arc::new(Shared {
+            api_key: options.api_key,
+            timing: RwLock::new(timing),
+            chance: Chance::new(options.seed),
+            report: Report::default(),
+            exchanges: Exchanges::keeping(options.requests_kept),
+            stopped: stopped.clone(),
+        });
+        // A connection that is not answered at once only waits longer.
+        let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
+        let serving = tokio::spawn(
+            axum::serve(listener, router(shared))
+                .with_graceful_shutdown(until(stopped))
+                .into_future(),
+        );
+        Ok(Self { address, stop, serving })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What stands in for a provider's own address: the `base_url` of its settings, and of its
+    /// client.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such fake.
+    pub fn base_url(&self, provider: &str) -> String {
+        let base = BASES.iter().find(|(name, _)| *name == provider);
+        let (_, path) = base.unwrap_or_else(|| panic!("there is no fake `{provider}`"));
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Ends all connections.
+    pub async fn stop(mut self) {
+        // The server is gone already when nobody listens.
+        let _ = self.stop.send(true);
+        if timeout(STOP_LIMIT, &mut self.serving).await.is_err() {
+            self.serving.abort();
+        }
+    }
+}
+
+impl Shared {
+    pub fn timing(&self) -> Timing {
+        self.timing.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn delay(&self, of: impl FnOnce(&Timing) -> Delay) -> Duration {
+        let delay = of(&self.timing.read().unwrap_or_else(PoisonError::into_inner));
+        delay.draw(&self.chance)
+    }
+
+    /// Whether a client may come in with the key that it brought.
+    pub fn admits(&self, key: Option<&str>) -> bool {
+        self.api_key.as_deref().is_none_or(|expected| key == Some(expected))
+    }
+}
+
+fn router(app: App) -> Router {
+    Router::new()
+        .nest("/fakes", control::router())
+        .nest("/deepgram", deepgram::router())
+        .nest("/openai", openai::router())
+        .nest("/elevenlabs", elevenlabs::router())
+        .nest("/cartesia", cartesia::router())
+        .with_state(app)
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // A sender that is gone stops it too.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}

@@ -1,0 +1,48 @@
+//! The fakes' own routes: `/fakes/timing`, `/fakes/report`, `/fakes/requests`.
+
+use std::sync::PoisonError;
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde_json::Value;
+
+use super::App;
+
+pub fn router() -> Router<App> {
+    Router::new()
+        .route("/timing", get(timing).post(change_timing))
+        .route("/report", get(report).delete(clear_report))
+        .route("/requests", get(requests))
+}
+
+async fn timing(State(app): State<App>) -> Response {
+    Json(app.timing()).into_response()
+}
+
+async fn change_timing(State(app): State<App>, Json(changes): Json<Value>) -> Response {
+    match app.timing().with(&changes) {
+        Ok(timing) => {
+            *app.timing.write().unwrap_or_else(PoisonError::into_inner) = timing.clone();
+            Json(timing).into_response()
+        }
+        Err(refused) => (StatusCode::BAD_REQUEST, refused).into_response(),
+    }
+}
+
+async fn report(State(app): State<App>) -> Json<Value> {
+    Json(app.report.document())
+}
+
+async fn clear_report(State(app): State<App>) -> StatusCode {
+    app.report.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn requests(State(app): State<App>) -> Json<Value> {
+    Json(app.exchanges.document())
+}
