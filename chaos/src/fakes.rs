@@ -21,9 +21,11 @@ use chance::Chance;
 use exchanges::Exchanges;
 use report::Report;
 
+mod anthropic;
 mod cartesia;
 mod chance;
 mod control;
+mod custom;
 mod deepgram;
 mod elevenlabs;
 mod exchanges;
@@ -42,8 +44,12 @@ pub use options::{Delay, FakesOptions, Timing};
 const BASES: &[(&str, &str)] = &[
     ("deepgram", "/deepgram"),
     ("openai", "/openai/v1"),
+    ("anthropic", "/anthropic"),
     ("elevenlabs", "/elevenlabs"),
     ("cartesia", "/cartesia"),
+    ("custom-llm", "/openai/v1"),
+    ("custom-transcriber", "/custom-transcriber"),
+    ("custom-voice", "/custom-voice"),
 ];
 
 /// How long connections under way may take to end with the server.
@@ -140,8 +146,11 @@ fn router(app: App) -> Router {
         .nest("/fakes", control::router())
         .nest("/deepgram", deepgram::router())
         .nest("/openai", openai::router())
+        .nest("/anthropic", anthropic::router())
         .nest("/elevenlabs", elevenlabs::router())
         .nest("/cartesia", cartesia::router())
+        .nest("/custom-transcriber", custom::transcriber_router())
+        .nest("/custom-voice", custom::voice_router())
         .with_state(app)
 }
 
