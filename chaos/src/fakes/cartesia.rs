@@ -277,8 +277,10 @@ impl Context {
         if model.starts_with(UNKNOWN_MODEL) {
             return Err(MODEL_NOT_FOUND);
         }
-        let voice = message["voice"]["id"].as_str();
-        let voice = voice.filter(|_| message["voice"]["mode"] == "id");
+        // An id, alone or in an object, which newer versions of the API take without a mode.
+        let voice = &message["voice"];
+        let by_id = voice["mode"].as_str().is_none_or(|mode| mode == "id");
+        let voice = voice.as_str().or(voice["id"].as_str()).filter(|_| by_id);
         if voice.ok_or(invalid("voice is missing"))? == UNKNOWN_VOICE {
             return Err(VOICE_NOT_FOUND);
         }
