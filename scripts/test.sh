@@ -33,3 +33,8 @@ fi
 if [[ -x tests/sdk/run.sh ]]; then
     step tests/sdk/run.sh "${CARGO_TARGET_DIR:-target}/debug/offhook"
 fi
+
+# The vendors' clients, which say whether our fakes of them tell the truth.
+if [[ -x tests/sdk/providers/run.sh ]]; then
+    step tests/sdk/providers/run.sh "${CARGO_TARGET_DIR:-target}/debug/offhook"
+fi
