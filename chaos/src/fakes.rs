@@ -158,3 +158,22 @@ async fn until(mut stopped: watch::Receiver<bool>) {
     // A sender that is gone stops it too.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
+
+#[cfg(test)]
+mod testing {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// What connections share, with other times than usual.
+    pub fn app(timing: &Value) -> App {
+        Arc::new(Shared {
+            api_key: None,
+            timing: RwLock::new(Timing::default().with(timing).unwrap()),
+            chance: Chance::new(1),
+            report: Report::default(),
+            exchanges: Exchanges::default(),
+            stopped: watch::channel(false).1,
+        })
+    }
+}

@@ -296,19 +296,41 @@ pub mod testing {
 
     use super::*;
 
-    impl Out {
-        pub fn starting(now: Instant) -> Self {
-            Self { now: Some(now), ..Self::default() }
+    /// A dialogue in virtual time, and what it sent.
+    pub struct Talk<D> {
+        pub dialogue: D,
+        out: Out,
+        from: Instant,
+    }
+
+    impl<D: Dialogue> Talk<D> {
+        /// Begins now, in the time of the test.
+        pub fn new(mut dialogue: D) -> Self {
+            let from = Instant::now();
+            let mut out = Out { now: Some(from), ..Out::default() };
+            dialogue.open(&mut out);
+            Self { dialogue, out, from }
         }
 
-        pub fn set_now(&mut self, now: Instant) {
-            self.now = Some(now);
+        pub fn text(&mut self, ms: u64, text: impl ToString) {
+            let now = self.at(ms);
+            self.dialogue.handle_text(now, &text.to_string(), &mut self.out);
         }
 
-        /// All there is to send, with milliseconds since `from`, until `until`.
-        pub fn drain(&mut self, from: Instant, until: Instant) -> Vec<(u64, Value)> {
+        pub fn audio(&mut self, ms: u64, audio: &[u8]) {
+            let now = self.at(ms);
+            self.dialogue.handle_audio(now, audio, &mut self.out);
+        }
+
+        /// What was sent up to a time, with the milliseconds; deadlines are met on the way.
+        pub fn until(&mut self, ms: u64) -> Vec<(u64, Value)> {
+            let until = self.from + Duration::from_millis(ms);
+            while let Some(deadline) = self.dialogue.next_deadline().filter(|d| *d <= until) {
+                self.out.now = Some(deadline);
+                self.dialogue.handle_deadline(deadline, &mut self.out);
+            }
             let mut sent = Vec::new();
-            while let Some((due, item)) = self.pop_due(until) {
+            while let Some((due, item)) = self.out.pop_due(until) {
                 let value = match item.message {
                     Message::Text(text) => serde_json::from_str(&text).unwrap(),
                     Message::Close(frame) => {
@@ -317,9 +339,15 @@ pub mod testing {
                     }
                     Message::Binary(_) | Message::Ping(_) | Message::Pong(_) => Value::Null,
                 };
-                sent.push(((due - from).as_millis() as u64, value));
+                sent.push(((due - self.from).as_millis() as u64, value));
             }
             sent
+        }
+
+        fn at(&mut self, ms: u64) -> Instant {
+            let now = self.from + Duration::from_millis(ms);
+            self.out.now = Some(now);
+            now
         }
     }
 }
