@@ -2,7 +2,8 @@
 //!
 //! They speak and understand the tones of `testkit::tones`, and are as quick as [`Timing`] says.
 //! `POST /fakes/timing` changes that at run time, `GET /fakes/report` says when each turn passed,
-//! `GET /fakes/requests` what was asked (as far as [`FakesOptions::requests_kept`] goes).
+//! `GET /fakes/requests` what was asked (as far as [`FakesOptions::requests_kept`] goes), and
+//! `POST /fakes/fault` breaks a provider (see [`faults`]).
 //!
 //! A websocket protocol is a [`wire::Dialogue`]: a value without I/O. Whatever leaves does so in
 //! [`wire`], the place for faults.
@@ -14,11 +15,12 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, serve::ListenerExt};
+use axum::{Router, middleware, serve::ListenerExt};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 
 use chance::Chance;
 use exchanges::Exchanges;
+use faults::Faults;
 use report::Report;
 
 mod anthropic;
@@ -29,6 +31,7 @@ mod custom;
 mod deepgram;
 mod elevenlabs;
 mod exchanges;
+mod faults;
 mod flux;
 mod hearing;
 mod model;
@@ -69,6 +72,7 @@ pub(crate) struct Shared {
     pub chance: Chance,
     pub report: Report,
     pub exchanges: Exchanges,
+    pub faults: Faults,
     pub stopped: watch::Receiver<bool>,
 }
 
@@ -87,6 +91,7 @@ impl Fakes {
             chance: Chance::new(options.seed),
             report: Report::default(),
             exchanges: Exchanges::keeping(options.requests_kept),
+            faults: Faults::default(),
             stopped: stopped.clone(),
         });
         // A connection that is not answered at once only waits longer.
@@ -142,8 +147,7 @@ impl Shared {
 }
 
 fn router(app: App) -> Router {
-    Router::new()
-        .nest("/fakes", control::router())
+    let providers = Router::new()
         .nest("/deepgram", deepgram::router())
         .nest("/openai", openai::router())
         .nest("/anthropic", anthropic::router())
@@ -151,7 +155,8 @@ fn router(app: App) -> Router {
         .nest("/cartesia", cartesia::router())
         .nest("/custom-transcriber", custom::transcriber_router())
         .nest("/custom-voice", custom::voice_router())
-        .with_state(app)
+        .layer(middleware::from_fn_with_state(app.clone(), faults::admit));
+    Router::new().nest("/fakes", control::router()).merge(providers).with_state(app)
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {
@@ -173,6 +178,7 @@ mod testing {
             chance: Chance::new(1),
             report: Report::default(),
             exchanges: Exchanges::default(),
+            faults: Faults::default(),
             stopped: watch::channel(false).1,
         })
     }

@@ -1,4 +1,5 @@
-//! The fakes' own routes: `/fakes/timing`, `/fakes/report`, `/fakes/requests`.
+//! The fakes' own routes: `/fakes/timing`, `/fakes/report`, `/fakes/requests`,
+//! `/fakes/fault`.
 
 use std::sync::PoisonError;
 
@@ -7,17 +8,19 @@ use axum::{
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use serde_json::Value;
+use tokio::time::Instant;
 
-use super::App;
+use super::{App, faults::Fault};
 
 pub fn router() -> Router<App> {
     Router::new()
         .route("/timing", get(timing).post(change_timing))
         .route("/report", get(report).delete(clear_report))
         .route("/requests", get(requests))
+        .route("/fault", post(fault))
 }
 
 async fn timing(State(app): State<App>) -> Response {
@@ -45,4 +48,11 @@ async fn clear_report(State(app): State<App>) -> StatusCode {
 
 async fn requests(State(app): State<App>) -> Json<Value> {
     Json(app.exchanges.document())
+}
+
+async fn fault(State(app): State<App>, Json(fault): Json<Fault>) -> Response {
+    match app.faults.add(Instant::now(), &fault) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(refused) => (StatusCode::BAD_REQUEST, refused).into_response(),
+    }
 }

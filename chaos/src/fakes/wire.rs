@@ -1,6 +1,6 @@
 //! The one place where bytes leave: each at its time, in order, written down in the report.
 
-use std::{collections::BTreeMap, convert::Infallible, time::Duration, vec};
+use std::{collections::BTreeMap, convert::Infallible, future::pending, time::Duration, vec};
 
 use axum::{
     body::Body,
@@ -54,6 +54,7 @@ pub struct Link {
     app: App,
     provider: &'static str,
     exchange: Option<u64>,
+    since: Instant,
 }
 
 /// What came with a request.
@@ -78,13 +79,23 @@ impl Link {
             counts.open += 1;
             counted(counts);
         });
-        Self { app: app.clone(), provider, exchange }
+        Self { app: app.clone(), provider, exchange, since: Instant::now() }
     }
 
     pub fn note(&self, message: &str) {
         if let Some(exchange) = self.exchange {
             self.app.exchanges.add(exchange, message);
         }
+    }
+
+    /// Whether a fault has taken its voice.
+    fn is_silenced(&self, now: Instant) -> bool {
+        self.app.faults.silences(now, self.provider, self.since)
+    }
+
+    /// Whether a fault has cut it off.
+    fn is_dropped(&self) -> bool {
+        self.app.faults.drops_one(self.provider, self.since)
     }
 
     fn leaves(&self, due: Option<Instant>, now: Instant, mark: Option<Mark>) {
@@ -190,6 +201,7 @@ pub fn accept(upgrade: WebSocketUpgrade, link: Link, dialogue: impl Dialogue) ->
 
 async fn converse(mut socket: WebSocket, link: Link, mut dialogue: impl Dialogue) {
     let mut stopped = link.app.stopped.clone();
+    let mut drops = link.app.faults.drops();
     let mut out = Out { now: Some(Instant::now()), ..Out::default() };
     dialogue.open(&mut out);
     // The timer is only moved to an earlier time; one that fires too early is set anew. A timer
@@ -201,6 +213,12 @@ async fn converse(mut socket: WebSocket, link: Link, mut dialogue: impl Dialogue
         let now = Instant::now();
         while let Some((due, item)) = out.pop_due(now) {
             let closes = matches!(item.message, Message::Close(_));
+            if link.is_silenced(now) {
+                if closes {
+                    return;
+                }
+                continue;
+            }
             link.leaves(item.ahead.then_some(due), now, item.mark);
             if !matches!(timeout(WRITE_LIMIT, socket.send(item.message)).await, Ok(Ok(()))) {
                 return;
@@ -220,6 +238,11 @@ async fn converse(mut socket: WebSocket, link: Link, mut dialogue: impl Dialogue
             _ = stopped.changed() => {
                 out.now = Some(now);
                 out.close(1001, "the fakes stop");
+            }
+            _ = drops.changed() => {
+                if link.is_dropped() {
+                    return;
+                }
             }
             () = &mut timer => {
                 let now = Instant::now();
@@ -270,6 +293,10 @@ pub fn body(link: Link, pieces: Vec<Piece>) -> Body {
         let ahead = piece > Instant::now();
         if ahead {
             sleep_until(piece).await;
+        }
+        if streaming.link.is_silenced(Instant::now()) {
+            // Until the client goes.
+            pending::<()>().await;
         }
         let piece = streaming.pieces.next()?;
         streaming.link.leaves(ahead.then_some(piece.due), Instant::now(), piece.mark);
