@@ -26,6 +26,8 @@ use key::Scope;
 pub enum Kind {
     Assistant,
     Call,
+    Credential,
+    Tool,
 }
 
 impl Kind {
@@ -34,6 +36,8 @@ impl Kind {
         match self {
             Self::Assistant => "assistant",
             Self::Call => "call",
+            Self::Credential => "credential",
+            Self::Tool => "tool",
         }
     }
 }

@@ -28,6 +28,7 @@ mod journal;
 mod options;
 mod outbox;
 mod readers;
+mod seal;
 mod store;
 mod writer;
 
@@ -37,4 +38,5 @@ pub use error::StoreError;
 pub use journal::JournalWriter;
 pub use options::StoreOptions;
 pub use outbox::OutboxRow;
+pub use seal::{Place, SEAL_KEY_BYTES, SealError, Sealer};
 pub use store::Store;
