@@ -48,7 +48,7 @@ impl Tool {
 /// A tool that is not offered to the model, because nothing here can run it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnsupportedTool {
-    /// The tool's `type`, or `toolId` for a tool that is stored elsewhere.
+    /// The tool's `type`, or `toolId` for a stored tool that is not among the model's.
     pub kind: String,
     pub name: String,
 }
@@ -67,14 +67,33 @@ pub(crate) fn read_all(
     for function in list(model, "functions") {
         reader.read_legacy(function);
     }
-    for id in list(model, "toolIds") {
-        reader.unsupported("toolId", id.as_str().unwrap_or_default());
+    // Whoever starts a call puts the stored tools among the others.
+    let is_there = |id: &str| list(model, "tools").iter().any(|tool| text(tool, "id") == Some(id));
+    for id in list(model, "toolIds").iter().filter_map(Value::as_str).filter(|id| !is_there(id)) {
+        reader.unsupported("toolId", id);
     }
     let has_end_call = reader.tools.iter().any(|tool| tool.spec.kind == ToolKind::EndCall);
     if end_call_enabled && !has_end_call {
         reader.read(&json!({"type": "endCall"}));
     }
     (reader.tools, reader.unsupported)
+}
+
+/// Of stored tools, those whose names no tool has that `model` or `appended` brings along: these
+/// count before what is named by id.
+pub fn not_replaced(stored: Vec<Value>, model: &Value, appended: &Value) -> Vec<Value> {
+    let appended = appended.as_array().map_or(&[][..], Vec::as_slice);
+    let tools = list(model, "tools").iter().chain(appended).filter_map(name_of);
+    let functions = list(model, "functions").iter().filter_map(|function| text(function, "name"));
+    let brought: HashSet<&str> = tools.chain(functions).collect();
+    let is_new = |tool: &Value| name_of(tool).is_none_or(|name| !brought.contains(name));
+    stored.into_iter().filter(is_new).collect()
+}
+
+/// What a model calls the tool; `None` where its document does not say.
+fn name_of(tool: &Value) -> Option<&str> {
+    let own = lenient::get(tool, "function").and_then(|function| text(function, "name"));
+    own.or_else(|| (text(tool, "type") == Some("endCall")).then_some(END_CALL_NAME))
 }
 
 #[derive(Default)]
@@ -87,14 +106,9 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn read(&mut self, document: &Value) {
-        let kind = text(document, "type").unwrap_or_default();
-        let function = lenient::get(document, "function");
-        let name = function.and_then(|function| text(function, "name"));
-        match (kind, name) {
+        match (text(document, "type").unwrap_or_default(), name_of(document)) {
             ("function", Some(name)) => self.add(document, name, ToolKind::Function),
-            ("endCall", name) => {
-                self.add(document, name.unwrap_or(END_CALL_NAME), ToolKind::EndCall);
-            }
+            ("endCall", Some(name)) => self.add(document, name, ToolKind::EndCall),
             (kind, name) => self.unsupported(kind, name.unwrap_or_default()),
         }
     }

@@ -110,7 +110,8 @@ fn what_comes_back_of_every_credential_of_the_contract_is_listed_here() {
         .ocpApimSubscriptionKey
         .openAIKey
         .outboundAuthenticationPlan.authPassword
-        .webhookUrl"#]].assert_eq(&hidden.join("\n"));
+        .webhookUrl"#]]
+    .assert_eq(&hidden.join("\n"));
     expect![[r#"
         .accountEmail
         .accountId
@@ -173,7 +174,8 @@ fn what_comes_back_of_every_credential_of_the_contract_is_listed_here() {
         .sipDiversionHeader
         .teamId
         .techPrefix
-        .userId"#]].assert_eq(&shown.into_iter().collect::<Vec<_>>().join("\n"));
+        .userId"#]]
+    .assert_eq(&shown.into_iter().collect::<Vec<_>>().join("\n"));
 }
 
 #[test]

@@ -112,6 +112,31 @@ fn tools_that_nothing_here_runs_are_listed_and_not_offered() {
 }
 
 #[test]
+fn stored_tools_give_way_to_those_of_their_name_that_the_document_brings() {
+    let tool = |name: &str| json!({"type": "function", "id": name, "function": {"name": name}});
+    let model = json!({"tools": [tool("a"), {"type": "endCall"}], "functions": [{"name": "b"}]});
+    let stored = vec![
+        tool("a"),
+        tool("b"),
+        tool("c"),
+        tool("d"),
+        json!({"type": "endCall"}),
+        json!({"type": "transferCall"}),
+    ];
+    let left = not_replaced(stored, &model, &json!([tool("c")]));
+    assert_eq!(left, [tool("d"), json!({"type": "transferCall"})]);
+}
+
+#[test]
+fn a_stored_tool_that_was_put_among_the_others_is_not_missed() {
+    let (tools, unsupported) = read(json!({
+        "tools": [{"type": "function", "id": "t-1", "function": {"name": "a"}}],
+        "toolIds": ["t-1"],
+    }));
+    assert_eq!((tools.len(), unsupported), (1, vec![]));
+}
+
+#[test]
 fn a_tool_without_messages_starts_with_a_filler() {
     assert_eq!(messages_of(json!({})), [filler()]);
     assert_eq!(messages_of(json!({"messages": []})), []);
