@@ -6,12 +6,18 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use offhook_api::ServerTarget;
 use offhook_providers::guard;
-use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
+
+use crate::{
+    Vault,
+    signature::{self, Outbound},
+};
 
 /// Where requests of documents go out.
 #[derive(Clone)]
@@ -20,6 +26,18 @@ pub struct Egress {
     allow_private: bool,
     /// Signs what has no secret of its own.
     signing_secret: Option<SecretString>,
+    vault: Vault,
+}
+
+/// A request to a server that a document names.
+#[derive(Clone, Copy, Debug)]
+pub struct Post<'a> {
+    pub target: &'a ServerTarget,
+    /// The organisation whose document it is, and whose credentials it may name.
+    pub org: &'a str,
+    pub body: &'a Value,
+    /// Makes a repeat recognisable.
+    pub event_id: &'a str,
 }
 
 /// What came back.
@@ -35,6 +53,9 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// Longest wait for a connection; the request's own limit starts with it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Longest wait for a credential to be read from the store.
+const CREDENTIAL_TIMEOUT: Duration = Duration::from_secs(5);
+
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EgressError {
     #[error("`{0}` is not an http or https address")]
@@ -47,12 +68,18 @@ pub enum EgressError {
     Timeout(Duration),
     #[error("{0}")]
     Failed(String),
+    #[error("its credentialId {0}")]
+    Credential(String),
     #[error("the answer is longer than {ANSWER_BYTES_MAX} bytes")]
     TooLong,
 }
 
 impl Egress {
-    pub fn new(allow_private: bool, signing_secret: Option<SecretString>) -> Result<Self, String> {
+    pub fn new(
+        allow_private: bool,
+        signing_secret: Option<SecretString>,
+        vault: Vault,
+    ) -> Result<Self, String> {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(offhook_providers::tls::http_client())
             .redirect(reqwest::redirect::Policy::none())
@@ -62,18 +89,31 @@ impl Egress {
             .no_proxy()
             .build()
             .map_err(|error| format!("cannot set up the HTTP client: {error}"))?;
-        Ok(Self { http, allow_private, signing_secret })
+        Ok(Self { http, allow_private, signing_secret, vault })
     }
 
-    /// Posts a JSON body as the target asks. `event_id` makes a repeat recognisable.
-    pub async fn post(
-        &self,
-        target: &ServerTarget,
-        body: &Value,
-        event_id: &str,
-    ) -> Result<Answer, EgressError> {
+    /// Posts a JSON body as the target asks.
+    pub async fn post(&self, post: Post<'_>) -> Result<Answer, EgressError> {
+        let Post { target, org, body, event_id } = post;
         let url = self.check(&target.url)?;
         let bytes = body.to_string();
+        let outbound = Outbound {
+            method: "POST",
+            url: &target.url,
+            body: &bytes,
+            id: event_id,
+            timestamp: Timestamp::now().as_second(),
+        };
+        let mut headers = self.convincing(org, target, &outbound).await?;
+        for (name, value) in &target.headers {
+            // Validated with the document; a header that HTTP cannot carry is left out.
+            if let (Ok(name), Ok(value)) =
+                (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str()))
+            {
+                // The contract has the document's headers override the credential's.
+                headers.insert(name, value);
+            }
+        }
         let mut request = self
             .http
             .post(url)
@@ -87,13 +127,8 @@ impl Egress {
         if let Some(secret) = &self.signing_secret {
             request = request.header("x-vapi-signature", sign(secret, bytes.as_bytes()));
         }
-        for (name, value) in &target.headers {
-            // Validated with the document; a header that HTTP cannot carry is left out.
-            if let (Ok(name), Ok(value)) =
-                (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str()))
-            {
-                request = request.header(name, value);
-            }
+        for (name, value) in &headers {
+            request = request.header(name, value);
         }
         let failed = |error: reqwest::Error| match error.is_timeout() {
             true => EgressError::Timeout(target.timeout),
@@ -109,6 +144,23 @@ impl Egress {
             body.extend_from_slice(&chunk);
         }
         Ok(Answer { status, body })
+    }
+
+    /// The headers that the target's credential asks for.
+    async fn convincing(
+        &self,
+        org: &str,
+        target: &ServerTarget,
+        outbound: &Outbound<'_>,
+    ) -> Result<HeaderMap, EgressError> {
+        let Some(id) = &target.credential_id else { return Ok(HeaderMap::new()) };
+        let looked_up = tokio::time::timeout(CREDENTIAL_TIMEOUT, self.vault.server_auth(org, id));
+        let auth = looked_up
+            .await
+            .map_err(|_| EgressError::Timeout(CREDENTIAL_TIMEOUT))?
+            .map_err(|error| EgressError::Credential(error.to_string()))?;
+        let headers = signature::headers(&auth, outbound).map_err(EgressError::Credential)?;
+        Ok(headers.into_iter().collect())
     }
 
     fn check(&self, url: &str) -> Result<Url, EgressError> {

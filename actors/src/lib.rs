@@ -20,11 +20,13 @@ mod publish;
 pub mod recorder;
 mod reopen;
 mod retry;
+mod signature;
 pub mod tool_executor;
 pub mod transcriber;
 pub mod transport;
 mod turns;
 pub mod vad;
+mod vault;
 pub mod voice;
 
 pub use child::{CallChild, Pulse, Role, Running, Spawner};
@@ -36,6 +38,7 @@ pub use leg_audio::LegAudio;
 pub use outbox::{Outbox, OutboxActor};
 pub use port::{Port, Signal};
 pub use turns::{TurnLog, TurnTimes};
+pub use vault::{Vault, VaultError};
 
 /// Every actor of a call, in the order they are started: who is listened to before who speaks.
 pub const ROLES: &[Spawner] = &[

@@ -23,12 +23,19 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::{Leaf, egress::Egress, retry::Pacing};
+use crate::{
+    Leaf,
+    egress::{Egress, Post},
+    retry::Pacing,
+};
 
 /// One server event and where it goes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OutboxItem {
     pub id: Uuid,
+    /// The organisation whose call it is.
+    #[serde(default)]
+    pub org: String,
     pub call: Uuid,
     pub event: String,
     pub target: StoredTarget,
@@ -43,21 +50,32 @@ pub struct StoredTarget {
     headers: Vec<(String, String)>,
     timeout: Duration,
     secret: Option<String>,
+    /// What it names is looked up for every attempt, and its secrets are not here.
+    #[serde(default)]
+    credential_id: Option<String>,
 }
 
 impl OutboxItem {
     /// What a call publishes once gets an id that follows from the call, so that it is recognised
     /// when a crash has it sent again; everything else a random one.
-    pub fn new(call: Uuid, event: &ServerEvent, target: &ServerTarget, body: Value) -> Self {
+    pub fn new(
+        org: &str,
+        call: Uuid,
+        event: &ServerEvent,
+        target: &ServerTarget,
+        body: Value,
+    ) -> Self {
         let created_ms = Timestamp::now().as_millisecond();
         let target = StoredTarget {
             url: target.url.clone(),
             headers: target.headers.clone(),
             timeout: target.timeout,
             secret: target.secret.as_ref().map(|secret| secret.expose_secret().to_owned()),
+            credential_id: target.credential_id.clone(),
         };
         let id = if event.is_of_the_end() { id_of(call, event) } else { Uuid::new_v4() };
-        Self { id, call, event: event.name().into(), target, body, created_ms }
+        let (org, event) = (org.to_owned(), event.name().into());
+        Self { id, org, call, event, target, body, created_ms }
     }
 }
 
@@ -74,6 +92,7 @@ impl StoredTarget {
         ServerTarget {
             headers: self.headers.clone(),
             timeout: self.timeout,
+            credential_id: self.credential_id.clone(),
             ..ServerTarget::from_url(self.url.clone(), secret)
         }
     }
@@ -363,11 +382,12 @@ impl Shared {
         let mut pacing = Pacing::new(self.options.backoff_initial, self.options.backoff_max);
         let id = item.id.to_string();
         let target = item.target.to_server();
+        let post = Post { target: &target, org: &item.org, body: &item.body, event_id: &id };
         loop {
             let problem = {
                 // Held until the event is struck off: settling waits for that.
                 let Ok(_slot) = self.slots.acquire().await else { return false };
-                match self.egress.post(&target, &item.body, &id).await {
+                match self.egress.post(post).await {
                     Ok(answer) if (200..300).contains(&answer.status) => {
                         self.strike_off(row).await;
                         break;

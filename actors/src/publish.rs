@@ -43,7 +43,7 @@ impl CallContext {
         let server = self.spec.server.as_ref()?;
         self.server_messages.allows(event).then(|| {
             let body = self.server_message(event, history, artifact);
-            OutboxItem::new(self.spec.id, event, server, body)
+            OutboxItem::new(&self.spec.org, self.spec.id, event, server, body)
         })
     }
 

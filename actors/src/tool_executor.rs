@@ -18,7 +18,7 @@ use ractor::ActorProcessingErr;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::{CallContext, Leaf, Port, Role};
+use crate::{CallContext, Leaf, Port, Role, egress::Post};
 
 /// The tools of a call.
 pub struct ToolExecutorActor {
@@ -162,9 +162,11 @@ async fn post(
     call: &ToolCall,
 ) -> Result<Vec<u8>, String> {
     let event_id = format!("{}-{}", context.spec.id, call.id);
+    let org = context.spec.org.as_str();
+    let request = Post { target: server, org, body, event_id: &event_id };
     let mut retry = 0;
     loop {
-        let (problem, status) = match context.egress.post(server, body, &event_id).await {
+        let (problem, status) = match context.egress.post(request).await {
             Ok(answer) if (200..300).contains(&answer.status) => return Ok(answer.body),
             Ok(answer) => (format!("answered with status {}", answer.status), Some(answer.status)),
             Err(error) => (format!("did not answer: {error}"), None),

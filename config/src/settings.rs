@@ -134,6 +134,11 @@ sections! {
         /// Folder of documents, journals, outbox and recordings; created when missing. One server
         /// uses it at a time.
         path: PathBuf as Folder = default "offhook-data", "path";
+        /// Seals the secrets of credentials on disk: 32 random bytes in base64, as
+        /// `openssl rand -base64 32` prints them. Unset: a server makes one at its first start and
+        /// keeps it in the folder, where whoever copies the folder has it too. What was sealed
+        /// with one key cannot be opened with another.
+        secret_key: Option<SecretString> as Maybe<Secret> = unset "what-openssl-rand-printed", "text";
     }
 
     /// Calls: how many, and how long to wait for whom.

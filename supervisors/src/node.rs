@@ -10,7 +10,7 @@ use std::{
 };
 
 use offhook_actors::{
-    CallClock, CallContext, CallSpec, LegSocket, NodeParts, Outbox, egress::Egress,
+    CallClock, CallContext, CallSpec, LegSocket, NodeParts, Outbox, Vault, egress::Egress,
     outbox::OutboxOptions, transport::TransportInput,
 };
 use offhook_api::{AssistantView, CallDocument, artifact::RecordingUrls};
@@ -41,6 +41,7 @@ pub struct Node {
 struct Inner {
     settings: Arc<Settings>,
     store: Store,
+    vault: Vault,
     net: Net,
     outbox: Outbox,
     egress: Egress,
@@ -97,6 +98,8 @@ pub enum Started {
 
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
+    #[error("{0}")]
+    SecretKey(String),
     #[error("cannot set up outgoing requests: {0}")]
     Egress(String),
     #[error("cannot start the supervisors: {0}")]
@@ -126,7 +129,10 @@ impl Node {
     /// Starts the supervisors, takes up what a former process left in the store.
     pub async fn start(settings: Arc<Settings>, store: Store, net: Net) -> Result<Self, NodeError> {
         let webhooks = &settings.webhooks;
-        let egress = Egress::new(webhooks.allow_private_addresses, webhooks.secret.clone())
+        let vault = Vault::new(store.clone(), settings.store.secret_key.as_ref())
+            .map_err(NodeError::SecretKey)?;
+        let allow_private = webhooks.allow_private_addresses;
+        let egress = Egress::new(allow_private, webhooks.secret.clone(), vault.clone())
             .map_err(NodeError::Egress)?;
         let options = OutboxOptions {
             backoff_initial: webhooks.backoff_initial,
@@ -151,6 +157,7 @@ impl Node {
         let inner = Inner {
             settings,
             store,
+            vault,
             net,
             outbox,
             egress,
@@ -169,6 +176,11 @@ impl Node {
 
     pub fn store(&self) -> &Store {
         &self.inner.store
+    }
+
+    /// Where the secrets of documents are sealed and opened.
+    pub fn vault(&self) -> &Vault {
+        &self.inner.vault
     }
 
     pub fn outbox(&self) -> &Outbox {

@@ -99,7 +99,8 @@ impl Treeless<'_> {
                     now_ms: Timestamp::now().as_millisecond(),
                 },
             );
-            all_stored &= outbox.send_durable(OutboxItem::new(id, event, server, body)).await;
+            let item = OutboxItem::new(self.org, id, event, server, body);
+            all_stored &= outbox.send_durable(item).await;
         }
         all_stored
     }
