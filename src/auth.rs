@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use offhook_config::Settings;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
@@ -78,6 +79,31 @@ fn generated(folder: &Path) -> Result<(String, bool), String> {
     Ok((key, true))
 }
 
+/// File in the data folder that holds the key that secrets are sealed with.
+const SECRET_KEY_FILE: &str = "secret-key";
+
+/// The key that a server without a configured one seals secrets with, in base64; made when there is
+/// none yet.
+pub fn generated_secret_key(folder: &Path) -> Result<SecretString, String> {
+    let path = folder.join(SECRET_KEY_FILE);
+    let fail = |what: &str, error| format!("cannot {what} {}: {error}", path.display());
+    match std::fs::read_to_string(&path) {
+        Ok(key) if BASE64_STANDARD.decode(key.trim()).is_ok_and(|key| key.len() == 32) => {
+            Ok(key.trim().into())
+        }
+        Ok(_) => Err(format!(
+            "{} is damaged: restore it from a backup, or delete it and store every credential again",
+            path.display()
+        )),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let key = BASE64_STANDARD.encode(signer::random());
+            signer::write_private(&path, key.as_bytes()).map_err(|error| fail("write", error))?;
+            Ok(key.into())
+        }
+        Err(error) => Err(fail("read", error)),
+    }
+}
+
 /// Keys are random and long: one round of SHA-256 keeps them from whoever reads memory or logs.
 fn hash(key: &str) -> [u8; 32] {
     Sha256::digest(key.as_bytes()).into()
@@ -94,4 +120,25 @@ fn org_id(name: &str) -> String {
 /// The id of a document that a client named; anything else than a UUID names none.
 pub fn parse_id(id: &str) -> Option<Uuid> {
     Uuid::try_parse(id).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_key_for_secrets_is_made_once_and_is_the_owner_s_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = generated_secret_key(folder.path()).unwrap();
+        let again = generated_secret_key(folder.path()).unwrap();
+        assert_eq!(key.expose_secret(), again.expose_secret());
+        let path = folder.path().join(SECRET_KEY_FILE);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+
+        std::fs::write(&path, "short").unwrap();
+        let error = generated_secret_key(folder.path()).unwrap_err();
+        assert!(error.contains("is damaged") && !error.contains("short"), "{error}");
+    }
 }

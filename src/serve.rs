@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    auth::Keys,
+    auth::{self, Keys},
     cli::SettingsArgs,
     http::{self, App, Listener},
     logs,
@@ -27,7 +27,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub async fn run(args: &SettingsArgs) -> Result<(), String> {
     let began = Instant::now();
-    let settings = Arc::new(args.load()?);
+    let mut settings = args.load()?;
     logs::init(&settings)?;
     let metrics = telemetry::init()?;
     let listener = Listener::bind(settings.server.listen).await?;
@@ -35,6 +35,10 @@ pub async fn run(args: &SettingsArgs) -> Result<(), String> {
     let store = Store::open(&settings.store.path, StoreOptions::default())
         .map_err(|error| error.to_string())?;
     let (keys, new_key) = Keys::open(&settings)?;
+    if settings.store.secret_key.is_none() {
+        settings.store.secret_key = Some(auth::generated_secret_key(&settings.store.path)?);
+    }
+    let settings = Arc::new(settings);
     let net = net(&settings)?;
     let node = Node::start(settings.clone(), store.clone(), net)
         .await

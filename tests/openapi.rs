@@ -83,6 +83,10 @@ async fn the_shapes_of_the_document_are_those_that_bodies_are_checked_against() 
     for (path, method, shape) in [
         ("/assistant", "post", "CreateAssistantDTO"),
         ("/assistant/{id}", "patch", "UpdateAssistantDTO"),
+        ("/tool", "post", "CreateToolDTO"),
+        ("/tool/{id}", "patch", "UpdateToolDTO"),
+        ("/credential", "post", "AnyCredential"),
+        ("/credential/{id}", "patch", "AnyCredential"),
         ("/call", "post", "CreateCallDTO"),
         ("/call/{id}", "patch", "UpdateCallDTO"),
         ("/call/{id}", "delete", "DeleteCallDTO"),

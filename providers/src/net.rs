@@ -88,7 +88,7 @@ impl Net {
     /// # Errors
     ///
     /// Says that the address is private, and what would allow it.
-    pub(crate) fn for_document(&self, url: &Url) -> Result<Self, String> {
+    pub fn for_document(&self, url: &Url) -> Result<Self, String> {
         match guard::private_literal(url) {
             Some(address) if !self.allow_private => {
                 Err(format!("`{address}` is a private address; {}", guard::ADVICE))

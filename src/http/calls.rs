@@ -21,10 +21,10 @@ use uuid::Uuid;
 
 use super::{
     App, Org,
-    assistants::{self, Pairs},
     body::{self, Json},
-    now_ms,
+    call_setup, now_ms,
     reply::{self, Reply},
+    resources::Pairs,
 };
 use crate::{auth::parse_id, signer::Purpose};
 
@@ -77,16 +77,16 @@ async fn create_call(app: App, org: String, body: Value) -> Reply {
     if !not_yet.is_empty() {
         return Err(reply::bad_request(not_yet));
     }
-    let base = assistant_of(&app, &org, &body).await?;
+    let setup = call_setup::gather(&app, &org, body).await?;
     let (id, now) = (Uuid::new_v4(), now_ms());
     // Which addresses a call has depends on its assistant, which depends on the call.
-    let bare = CallDocument::create(&body, id, &org, &CallUrls::default(), now)
+    let bare = CallDocument::create(&setup.request, id, &org, &CallUrls::default(), now)
         .map_err(reply::bad_request)?;
     let transport = bare.as_value().get("transport").cloned().unwrap_or(Value::Null);
     let codec = transports::build(&transport)
         .map_err(|error| reply::bad_request(vec![format!("transport: {error}")]))?;
-    let overrides = body.get("assistantOverrides");
-    let resolved = resolve_assistant(&base, overrides, bare.as_value(), now);
+    let (base, overrides) = (&setup.assistant, Some(&setup.overrides));
+    let resolved = resolve_assistant(base, overrides, bare.as_value(), now);
     for warning in &resolved.warnings {
         tracing::warn!(call = %id, warning, "assistant");
     }
@@ -104,7 +104,8 @@ async fn create_call(app: App, org: String, body: Value) -> Reply {
     };
     let leg_token = app.signer.token(Purpose::Leg, id);
     let urls = call_urls(&app, &assistant, id, &leg_token);
-    let record = CallDocument::create(&body, id, &org, &urls, now).map_err(reply::bad_request)?;
+    let record =
+        CallDocument::create(&setup.request, id, &org, &urls, now).map_err(reply::bad_request)?;
     let stored = Document {
         org: org.clone(),
         kind: Kind::Call,
@@ -120,6 +121,7 @@ async fn create_call(app: App, org: String, body: Value) -> Reply {
         record: record.clone(),
         assistant,
         variable_values: resolved.variable_values,
+        credentials: setup.credentials,
         format: codec.format(),
         hearing: codec.hearing(),
         leg_token,
@@ -277,20 +279,6 @@ fn live(app: &App, document: Document) -> Value {
     match app.node.call(document.id) {
         Some(context) => context.record().as_value().clone(),
         None => document.body,
-    }
-}
-
-/// The assistant that a call names or brings.
-async fn assistant_of(app: &App, org: &str, body: &Value) -> Result<Value, Response> {
-    let given = |field| body.get(field).filter(|value| !value.is_null());
-    match (given("assistantId").and_then(Value::as_str), given("assistant")) {
-        (Some(id), _) => assistants::find(app, org, id).await?.ok_or_else(|| {
-            reply::bad_request(vec![format!("assistantId {id} does not name an assistant")])
-        }),
-        (None, Some(assistant)) => Ok(assistant.clone()),
-        (None, None) => Err(reply::bad_request(vec![
-            "assistantId or assistant must be given: a call needs an assistant".into(),
-        ])),
     }
 }
 

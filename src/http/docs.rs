@@ -8,15 +8,28 @@ use serde_json::{Value, json};
 use utoipa::openapi::{Info, OpenApi, OpenApiBuilder};
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::App;
+use super::{
+    App,
+    resources::{self, Resource},
+};
 
-/// Request and response bodies by operation: the contract's shapes, which the validator reads too.
-const BODIES: &[(&str, &str, Option<&str>)] = &[
-    ("/assistant", "post", Some("CreateAssistantDTO")),
-    ("/assistant/{id}", "patch", Some("UpdateAssistantDTO")),
-    ("/call", "post", Some("CreateCallDTO")),
-    ("/call/{id}", "patch", Some("UpdateCallDTO")),
-    ("/call/{id}", "delete", Some("DeleteCallDTO")),
+/// Request bodies by operation: the contract's shapes, which the validator reads too.
+const BODIES: &[(&str, &str, &str)] = &[
+    ("/call", "post", "CreateCallDTO"),
+    ("/call/{id}", "patch", "UpdateCallDTO"),
+    ("/call/{id}", "delete", "DeleteCallDTO"),
+];
+
+/// What narrows a list down by time; [`offhook_api::ListQuery`] reads them.
+const TIME_BOUNDS: [&str; 8] = [
+    "createdAtGt",
+    "createdAtLt",
+    "createdAtGe",
+    "createdAtLe",
+    "updatedAtGt",
+    "updatedAtLt",
+    "updatedAtGe",
+    "updatedAtLe",
 ];
 
 /// What every route of the document shares.
@@ -49,12 +62,12 @@ fn complete(document: OpenApi) -> Value {
     let mut document = serde_json::to_value(document).unwrap_or_default();
     let mut roots = Vec::new();
     for (path, method, shape) in BODIES {
-        let Some(shape) = shape else { continue };
         roots.push(*shape);
-        document["paths"][path][method]["requestBody"] = json!({
-            "required": true,
-            "content": {"application/json": {"schema": {"$ref": format!("#/components/schemas/{shape}")}}},
-        });
+        document["paths"][path][method]["requestBody"] = body_of(shape);
+    }
+    for resource in resources::ALL {
+        roots.extend([resource.create, resource.update]);
+        describe_resource(resource, &mut document["paths"]);
     }
     let mut schemas = contract::components(&roots);
     schemas.insert("Error".into(), json!({
@@ -78,6 +91,52 @@ fn complete(document: OpenApi) -> Value {
         }
     }
     document
+}
+
+fn body_of(shape: &str) -> Value {
+    let schema = json!({"$ref": format!("#/components/schemas/{shape}")});
+    json!({"required": true, "content": {"application/json": {"schema": schema}}})
+}
+
+/// The five operations that every resource has.
+fn describe_resource(resource: &Resource, paths: &mut Value) {
+    let Resource { name, title, create, update, .. } = resource;
+    let operation = |summary: String, id: &str, status: &str, answer: &str| {
+        json!({
+            "tags": [format!("{title}s")],
+            "summary": summary,
+            "operationId": format!("{title}Controller_{id}"),
+            "responses": {status: {"description": answer}},
+        })
+    };
+    let bound = |name: &str, schema: Value| json!({"name": name, "in": "query", "required": false, "schema": schema});
+    let the = format!("The {name}");
+    let mut created = operation(format!("Create {title}"), "create", "201", &the);
+    created["requestBody"] = body_of(create);
+    let mut listed = operation(format!("List {title}s"), "findAll", "200", "Newest first");
+    let limit = bound("limit", json!({"type": "integer", "minimum": 0, "maximum": 1_000}));
+    let times = TIME_BOUNDS.iter().map(|name| bound(name, json!({"type": "string"})));
+    listed["parameters"] = std::iter::once(limit).chain(times).collect();
+    paths[format!("/{name}")] = json!({"post": created, "get": listed});
+
+    let mut updated =
+        operation(format!("Update {title}"), "update", "200", &format!("{the} as it is now"));
+    updated["requestBody"] = body_of(update);
+    let mut one = json!({
+        "get": operation(format!("Get {title}"), "findOne", "200", &the),
+        "patch": updated,
+        "delete": operation(format!("Delete {title}"), "remove", "200", &format!("{the} that is gone")),
+    });
+    for operation in one.as_object_mut().into_iter().flat_map(|operations| operations.values_mut())
+    {
+        operation["parameters"] =
+            json!([{"name": "id", "in": "path", "required": true, "schema": {"type": "string"}}]);
+        operation["responses"]["404"] = json!({"description": "There is none of this id"});
+    }
+    paths[format!("/{name}/{{id}}")] = one;
+    for (path, method) in [(format!("/{name}"), "post"), (format!("/{name}/{{id}}"), "patch")] {
+        paths[path][method]["responses"]["400"] = json!({"description": "What is wrong with it"});
+    }
 }
 
 fn describe_answers(operation: &mut Value) {

@@ -1,7 +1,7 @@
 //! The HTTP and WebSocket API.
 
-mod assistants;
 mod body;
+mod call_setup;
 mod calls;
 mod docs;
 mod leg;
@@ -9,6 +9,7 @@ mod monitor;
 mod operations;
 mod recordings;
 mod reply;
+mod resources;
 mod server;
 
 use std::sync::Arc;
@@ -53,8 +54,6 @@ pub struct Org(pub String);
 pub fn router(app: App) -> Router {
     let settings = app.node.settings().clone();
     let (api, document) = OpenApiRouter::with_openapi(docs::document())
-        .routes(routes!(assistants::create, assistants::list))
-        .routes(routes!(assistants::get, assistants::update, assistants::remove))
         .routes(routes!(calls::create, calls::list))
         .routes(routes!(calls::get, calls::update, calls::remove))
         .routes(routes!(recordings::mono))
@@ -62,6 +61,7 @@ pub fn router(app: App) -> Router {
         .split_for_parts();
     let api = api
         .merge(recordings::absent_routes())
+        .merge(resources::routes())
         .layer(middleware::from_fn_with_state(app.clone(), authenticate))
         .merge(monitor::control_routes())
         .layer(DefaultBodyLimit::max(settings.server.body_limit as usize));

@@ -11,6 +11,7 @@
 //! There is no one-for-all: a dead transcriber does not take the recorder along. A supervisor waits
 //! for no socket and no peer. [`Node`] is the front door to all of it.
 
+mod access;
 mod call;
 mod calls;
 mod finish;

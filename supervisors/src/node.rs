@@ -13,7 +13,7 @@ use offhook_actors::{
     CallClock, CallContext, CallSpec, LegSocket, NodeParts, Outbox, Vault, egress::Egress,
     outbox::OutboxOptions, transport::TransportInput,
 };
-use offhook_api::{AssistantView, CallDocument, artifact::RecordingUrls};
+use offhook_api::{AssistantView, CallDocument, Credentials, artifact::RecordingUrls};
 use offhook_config::Settings;
 use offhook_core::{EndedReason, Event};
 use offhook_media::{AudioFormat, Hearing};
@@ -62,6 +62,8 @@ pub struct StartCall {
     /// The assistant, overrides and variables applied.
     pub assistant: AssistantView,
     pub variable_values: Value,
+    /// What its providers are reached with before what the settings have.
+    pub credentials: Credentials,
     /// Format of the leg's audio, both ways.
     pub format: AudioFormat,
     pub hearing: Hearing,

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use offhook_actors::{CallSpec, RecordingPlan, Staged, Stages};
-use offhook_api::{AssistantView, Defaults, ServerTarget, StageConfig};
+use offhook_api::{AssistantView, Credentials, Defaults, ServerTarget, StageConfig};
 use offhook_config::Settings;
 use offhook_core::{FailureClass, Stage, StageFailure};
 use offhook_providers::{Access, BuildError, Net, llm, stt, tts};
 use serde_json::{Map, Value, json};
 
-use crate::StartCall;
+use crate::{StartCall, access};
 
 /// What will be started.
 pub(crate) struct Plan {
@@ -29,11 +29,11 @@ pub(crate) fn plan(
     net: &Net,
 ) -> Result<Plan, StageFailure> {
     let view = &start.assistant;
-    let defaults = defaults(settings);
+    let defaults = defaults(settings, &start.credentials);
     let model_options = with_call(view.model(&defaults), start);
     let voice_options = with_call(view.voice(&defaults), start);
     let transcriber = with_grammar(view.transcriber(&defaults), &model_options.options);
-    let build = Build { settings, net };
+    let build = Build { settings, net, credentials: &start.credentials };
     let stages = Stages {
         transcriber: build.stage(Stage::Transcriber, transcriber, stt::build)?,
         model: build.stage(Stage::Model, model_options, llm::build)?,
@@ -77,9 +77,11 @@ pub(crate) fn server(view: &AssistantView, settings: &Settings) -> Option<Server
 
 /// What an assistant that names no provider gets: the cloud's where there is a key for it, else the
 /// embedded ones.
-fn defaults(settings: &Settings) -> Defaults {
+fn defaults(settings: &Settings, credentials: &Credentials) -> Defaults {
     let has_key = |name: &str| {
-        settings.providers.get(name).is_some_and(|provider| provider.api_key.is_some())
+        let configured = settings.providers.get(name);
+        credentials.of_provider(name).is_some()
+            || configured.is_some_and(|provider| provider.api_key.is_some())
     };
     Defaults {
         transcriber: match has_key("deepgram") {
@@ -133,6 +135,7 @@ fn with_call(mut stage: StageConfig, start: &StartCall) -> StageConfig {
 struct Build<'a> {
     settings: &'a Settings,
     net: &'a Net,
+    credentials: &'a Credentials,
 }
 
 /// Sets up one provider from a stage's object.
@@ -145,13 +148,12 @@ impl Build<'_> {
         config: StageConfig,
         build: BuildProvider<P>,
     ) -> Result<Staged<P>, StageFailure> {
-        let name = config.provider;
-        let settings = self.settings.providers.get(&name);
-        let access = settings.map_or_else(Access::default, |provider| Access {
-            api_key: provider.api_key.clone(),
-            base_url: provider.base_url.clone(),
-        });
-        match build(&config.options, &access, self.net) {
+        let StageConfig { provider: name, mut options } = config;
+        let failed = |class, detail| StageFailure { stage, provider: name.clone(), class, detail };
+        let configured = self.settings.providers.get(&name);
+        let reached = access::of_stage(&name, &mut options, configured, self.credentials, self.net);
+        let (access, net) = reached.map_err(|detail| failed(FailureClass::BadRequest, detail))?;
+        match build(&options, &access, &net) {
             Ok(provider) => Ok(Staged { name, provider: Arc::from(provider) }),
             Err(error) => {
                 let class = match &error {
@@ -159,7 +161,7 @@ impl Build<'_> {
                     BuildError::Options { .. } => FailureClass::BadRequest,
                     BuildError::KeyMissing { .. } => FailureClass::Unauthorized,
                 };
-                Err(StageFailure { stage, provider: name, class, detail: error.to_string() })
+                Err(failed(class, error.to_string()))
             }
         }
     }

@@ -6,14 +6,18 @@
 //!   has the word `weather`, it calls the first of them, and repeats the tool's result.
 //! - ElevenLabs (`/v1/text-to-speech/VOICE/multi-stream-input`): a tone, 20 ms a character.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
 
 use axum::{
     Json, Router,
     extract::{
-        State,
+        Request, State,
         ws::{Message, WebSocket, WebSocketUpgrade},
     },
+    middleware::{self, Next},
     response::{
         IntoResponse, Response,
         sse::{Event, Sse},
@@ -39,15 +43,19 @@ pub struct Providers {
 struct Shared {
     /// Sentences for every open transcription.
     said: broadcast::Sender<String>,
+    /// The path of each request, and the key it was made with.
+    keys: Mutex<Vec<(String, String)>>,
 }
 
 impl Providers {
     pub async fn start() -> Self {
-        let shared = Arc::new(Shared { said: broadcast::Sender::new(SENTENCES_MAX) });
+        let said = broadcast::Sender::new(SENTENCES_MAX);
+        let shared = Arc::new(Shared { said, keys: Mutex::default() });
         let router = Router::new()
             .route("/v1/listen", get(listen))
             .route("/v1/chat/completions", post(complete))
             .route("/v1/text-to-speech/{voice}/multi-stream-input", get(speak))
+            .layer(middleware::from_fn_with_state(shared.clone(), note_key))
             .with_state(shared.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -59,11 +67,30 @@ impl Providers {
         self.url.clone()
     }
 
+    /// The keys that requests to this path were made with, each as its header had it; waited for.
+    pub async fn keys_of(&self, path: &str) -> Vec<String> {
+        eventually(&format!("request to {path}"), async || {
+            let keys = self.shared.keys.lock().unwrap();
+            let of_path = keys.iter().filter(|(asked, _)| asked.starts_with(path));
+            let found: Vec<String> = of_path.map(|(_, key)| key.clone()).collect();
+            (!found.is_empty()).then_some(found)
+        })
+        .await
+    }
+
     /// Has every open transcription hear a sentence, once there is one.
     pub async fn caller_says(&self, sentence: &str) {
         let said = &self.shared.said;
         eventually("transcription", async || said.send(sentence.into()).ok()).await;
     }
+}
+
+async fn note_key(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let key = headers.get("authorization").or_else(|| headers.get("xi-api-key"));
+    let key = key.map(|key| key.to_str().unwrap().to_owned()).unwrap_or_default();
+    shared.keys.lock().unwrap().push((request.uri().path().to_owned(), key));
+    next.run(request).await
 }
 
 async fn listen(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Response {

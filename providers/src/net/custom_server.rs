@@ -35,8 +35,8 @@ pub(crate) struct CustomServer {
 
 /// The document's `server` object.
 ///
-/// Not acted on: `credentialId` and `encryptedPaths` (there are no credentials to refer to),
-/// `staticIpAddressesEnabled` (a server has the addresses it has), and `backoffPlan` (a stage has a
+/// Not acted on here: `credentialId` (whoever starts the call makes headers of it). Nor are
+/// `encryptedPaths` (no credential encrypts), `staticIpAddressesEnabled` (a server has the addresses it has), and `backoffPlan` (a stage has a
 /// rule of its own for what failed).
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
