@@ -54,6 +54,35 @@ const checks = {
     await refused(404, vapi.assistants.get({ id: created.id }));
   },
 
+  async "a tool is created, read, changed, listed and deleted"() {
+    const vapi = client();
+    const created = await vapi.tools.create({
+      type: "function",
+      function: { name: "weather", parameters: { type: "object", properties: {} } },
+      server: { url: "https://example.com/tools" },
+    });
+    assert.equal(created.type, "function");
+    assert.deepEqual(await vapi.tools.get({ id: created.id }), created);
+    const body = { type: "function", async: true };
+    const changed = await vapi.tools.update({ id: created.id, body });
+    assert.equal(changed.async, true);
+    assert.deepEqual(changed.function, created.function);
+    const listed = await vapi.tools.list({ limit: 10 });
+    assert.deepEqual(listed.map((one) => one.id), [created.id]);
+    assert.equal((await vapi.tools.delete({ id: created.id })).id, created.id);
+    await refused(404, vapi.tools.get({ id: created.id }));
+  },
+
+  async "credentials of an assistant come back without their secrets"() {
+    const vapi = client();
+    const credentials = [{ provider: "deepgram", name: "main", apiKey: "hush" }];
+    const created = await newAssistant(vapi, { credentials });
+    const read = await vapi.assistants.get({ id: created.id });
+    assert.deepEqual(read.credentials, [{ provider: "deepgram", name: "main" }]);
+    assert.deepEqual(read, created);
+    await vapi.assistants.delete({ id: created.id });
+  },
+
   async "a websocket call is held and read back"() {
     const vapi = client();
     const assistant = await newAssistant(vapi);

@@ -13,6 +13,7 @@ from openapi_spec_validator import validate
 from vapi import AsyncVapi, AudioFormat, Vapi
 from vapi.calls import CreateCallDtoTransport_VapiWebsocket
 from vapi.core.api_error import ApiError
+from vapi.tools import CreateToolsRequest_Function, UpdateToolsRequestBody_Function
 
 URL, KEY = os.environ["OFFHOOK_URL"], os.environ["OFFHOOK_KEY"]
 
@@ -103,6 +104,43 @@ def nested_objects_keep_their_types():
     assert read.transcriber.model == "nova-3"
     assert read.server.url == "https://example.com/events"
     assert read.server_messages == ["end-of-call-report", "status-update"]
+    vapi.assistants.delete(created.id)
+
+
+@check
+def a_tool_is_created_read_changed_listed_and_deleted():
+    vapi = client()
+    created = vapi.tools.create(
+        request=CreateToolsRequest_Function(
+            function={"name": "weather", "parameters": {"type": "object", "properties": {}}},
+            server={"url": "https://example.com/tools", "timeout_seconds": 10},
+        )
+    )
+    assert created.id and created.org_id and created.type == "function", created
+    assert created.function.name == "weather" and created.server.timeout_seconds == 10
+    # Each operation has a class of its own for what it answers.
+    assert vapi.tools.get(created.id).dict() == created.dict()
+    changed = vapi.tools.update(created.id, request=UpdateToolsRequestBody_Function(async_=True))
+    assert changed.async_ is True and changed.function == created.function
+    assert [one.id for one in vapi.tools.list(limit=10)] == [created.id]
+
+    model = {"provider": "openai", "model": "gpt-4o", "tool_ids": [created.id]}
+    assistant = new_assistant(vapi, model=model)
+    assert vapi.assistants.get(assistant.id).model.tool_ids == [created.id]
+    vapi.assistants.delete(assistant.id)
+    assert vapi.tools.delete(created.id).id == created.id
+    refused(404, lambda: vapi.tools.get(created.id))
+
+
+@check
+def credentials_of_an_assistant_come_back_without_their_secrets():
+    vapi = client()
+    created = new_assistant(
+        vapi, credentials=[{"provider": "deepgram", "name": "main", "api_key": "hush"}]
+    )
+    [credential] = vapi.assistants.get(created.id).credentials
+    assert (credential.provider, credential.name) == ("deepgram", "main")
+    assert "hush" not in repr(created) + repr(credential)
     vapi.assistants.delete(created.id)
 
 
