@@ -101,7 +101,8 @@ impl<'t> Generator<'t> {
     fn number(&mut self, whole: bool, size: Span) -> Value {
         let min = size.min.unwrap_or(size.max.unwrap_or(10.0) - 10.0);
         let max = size.max.unwrap_or(min + 10.0);
-        let at = min + (max - min) * self.random.below(5) as f64 / 4.0;
+        // Rounding may lead past the end: 0.3 + (0.9 - 0.3) is more than 0.9.
+        let at = (min + (max - min) * self.random.below(5) as f64 / 4.0).min(max);
         json!(if whole { at.round() } else { at })
     }
 
