@@ -44,7 +44,6 @@ GIVEN_NAMES = {
     "CreateFunctionToolDTO.messages[]": "AnyToolMessage",
     "FallbackPlan.voices[]": "AnyFallbackVoice",
     "FallbackTranscriberPlan.transcribers[]": "AnyFallbackTranscriber",
-    "OpenAIModel.model": "OpenAIModelName",
     "OpenAIModel.tools[]": "AnyTool",
     "SayHookAction.prompt|1[]": "AnyChatMessage",
 }
@@ -118,6 +117,11 @@ EXTRA_FIELDS = [
     (TOOLS.format(r"(GoHighLevel\w+|Sms)"), {"metadata": "object"}),
     (TOOLS.format("Function"), {"knowledgeBases": ["@KnowledgeBase"]}),
 ]
+
+# Names of language models that the document lists. Vendors add and retire models every month: any name is accepted, and
+# the vendor's own endpoint says which there are.
+MODEL_NAMES = re.compile(r"\w*Model\.(model|fallbackModels\[\])")
+MODEL_NAME = "str 1..200"
 
 # Values that the vendor's pages show beside those of the document.
 EXTRA_VALUES = {
@@ -329,6 +333,8 @@ class Distiller:
             item = self.type_of(items, where + "[]") if items else "any"
             size = span(schema, "minItems", "maxItems")
             return {"list": item, "size": size} if size else [item]
+        if schema.get("enum") and MODEL_NAMES.fullmatch(where):
+            return MODEL_NAME
         if schema.get("enum"):
             return {"one": list(dict.fromkeys(schema["enum"] + EXTRA_VALUES.get(where, [])))}
         if kind == "object":

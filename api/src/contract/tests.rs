@@ -136,6 +136,25 @@ fn the_embedded_providers_are_accepted() {
 }
 
 #[test]
+fn a_model_that_is_newer_than_the_contract_is_accepted() {
+    for provider in providers("model") {
+        let mut model = json!({"provider": provider, "model": "next-year-s-model:8b"});
+        match provider {
+            "custom-llm" => model["url"] = "https://models.example/v1".into(),
+            "scripted" => model["rules"] = json!([{"when": "*", "reply": "Yes."}]),
+            _ => {}
+        }
+        assert_eq!(assistant(json!({ "model": model })), NOTHING, "{provider}");
+    }
+    let fallback = json!({"provider": "openai", "model": "a", "fallbackModels": ["b"]});
+    assert_eq!(assistant(json!({ "model": fallback })), NOTHING);
+    for (name, violation) in [("", "longer than or equal to 1"), (&"m".repeat(201), "200")] {
+        let found = assistant(json!({"model": {"provider": "openai", "model": name}}));
+        assert!(found[0].starts_with("model.model") && found[0].contains(violation), "{found:?}");
+    }
+}
+
+#[test]
 fn each_kind_of_violation_is_named_with_its_path() {
     let cases = [
         (json!({"foo": 1}), "property foo should not exist"),
@@ -279,7 +298,7 @@ fn an_update_may_leave_out_and_clear_but_not_break() {
 #[test]
 fn every_provider_is_accepted_with_what_it_requires() {
     assert_eq!(providers("transcriber").len(), 15);
-    assert_eq!(providers("model").len(), 18);
+    assert_eq!(providers("model").len(), 22);
     assert_eq!(providers("voice").len(), 21);
     assert_eq!(providers("telepathy"), NOTHING);
 
