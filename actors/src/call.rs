@@ -143,6 +143,7 @@ impl CallActor {
             }
             Command::CancelReply { turn } => ports.model.send(ModelInput::Cancel { turn }),
             Command::Speak { speech, text } => ports.voice.send(VoiceInput::Speak { speech, text }),
+            Command::TrimSpeech { speech } => ports.voice.send(VoiceInput::Trim { speech }),
             Command::FinishSpeech { speech } => ports.voice.send(VoiceInput::Finish { speech }),
             Command::CutSpeech { speech } => ports.voice.send(VoiceInput::Cut { speech }),
             Command::RunTool { turn, call } => ports.tools.send(ToolInput::Run { turn, call }),

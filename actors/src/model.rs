@@ -3,6 +3,7 @@
 //! A reply is a leaf: it streams on while this actor is replaced, and is cancelled by dropping it.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -10,13 +11,14 @@ use std::{
     time::Duration,
 };
 
-use offhook_core::{Event, FailureClass, Message, Stage, StageFailure, ToolSpec, TurnId};
+use offhook_core::{Event, FailureClass, Message, Stage, StageFailure, ToolCall, ToolSpec, TurnId};
 use offhook_providers::{
     ProviderError,
     llm::{LlmEvent, LlmRequest, LlmStream, Usage},
 };
 use ractor::ActorProcessingErr;
 use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
 
 use crate::{CallContext, Leaf, Port, Role, retry::Pacing};
 
@@ -131,10 +133,7 @@ impl CallContext {
     }
 
     fn add_usage(&self, more: Usage) {
-        let mut usage = self.slots.model.usage.lock().unwrap_or_else(PoisonError::into_inner);
-        usage.prompt_tokens += more.prompt_tokens;
-        usage.completion_tokens += more.completion_tokens;
-        usage.cached_prompt_tokens += more.cached_prompt_tokens;
+        self.slots.model.usage.lock().unwrap_or_else(PoisonError::into_inner).add(more);
     }
 }
 
@@ -180,6 +179,7 @@ async fn stream(
     let asked = Instant::now();
     let late =
         |what: &str| ProviderError::new(FailureClass::Timeout, format!("{what} within {limit:?}"));
+    let mut ids = CallIds::of(&request.messages);
     let generating = context.spec.stages.model.provider.generate(request);
     let mut stream: LlmStream =
         timeout(limit, generating).await.map_err(|_| late("the model did not answer"))??;
@@ -190,7 +190,11 @@ async fn stream(
             .await
             .map_err(|_| late("nothing came from the model"))?
             .ok_or_else(|| ProviderError::new(FailureClass::Closed, "the reply was cut off"))??;
-        if std::mem::take(&mut first) {
+        let is_output = match event {
+            LlmEvent::Text(_) | LlmEvent::ToolCall(_) | LlmEvent::Finished(_) => true,
+            LlmEvent::Usage(_) => false,
+        };
+        if is_output && std::mem::take(&mut first) {
             metrics::histogram!("offhook_provider_ttfb_seconds", "kind" => "model",
                 "provider" => context.spec.stages.model.name.clone())
             .record(asked.elapsed().as_secs_f64());
@@ -200,9 +204,14 @@ async fn stream(
                 *said = true;
                 context.tell(Event::ReplyText { turn, text });
             }
-            LlmEvent::ToolCall(call) => calls.push(call),
+            LlmEvent::ToolCall(call) => calls.push(ids.distinguish(call)),
             LlmEvent::Usage(usage) => context.add_usage(usage),
             LlmEvent::Finished(finish) => {
+                if let Some(cause) = finish.cut_by() {
+                    let provider = &context.spec.stages.model.name;
+                    tracing::warn!(call = %context.spec.id, provider, cause, "reply cut off");
+                    metrics::counter!("offhook_replies_cut_total", "cause" => cause).increment(1);
+                }
                 if !calls.is_empty() {
                     context.tell(Event::ReplyToolCalls { turn, calls });
                 }
@@ -210,5 +219,47 @@ async fn stream(
                 return Ok(());
             }
         }
+    }
+}
+
+/// The ids of a conversation's tool calls. Some servers number the calls of every reply from the
+/// start, or give all of them one id.
+struct CallIds(HashSet<String>);
+
+impl CallIds {
+    fn of(messages: &[Message]) -> Self {
+        let calls = messages.iter().flat_map(|message| match message {
+            Message::ToolCalls { calls } => calls.as_slice(),
+            Message::System { .. }
+            | Message::User { .. }
+            | Message::Assistant { .. }
+            | Message::ToolResult { .. } => &[],
+        });
+        Self(calls.map(|call| call.id.clone()).collect())
+    }
+
+    /// The call, with an id of its own where another has the same.
+    fn distinguish(&mut self, mut call: ToolCall) -> ToolCall {
+        if self.0.contains(&call.id) {
+            call.id = format!("call_{}", Uuid::new_v4().simple());
+        }
+        self.0.insert(call.id.clone());
+        call
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_tool_call_of_a_conversation_has_an_id_of_its_own() {
+        let call = |id: &str| ToolCall { id: id.into(), name: "book".into(), arguments: json!({}) };
+        let mut ids = CallIds::of(&[Message::ToolCalls { calls: vec![call("call_0")] }]);
+        let given = ["call_0", "call_1", "call_1"].map(|id| ids.distinguish(call(id)).id);
+        assert_eq!(given[1], "call_1", "an id that nobody has stays");
+        assert!(given[0] != "call_0" && given[2] != "call_1" && given[0] != given[2], "{given:?}");
     }
 }

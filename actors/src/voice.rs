@@ -45,6 +45,10 @@ pub enum VoiceInput {
         speech: SpeechId,
         text: String,
     },
+    /// The text was cut off: the end of it that makes no sense is dropped.
+    Trim {
+        speech: SpeechId,
+    },
     Finish {
         speech: SpeechId,
     },
@@ -143,6 +147,7 @@ impl Role for VoiceActor {
                     self.hand_over(speech, piece);
                 }
             }
+            VoiceInput::Trim { speech } => self.trim(speech),
             VoiceInput::Finish { speech } => self.finish(speech),
             VoiceInput::Cut { speech } => self.cut(speech),
             VoiceInput::Prepare => self.prepare(),
@@ -178,6 +183,16 @@ impl VoiceActor {
         let context = entry.context;
         voice.characters += text.chars().count() as u64;
         voice.send(TtsInput::Text { context, text: text.into_owned() });
+    }
+
+    /// Drops what was not handed over and makes no sense, and says what will be spoken.
+    fn trim(&mut self, speech: SpeechId) {
+        let mut voice = self.voice();
+        let Some(entry) = voice.speeches.get_mut(&speech) else { return };
+        entry.chunker.trim();
+        let text = format!("{}{}", entry.ledger.text(), entry.chunker.held());
+        drop(voice);
+        self.context.tell(Event::SpeechTrimmed { speech, text });
     }
 
     fn finish(&mut self, speech: SpeechId) {

@@ -94,6 +94,11 @@ impl AssistantView {
             end_call_message: fields.end_call_message.clone().filter(|text| !text.is_empty()),
             tools: self.tools.iter().map(|tool| tool.spec.clone()).collect(),
             apology: default.apology,
+            refusal: fields
+                .refusal_message
+                .clone()
+                .filter(|text| !text.trim().is_empty())
+                .unwrap_or(default.refusal),
         }
     }
 
@@ -192,6 +197,7 @@ struct Fields {
     first_message_interruptions_enabled: Option<bool>,
     end_call_message: Option<String>,
     end_call_phrases: Option<Vec<String>>,
+    refusal_message: Option<String>,
     end_call_function_enabled: Option<bool>,
     silence_timeout_seconds: Option<f64>,
     max_duration_seconds: Option<f64>,

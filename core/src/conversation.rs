@@ -162,6 +162,7 @@ impl Conversation {
             // What a speech or a tool came to belongs into the history even after the end.
             (_, Event::SpeechHeard { speech }) => self.speech_heard(speech),
             (_, Event::SpeechCut { speech, heard }) => self.speech_cut(speech, &heard),
+            (_, Event::SpeechTrimmed { speech, text }) => self.speech_trimmed(speech, &text),
             (_, Event::ToolFinished { turn, call_id, outcome }) => {
                 self.tool_finished(turn, &call_id, outcome);
             }

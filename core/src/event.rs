@@ -46,6 +46,17 @@ pub enum Finish {
     ContentFilter,
 }
 
+impl Finish {
+    /// What cut the reply off, as metrics name it; nothing where it was not cut off.
+    pub const fn cut_by(self) -> Option<&'static str> {
+        match self {
+            Self::Stop => None,
+            Self::Length => Some("length"),
+            Self::ContentFilter => Some("content-filter"),
+        }
+    }
+}
+
 /// What became of a tool call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToolOutcome {
@@ -149,6 +160,11 @@ pub enum Event {
         speech: SpeechId,
         heard: String,
     },
+    /// The answer to [`Command::TrimSpeech`]: all of it that will be spoken.
+    SpeechTrimmed {
+        speech: SpeechId,
+        text: String,
+    },
     /// A stage failed and has no other way to go on.
     StageFailed {
         failure: StageFailure,
@@ -179,6 +195,11 @@ pub enum Command {
     Speak {
         speech: SpeechId,
         text: String,
+    },
+    /// The text of this speech was cut off: what of its end is half a sentence and was not given
+    /// to a voice yet is dropped. Answered by [`Event::SpeechTrimmed`].
+    TrimSpeech {
+        speech: SpeechId,
     },
     /// No more text will come for this speech.
     FinishSpeech {

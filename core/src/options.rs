@@ -122,6 +122,14 @@ pub struct CallOptions {
     pub tools: Vec<ToolSpec>,
     /// Spoken when the model or the transcriber has failed for good, before the call ends.
     pub apology: String,
+    /// Spoken where the model's provider refuses to answer, or breaks off an answer, for what is
+    /// in it.
+    #[serde(default = "default_refusal")]
+    pub refusal: String,
+}
+
+fn default_refusal() -> String {
+    "I'm sorry, I can't help with that.".into()
 }
 
 impl Default for CallOptions {
@@ -140,6 +148,7 @@ impl Default for CallOptions {
             tools: Vec::new(),
             apology: "I am sorry, something went wrong on our side. Please call again later."
                 .into(),
+            refusal: default_refusal(),
         }
     }
 }

@@ -43,6 +43,17 @@ pub struct TextChunker {
     buffer: String,
     /// Characters handed over, counted while they matter.
     handed_over: usize,
+    /// What ended with the last chunk.
+    ended: Ended,
+}
+
+/// What ends where a text ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Ended {
+    Sentence,
+    Clause,
+    #[default]
+    Nothing,
 }
 
 impl TextChunker {
@@ -62,6 +73,7 @@ impl TextChunker {
             if self.is_early() {
                 self.handed_over += chunk.chars().count();
             }
+            self.ended = what_ends(&chunk);
             chunks.push(chunk);
         }
         chunks
@@ -71,7 +83,41 @@ impl TextChunker {
     pub fn finish(&mut self) -> Option<String> {
         let rest = std::mem::take(&mut self.buffer);
         self.handed_over = 0;
+        self.ended = Ended::Nothing;
         (!rest.trim().is_empty()).then_some(rest)
+    }
+
+    /// Drops the end of a text that was cut off: back to the last end of a sentence, else to that of
+    /// a clause. A text in which nothing has ended is kept: half a sentence is more than none.
+    pub fn trim(&mut self) {
+        // With a space behind it, the end of the text may be that of a sentence.
+        let probe = Self { buffer: format!("{} ", self.buffer), ..self.clone() };
+        let (sentence, clause) = probe.last_stops();
+        let start = |ended| (self.ended == ended).then_some(0);
+        let kept = sentence
+            .or(start(Ended::Sentence))
+            .or(clause)
+            .or(start(Ended::Clause))
+            .unwrap_or(self.buffer.len());
+        self.buffer.truncate(kept);
+    }
+
+    /// The text that is in no chunk yet.
+    pub fn held(&self) -> &str {
+        &self.buffer
+    }
+
+    /// Behind the last sentence and behind the last clause that have ended.
+    fn last_stops(&self) -> (Option<usize>, Option<usize>) {
+        let (mut sentence, mut clause) = (None, None);
+        for (at, c) in self.buffer.char_indices() {
+            match self.stop_at(at, c, sentence.unwrap_or_default()) {
+                Some(Stop::Sentence { end }) => sentence = Some(end),
+                Some(Stop::Clause { end }) => clause = Some(end),
+                Some(Stop::Mark { .. }) | None => {}
+            }
+        }
+        (sentence, clause)
     }
 
     fn is_early(&self) -> bool {
@@ -206,9 +252,7 @@ impl TextChunker {
     }
 
     fn end_of_closers(&self, from: usize) -> usize {
-        self.skip(from, |c| {
-            matches!(c, '"' | '\'' | ')' | ']' | '»' | '”' | '’' | '」' | '』' | '）')
-        })
+        self.skip(from, is_closer)
     }
 
     fn end_of_space(&self, from: usize) -> usize {
@@ -218,6 +262,26 @@ impl TextChunker {
     fn skip(&self, from: usize, is_skipped: impl Fn(char) -> bool) -> usize {
         let rest = &self.buffer[from..];
         self.buffer.len() - rest.trim_start_matches(is_skipped).len()
+    }
+}
+
+fn is_closer(c: char) -> bool {
+    matches!(c, '"' | '\'' | ')' | ']' | '»' | '”' | '’' | '」' | '』' | '）')
+}
+
+/// What ends with a chunk; one that grew too long ends between two words.
+fn what_ends(chunk: &str) -> Ended {
+    if chunk.ends_with('\n') {
+        return Ended::Sentence;
+    }
+    match chunk.trim_end().trim_end_matches(is_closer).chars().next_back() {
+        Some('.' | '!' | '?' | '…' | '。' | '！' | '？' | '｡' | '۔' | '।' | '॥') => {
+            Ended::Sentence
+        }
+        Some(',' | ';' | ':' | '–' | '—' | '，' | '、' | '；' | '：' | '،') => {
+            Ended::Clause
+        }
+        Some(_) | None => Ended::Nothing,
     }
 }
 

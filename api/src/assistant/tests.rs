@@ -188,3 +188,11 @@ fn a_document_of_wrong_types_is_refused() {
     assert!(error.starts_with("assistant cannot be read: "), "{error}");
     assert!(AssistantView::new(json!([])).is_err());
 }
+
+#[test]
+fn the_line_for_refused_questions_is_the_assistant_s_or_the_default() {
+    let refusal = |document| AssistantView::new(document).unwrap().call_options().refusal;
+    assert_eq!(refusal(json!({})), "I'm sorry, I can't help with that.");
+    assert_eq!(refusal(json!({"refusalMessage": " "})), "I'm sorry, I can't help with that.");
+    assert_eq!(refusal(json!({"refusalMessage": "Ask a doctor."})), "Ask a doctor.");
+}

@@ -8,7 +8,8 @@ use super::{
     turn::{Abandoned, Reply, Turn},
 };
 use crate::{
-    Command, EndedReason, FailureClass, Finish, ServerEvent, SpeechSource, Stage, StageFailure,
+    Command, EndedReason, Entry, FailureClass, Finish, Message, ServerEvent, SpeechSource, Stage,
+    StageFailure,
 };
 
 /// Silence of the model that the caller may notice.
@@ -21,6 +22,10 @@ pub(super) const REPLY_DUE: Duration = Duration::from_secs(30);
 
 /// Spoken when a reply came to nothing but the conversation can go on.
 pub(super) const NO_REPLY: &str = "Sorry, I lost my thread there. Could you say that again?";
+
+/// What the model is told of a reply that ran into its limit: asked to, it can go on.
+pub(super) const CUT_OFF: &str =
+    "Your last reply was cut off: it ran into the limit of its length.";
 
 impl Conversation {
     /// Gives the floor to the assistant; `answers` is the caller's entry that led to it.
@@ -76,7 +81,12 @@ impl Conversation {
         self.publish(ServerEvent::ModelOutput { output: text.into(), turn_id });
     }
 
+    /// A reply that was cut off is an end like any other: the caller hears what of it makes sense,
+    /// and has the floor.
     pub(super) fn reply_finished(&mut self, finish: Finish) {
+        if finish.cut_by().is_some() {
+            self.trim_reply_speech();
+        }
         self.finish_reply_speech();
         let Floor::Assistant(turn) = &mut self.floor else { return };
         let said_nothing = matches!(turn.reply, Reply::Generating { has_output: false, .. });
@@ -90,12 +100,19 @@ impl Conversation {
             self.after_tools();
             return;
         }
-        let was_cut_off = match finish {
-            Finish::Stop => false,
-            Finish::Length | Finish::ContentFilter => true,
-        };
-        if said_nothing && was_cut_off {
-            self.say(NO_REPLY.into(), true, None);
+        match finish {
+            Finish::Stop => {}
+            Finish::Length if said_nothing => {
+                self.say(NO_REPLY.into(), true, None);
+            }
+            Finish::Length => {
+                let message = Message::System { content: CUT_OFF.into() };
+                self.history.push(Entry { at: self.now, until: self.now, message });
+                self.publish(ServerEvent::ConversationUpdate);
+            }
+            Finish::ContentFilter => {
+                self.say(self.options.refusal.clone(), true, None);
+            }
         }
     }
 
@@ -123,6 +140,14 @@ impl Conversation {
         if let Floor::Assistant(turn) = &mut self.floor {
             turn.hang_was_published = true;
             self.publish(ServerEvent::Hang);
+        }
+    }
+
+    fn trim_reply_speech(&mut self) {
+        if let Floor::Assistant(turn) = &self.floor
+            && let Reply::Generating { speech: Some(speech), .. } = turn.reply
+        {
+            self.command(Command::TrimSpeech { speech });
         }
     }
 

@@ -163,6 +163,20 @@ impl Conversation {
         self.speech_over(speech);
     }
 
+    /// The voice dropped the end of a speech.
+    pub(super) fn speech_trimmed(&mut self, id: SpeechId, text: &str) {
+        let playing = self.speeches.get_mut(id);
+        let of_turn = playing.as_ref().is_some_and(|speech| speech.turn == self.turn);
+        let dropped = match playing {
+            Some(speech) if speech.text.starts_with(text) => speech.text.split_off(text.len()),
+            Some(_) | None => return,
+        };
+        // What is said after it may stand behind it already.
+        if of_turn && let Some((before, after)) = self.said.rsplit_once(dropped.trim()) {
+            self.said = join(before, after);
+        }
+    }
+
     /// The first speech took longer than any voice can: nobody plays it.
     pub(super) fn speech_lost(&mut self) {
         let Some(id) = self.speeches.first().map(|speech| speech.id) else { return };

@@ -188,6 +188,7 @@ fn show(command: &Command) -> String {
         Command::Generate { turn } => format!("Generate {}", turn.wire_id()),
         Command::CancelReply { turn } => format!("CancelReply {}", turn.wire_id()),
         Command::Speak { speech, text } => format!("Speak #{} {text:?}", speech.0),
+        Command::TrimSpeech { speech } => format!("Trim #{}", speech.0),
         Command::FinishSpeech { speech } => format!("Finish #{}", speech.0),
         Command::CutSpeech { speech } => format!("Cut #{}", speech.0),
         Command::RunTool { turn, call } => format!("RunTool {} {}", turn.wire_id(), call.name),

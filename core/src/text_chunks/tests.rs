@@ -226,3 +226,66 @@ proptest! {
         prop_assert_eq!(split, words);
     }
 }
+
+/// The chunks of a text that was cut off, as they are spoken.
+fn spoken_of_cut(text: &str) -> String {
+    let mut chunker = TextChunker::default();
+    let mut chunks: Vec<String> = text.chars().flat_map(|c| chunker.push(&c.to_string())).collect();
+    chunker.trim();
+    let held = chunker.held().to_owned();
+    chunks.extend(chunker.finish());
+    assert!(chunks.concat().ends_with(&held));
+    chunks.concat().trim_end().to_owned()
+}
+
+#[test]
+fn a_text_that_was_cut_off_ends_with_its_last_whole_sentence() {
+    for (text, spoken) in [
+        ("We open at nine. On Sundays and publ", "We open at nine."),
+        ("Yes. No. May", "Yes. No."),
+        (
+            "We open at nine, and Dr. Lee is in from ten. The other doc",
+            "We open at nine, and Dr. Lee is in from ten.",
+        ),
+        (
+            "It costs ten euros for all who are of age. If you pay by card, the",
+            "It costs ten euros for all who are of age.",
+        ),
+        ("She said \"come in.\" And th", "She said \"come in.\""),
+    ] {
+        assert_eq!(spoken_of_cut(text), spoken, "{text}");
+    }
+}
+
+#[test]
+fn a_text_that_was_cut_off_in_its_first_sentence_ends_with_a_clause_or_as_it_stands() {
+    for (text, spoken) in [
+        (
+            "Well, that depends on quite a few things, such as the wea",
+            "Well, that depends on quite a few things,",
+        ),
+        ("It depends, for exam", "It depends,"),
+        ("Once upon", "Once upon"),
+        ("", ""),
+    ] {
+        assert_eq!(spoken_of_cut(text), spoken, "{text}");
+    }
+}
+
+#[test]
+fn a_text_that_was_cut_off_behind_a_sentence_is_whole() {
+    for text in [
+        "We open at nine. We close at five.",
+        "It is 5 o'clock!",
+        "Is it \"now\"?",
+        "It is Mr. Lee.",
+    ] {
+        assert_eq!(spoken_of_cut(text), text);
+    }
+}
+
+#[test]
+fn a_long_text_without_any_end_is_kept_when_it_was_cut_off() {
+    let text = "word ".repeat(80);
+    assert_eq!(spoken_of_cut(&text), text.trim_end());
+}

@@ -41,6 +41,11 @@ pub enum Reply {
         tool: String,
         arguments: Value,
     },
+    /// Says something (or nothing) and is cut off.
+    CutOff {
+        say: String,
+        finish: Finish,
+    },
     Fail(ProviderError),
 }
 
@@ -115,13 +120,14 @@ impl FakeLlm {
     async fn stream(self, reply: Reply, output: mpsc::Sender<Result<LlmEvent, ProviderError>>) {
         let session = self.sessions.begin();
         sleep(self.first_token).await;
-        let (text, call) = match reply {
-            Reply::Say(text) => (text, None),
+        let (text, call, finish) = match reply {
+            Reply::Say(text) => (text, None, Finish::Stop),
             Reply::Call { say, tool, arguments } => {
                 let id = format!("call-{}", self.sessions.opened());
-                (say, Some(ToolCall { id, name: tool, arguments }))
+                (say, Some(ToolCall { id, name: tool, arguments }), Finish::Stop)
             }
-            Reply::Fail(_) => (String::new(), None),
+            Reply::CutOff { say, finish } => (say, None, finish),
+            Reply::Fail(_) => (String::new(), None, Finish::Stop),
         };
         for token in text.split_inclusive(' ') {
             if output.send(Ok(LlmEvent::Text(token.to_owned()))).await.is_err() {
@@ -135,7 +141,7 @@ impl FakeLlm {
             return;
         }
         // A reader that is gone has cancelled.
-        let _ = output.send(Ok(LlmEvent::Finished(Finish::Stop))).await;
+        let _ = output.send(Ok(LlmEvent::Finished(finish))).await;
         drop(session);
     }
 }

@@ -84,9 +84,9 @@ fn event() -> impl Strategy<Value = Event> {
         8 => (turn.clone(), words()).prop_map(|(turn, text)| piece(turn, &format!("model {text}"))),
         4 => (turn.clone(), vec(tool_name(), 0..3)).prop_map(|(turn, names)| calls(turn, &names)),
         6 => turn.clone().prop_map(finished),
-        1 => turn.clone().prop_map(|turn| Event::ReplyFinished {
+        2 => (turn.clone(), any::<bool>()).prop_map(|(turn, filtered)| Event::ReplyFinished {
             turn: TurnId(turn),
-            finish: Finish::Length,
+            finish: if filtered { Finish::ContentFilter } else { Finish::Length },
         }),
         4 => (turn, tool_name(), outcome()).prop_map(|(turn, name, outcome)| Event::ToolFinished {
             turn: TurnId(turn),
@@ -97,6 +97,10 @@ fn event() -> impl Strategy<Value = Event> {
         6 => speech().prop_map(|speech| Event::SpeechHeard { speech }),
         6 => (speech(), words())
             .prop_map(|(speech, heard)| Event::SpeechCut { speech, heard }),
+        2 => (speech(), words()).prop_map(|(speech, text)| Event::SpeechTrimmed {
+            speech,
+            text: format!("model {text}"),
+        }),
         3 => control().prop_map(Event::Control),
     ]
 }
@@ -214,6 +218,7 @@ fn check_speeches(given: &[Vec<Command>]) {
                 assert!(!over.contains(speech), "spoken after its end: {speech:?}");
                 assert_eq!(open.get_or_insert(*speech), speech, "two speeches at once");
             }
+            Command::TrimSpeech { speech } => assert_eq!(open, Some(*speech)),
             Command::FinishSpeech { speech } => {
                 assert!(over.insert(*speech), "finished after its end: {speech:?}");
                 assert_eq!(open.take(), Some(*speech));
@@ -284,6 +289,9 @@ proptest! {
                 }
                 Step::Event(_, Event::SpeechCut { heard, .. }) => {
                     reported.insert(heard.trim().to_owned());
+                }
+                Step::Event(_, Event::SpeechTrimmed { text, .. }) => {
+                    reported.insert(text.trim().to_owned());
                 }
                 Step::Event(..) | Step::Timeout(_) | Step::Alarm => {}
             }

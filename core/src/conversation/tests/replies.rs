@@ -62,12 +62,27 @@ fn an_empty_reply_leaves_the_floor_to_nobody() {
     );
 }
 
+/// A reply that ends for this reason after these pieces, each after a tenth of a second.
+fn cut_off(pieces: &[&str], finish: Finish) -> Vec<(u64, Event)> {
+    let mut script = asked("Hello.");
+    let mut at_ms = 2_200;
+    for text in pieces {
+        script.push((at_ms, piece(1, text)));
+        at_ms += 100;
+    }
+    script.push((at_ms, Event::ReplyFinished { turn: TurnId(1), finish }));
+    script
+}
+
+fn trimmed(speech: u32, text: &str) -> Event {
+    Event::SpeechTrimmed { speech: SpeechId(speech), text: text.into() }
+}
+
 #[test]
-fn a_reply_cut_off_before_its_first_word_is_apologised_for() {
-    let finished = Event::ReplyFinished { turn: TurnId(1), finish: Finish::ContentFilter };
+fn a_reply_that_ran_out_of_tokens_before_its_first_word_is_apologised_for() {
     check(
         quiet(),
-        [asked("Hello."), vec![(2_200, finished)]].concat(),
+        cut_off(&[], Finish::Length),
         3_000,
         expect![[r#"
         0.000s  ~InProgress, ~assistant.started
@@ -81,21 +96,153 @@ fn a_reply_cut_off_before_its_first_word_is_apologised_for() {
 }
 
 #[test]
-fn a_reply_cut_off_in_its_middle_is_spoken_as_it_is() {
-    let finished = Event::ReplyFinished { turn: TurnId(1), finish: Finish::Length };
+fn a_reply_that_ran_out_of_tokens_is_spoken_as_far_as_it_makes_sense() {
+    let pieces = ["We open at nine. ", "On Sundays and publ"];
+    let script = [
+        cut_off(&pieces, Finish::Length),
+        vec![
+            (2_410, trimmed(1, "We open at nine. ")),
+            (2_500, began(1)),
+            (3_500, heard(1)),
+            (4_000, voice(4_000)),
+            (4_650, silence(4_600)),
+            (4_700, said("Go on.")),
+        ],
+    ]
+    .concat();
     check(
         quiet(),
-        [asked("Hello."), vec![(2_200, piece(1, "Once upon")), (2_300, finished)]].concat(),
+        script.clone(),
+        5_000,
+        expect![[r#"
+        0.000s  ~InProgress, ~assistant.started
+        1.000s  ~user Started 0
+        1.650s  ~user Stopped 0
+        1.700s  ~user: "Hello."
+        2.000s  endpointing -> ~history, Generate turn-1
+        2.200s  Speak #1 "We open at nine. ", ~model-output turn-1
+        2.300s  Speak #1 "On Sundays and publ", ~model-output turn-1
+        2.400s  Trim #1, Finish #1, ~history
+        2.500s  ~assistant Started 1, ~speechStarted 1 Model "We open at nine."
+        3.500s  ~assistant Stopped 1, ~assistant: "We open at nine.", ~history
+        4.000s  ~user Started 1
+        4.650s  ~user Stopped 1
+        4.700s  ~user: "Go on."
+        5.000s  endpointing -> ~history, Generate turn-2
+    "#]],
+    );
+    check_history(
+        quiet(),
+        script.clone(),
+        5_000,
+        expect![[r#"
+        1.000s .. 1.600s  user: Hello.
+        2.500s .. 3.500s  assistant: We open at nine.
+        2.400s .. 2.400s  system: Your last reply was cut off: it ran into the limit of its length.
+        4.000s .. 4.600s  user: Go on.
+    "#]],
+    );
+    expect![[r#"
+        [
+            "user: Hello.",
+            "assistant: We open at nine.",
+            "system: Your last reply was cut off: it ran into the limit of its length.",
+            "user: Go on.",
+        ]
+    "#]]
+    .assert_debug_eq(&prompt_of(&play(quiet(), script, 5_000).conversation));
+}
+
+#[test]
+fn a_reply_that_was_refused_is_answered_with_the_line_for_it() {
+    check(
+        quiet(),
+        cut_off(&[], Finish::ContentFilter),
         3_000,
         expect![[r#"
-            0.000s  ~InProgress, ~assistant.started
-            1.000s  ~user Started 0
-            1.650s  ~user Stopped 0
-            1.700s  ~user: "Hello."
-            2.000s  endpointing -> ~history, Generate turn-1
-            2.200s  Speak #1 "Once upon", ~model-output turn-1
-            2.300s  Finish #1
-        "#]],
+        0.000s  ~InProgress, ~assistant.started
+        1.000s  ~user Started 0
+        1.650s  ~user Stopped 0
+        1.700s  ~user: "Hello."
+        2.000s  endpointing -> ~history, Generate turn-1
+        2.200s  Speak #1 "I'm sorry, I can't help with that.", Finish #1
+    "#]],
+    );
+}
+
+#[test]
+fn a_reply_that_was_filtered_in_its_middle_stops_there_and_says_so() {
+    let options = CallOptions { refusal: "Let us talk of something else.".into(), ..quiet() };
+    let script = [
+        cut_off(&["You take the fuse, ", "then you"], Finish::ContentFilter),
+        vec![
+            (2_410, trimmed(1, "You take the fuse, ")),
+            (2_500, began(1)),
+            (3_500, heard(1)),
+            (3_600, began(2)),
+            (5_000, heard(2)),
+        ],
+    ]
+    .concat();
+    check(
+        options.clone(),
+        script.clone(),
+        6_000,
+        expect![[r#"
+        0.000s  ~InProgress, ~assistant.started
+        1.000s  ~user Started 0
+        1.650s  ~user Stopped 0
+        1.700s  ~user: "Hello."
+        2.000s  endpointing -> ~history, Generate turn-1
+        2.200s  Speak #1 "You take the fuse, ", ~model-output turn-1
+        2.300s  Speak #1 "then you", ~model-output turn-1
+        2.400s  Trim #1, Finish #1, Speak #2 "Let us talk of something else.", Finish #2
+        2.500s  ~assistant Started 1, ~speechStarted 1 Model "You take the fuse, Let us talk of something else."
+        3.500s  ~assistant Stopped 1, ~assistant: "You take the fuse,", ~history
+        3.600s  ~assistant Started 1, ~speechStarted 1 ForceSay "You take the fuse, Let us talk of something else."
+        5.000s  ~assistant Stopped 1, ~assistant: "Let us talk of something else.", ~history
+    "#]],
+    );
+    check_history(
+        options,
+        script,
+        6_000,
+        expect![[r#"
+        1.000s .. 1.600s  user: Hello.
+        2.500s .. 3.500s  assistant: You take the fuse,
+        3.600s .. 5.000s  assistant: Let us talk of something else.
+    "#]],
+    );
+}
+
+#[test]
+fn tools_that_a_reply_asked_for_before_it_was_cut_off_are_run() {
+    let options = CallOptions { tools: vec![function("book", vec![])], ..quiet() };
+    let finished = Event::ReplyFinished { turn: TurnId(1), finish: Finish::Length };
+    let script = [
+        asked("Book it."),
+        vec![
+            (2_200, piece(1, "One")),
+            (2_300, calls(1, &["book"])),
+            (2_310, finished),
+            (2_500, done(1, "book", "booked")),
+        ],
+    ]
+    .concat();
+    check(
+        options,
+        script,
+        3_000,
+        expect![[r#"
+        0.000s  ~InProgress, ~assistant.started
+        1.000s  ~user Started 0
+        1.650s  ~user Stopped 0
+        1.700s  ~user: "Book it."
+        2.000s  endpointing -> ~history, Generate turn-1
+        2.200s  Speak #1 "One", ~model-output turn-1
+        2.300s  Finish #1, ~tool-calls 1, RunTool turn-1 book, ~history
+        2.500s  ~history, Generate turn-1
+    "#]],
     );
 }
 
