@@ -27,6 +27,9 @@ pub enum Problem {
     #[error("`{path}` is not valid TOML: line {line}: {reason}")]
     NotToml { path: PathBuf, line: usize, reason: String },
 
+    #[error("prices in `{path}`, line {line}: {reason}")]
+    Price { path: PathBuf, line: usize, reason: String },
+
     #[error("unknown setting `{key}` from {origin}, did you mean `{nearest}`?")]
     Unknown { key: String, origin: String, nearest: String },
 

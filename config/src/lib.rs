@@ -12,9 +12,11 @@ mod error;
 mod form;
 mod layers;
 mod path;
+mod prices;
 mod settings;
 
 pub use document::{SettingDoc, describe, render_defaults};
 pub use error::{ConfigError, Problem};
 pub use form::LogFormat;
-pub use settings::{Auth, Calls, Provider, Server, Settings, Store, Webhooks};
+pub use prices::{ModelPrice, Prices, TranscriberPrice, VoicePrice};
+pub use settings::{Auth, Calls, Costs, Provider, Server, Settings, Store, Webhooks};

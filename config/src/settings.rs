@@ -12,6 +12,7 @@ use crate::{
         Span, Switch, Text, WebUrl,
     },
     layers::Layers,
+    prices::Prices,
 };
 
 /// Declares the sections.
@@ -62,7 +63,9 @@ macro_rules! sections {
         #[derive(Clone, Debug)]
         pub struct Settings {
             $( $(#[doc = $about])+ pub $section: $Section, )+
-            /// What providers are reached with, by the name that documents call them.
+            /// What providers charge.
+            pub prices: Prices,
+            /// What they are reached with, by the name that documents call them.
             pub providers: BTreeMap<String, Provider>,
         }
 
@@ -70,7 +73,9 @@ macro_rules! sections {
             pub(crate) fn read(layers: &Layers, problems: &mut Vec<Problem>) -> Option<Self> {
                 $( let $section = $Section::read(layers, problems); )+
                 let providers = read_providers(layers, problems);
-                Some(Self { $( $section: $section?, )+ providers })
+                let prices = Prices::default();
+                let settings = Self { $( $section: $section?, )+ prices, providers };
+                Some(settings.read_prices(problems))
             }
         }
 
@@ -176,6 +181,14 @@ sections! {
         tts_first_audio_timeout: Duration as Span = default "5s", "duration", "500ms" to "1m";
     }
 
+    /// What calls cost.
+    costs: Costs {
+        /// Prices of your own over those that are built in, which are list prices of a certain day:
+        /// a TOML file like `config/prices.toml`. What has no price is counted in
+        /// `offhook_unpriced_total`.
+        prices_file: Option<PathBuf> as Maybe<Folder> = unset "prices.toml", "path";
+    }
+
     /// Server events to other systems.
     webhooks: Webhooks {
         /// Where events go for calls whose documents name no server of their own.
@@ -195,6 +208,18 @@ sections! {
         /// Whether webhooks and tools may go to private and link-local addresses. Who can write
         /// documents could reach into your network otherwise.
         allow_private_addresses: bool as Switch = default "false", "true or false";
+    }
+}
+
+impl Settings {
+    fn read_prices(mut self, problems: &mut Vec<Problem>) -> Self {
+        if let Some(path) = &self.costs.prices_file {
+            match std::mem::take(&mut self.prices).with_file(path) {
+                Ok(prices) => self.prices = prices,
+                Err(problem) => problems.push(problem),
+            }
+        }
+        self
     }
 }
 

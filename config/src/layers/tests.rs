@@ -212,3 +212,18 @@ fn variables_that_are_empty_or_not_ours_are_left_alone() {
     let given = given.variable("OFFHOOK_API_KEY", "x").variable("SERVER__LISTEN", "x");
     assert_eq!(given.load().unwrap().server.public_url, None);
 }
+
+#[test]
+fn prices_of_one_s_own_are_read_with_the_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prices.toml");
+    let prices = "as_of = \"2026-11\"\ncurrency = \"USD\"\n[[voice]]\nprovider = \"11labs\"\n";
+    fs::write(&path, format!("{prices}per_million_characters = 50\n")).unwrap();
+    let given = file("").flag("costs.prices_file", path.to_str().unwrap());
+    let settings = given.load().unwrap();
+    assert_eq!(settings.prices.voice("11labs", "any").unwrap().per_million_characters, 50.0);
+
+    fs::write(&path, format!("{prices}per_character = 50\n")).unwrap();
+    let problem = given.problem();
+    assert!(problem.contains("line 5: unknown field `per_character`"), "{problem}");
+}
