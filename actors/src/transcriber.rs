@@ -55,6 +55,8 @@ pub enum TranscriberInput {
 pub struct TranscriberSlot {
     /// Position in the caller's audio up to which the text is final.
     committed: AtomicU64,
+    /// Samples that providers were sent, repeated ones and silence for lost ones included.
+    sent: AtomicU64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -286,6 +288,8 @@ impl Feed {
                 push(session, SttInput::Audio(audio)).await?;
                 self.sent_at = Instant::now();
             }
+            let samples = leg.samples_in_bytes(read.audio.len()) + read.skipped;
+            self.context.slots.transcriber.sent.fetch_add(samples, Ordering::AcqRel);
         }
     }
 
@@ -388,6 +392,12 @@ pub(crate) fn choose_format(offered: &[AudioFormat], leg: AudioFormat) -> AudioF
 }
 
 impl CallContext {
+    /// Audio that transcribers were sent, which is what they charge.
+    pub fn audio_transcribed(&self) -> Duration {
+        let sent = self.slots.transcriber.sent.load(Ordering::Acquire);
+        self.audio.format().duration_of(sent)
+    }
+
     /// How far behind the caller the final text is.
     pub fn transcriber_lag(&self) -> Duration {
         let committed = self.slots.transcriber.committed.load(Ordering::Acquire);

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     audio_format::WireAudio,
+    cost::CallCosts,
     lenient::{self, text},
     server_fields, time,
 };
@@ -87,15 +88,6 @@ pub struct SubscriptionLimits {
     pub remaining_concurrent_calls: usize,
 }
 
-/// What a call used, where that is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CallUsage {
-    pub llm_prompt_tokens: u64,
-    pub llm_completion_tokens: u64,
-    pub llm_cached_prompt_tokens: u64,
-    pub tts_characters: u64,
-}
-
 /// What is known of a call once it is over.
 #[derive(Clone, Debug)]
 pub struct CallEnd {
@@ -105,7 +97,8 @@ pub struct CallEnd {
     pub at_ms: i64,
     /// As [`crate::artifact::build`] makes it; its messages are the call's messages too.
     pub artifact: Value,
-    pub usage: CallUsage,
+    /// What it took, where that is known, and what that costs.
+    pub costs: CallCosts,
 }
 
 /// The document of a call.
@@ -137,9 +130,10 @@ impl CallDocument {
         if call_type == CallType::Websocket {
             body.insert("transport".into(), websocket_transport(request, urls)?);
         }
-        body.insert("cost".into(), 0.into());
-        body.insert("costs".into(), json!([]));
-        body.insert("costBreakdown".into(), cost_breakdown(CallUsage::default()));
+        let nothing = CallCosts::default();
+        body.insert("cost".into(), nothing.total());
+        body.insert("costs".into(), nothing.costs());
+        body.insert("costBreakdown".into(), nothing.breakdown());
         let monitor = monitor(urls);
         if !monitor.is_empty() {
             body.insert("monitor".into(), monitor.into());
@@ -234,7 +228,9 @@ impl CallDocument {
             self.0["endedMessage"] = message.into();
         }
         self.0["endedAt"] = time::iso8601(end.at_ms).into();
-        self.0["costBreakdown"] = cost_breakdown(end.usage);
+        self.0["cost"] = end.costs.total();
+        self.0["costs"] = end.costs.costs();
+        self.0["costBreakdown"] = end.costs.breakdown();
         self.0["messages"] = lenient::get(&end.artifact, "messages").cloned().unwrap_or(json!([]));
         self.0["artifact"] = end.artifact;
         self.0["analysis"] = json!({});
@@ -281,17 +277,6 @@ fn monitor(urls: &CallUrls) -> Map<String, Value> {
         .into_iter()
         .filter_map(|(name, url)| Some((name.to_owned(), url.clone()?.into())))
         .collect()
-}
-
-/// Costs are zero: the runtime is the user's own, and providers bill elsewhere.
-fn cost_breakdown(usage: CallUsage) -> Value {
-    json!({
-        "transport": 0, "stt": 0, "llm": 0, "tts": 0, "vapi": 0, "total": 0,
-        "llmPromptTokens": usage.llm_prompt_tokens,
-        "llmCompletionTokens": usage.llm_completion_tokens,
-        "llmCachedPromptTokens": usage.llm_cached_prompt_tokens,
-        "ttsCharacters": usage.tts_characters,
-    })
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod audio_format;
 pub mod call;
 pub mod contract;
 pub mod control;
+pub mod cost;
 pub mod credential;
 pub mod envelope;
 mod error;

@@ -20,6 +20,13 @@ const CURRENCY: &str = "USD";
 /// What providers charge, in USD.
 #[derive(Clone, PartialEq)]
 pub struct Prices {
+    built_in: Tables,
+    /// The user's, which count before those that are built in.
+    own: Tables,
+}
+
+#[derive(Clone, Default, PartialEq)]
+struct Tables {
     models: Table<ModelPrice>,
     transcribers: Table<TranscriberPrice>,
     voices: Table<VoicePrice>,
@@ -54,64 +61,78 @@ type Table<P> = BTreeMap<(String, Pattern), P>;
 
 impl Default for Prices {
     fn default() -> Self {
-        let nothing =
-            Self { models: Table::new(), transcribers: Table::new(), voices: Table::new() };
-        nothing.with(BUILT_IN).expect("a test reads the prices that are built in")
+        let built_in = read(BUILT_IN).expect("a test reads the prices that are built in");
+        Self { built_in, own: Tables::default() }
     }
 }
 
 impl fmt::Debug for Prices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.models.len() + self.transcribers.len() + self.voices.len();
-        write!(f, "Prices({count})")
+        let count =
+            |tables: &Tables| tables.models.len() + tables.transcribers.len() + tables.voices.len();
+        write!(f, "Prices({} built in, {} own)", count(&self.built_in), count(&self.own))
     }
 }
 
 impl Prices {
-    /// The prices with those of a file over them.
-    pub(crate) fn with_file(self, path: &Path) -> Result<Self, Problem> {
+    /// The prices with those of a file before them.
+    pub(crate) fn with_file(mut self, path: &Path) -> Result<Self, Problem> {
         let text = fs::read_to_string(path).map_err(|error| Problem::Unreadable {
             path: path.into(),
             reason: error.to_string(),
         })?;
-        self.with(&text).map_err(|Fault { at, reason }| {
-            let line =
-                text.as_bytes()[..at.min(text.len())].iter().filter(|b| **b == b'\n').count();
-            Problem::Price { path: path.into(), line: line + 1, reason }
-        })
+        self.own = read(&text).map_err(|Fault { at, reason }| {
+            let before = &text.as_bytes()[..at.min(text.len())];
+            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            Problem::Price { path: path.into(), line, reason }
+        })?;
+        Ok(self)
     }
 
     pub fn model(&self, provider: &str, name: &str) -> Option<ModelPrice> {
-        find(&self.models, provider, name)
+        self.find(|tables| &tables.models, provider, name)
     }
 
     pub fn transcriber(&self, provider: &str, name: &str) -> Option<TranscriberPrice> {
-        find(&self.transcribers, provider, name)
+        self.find(|tables| &tables.transcribers, provider, name)
     }
 
     pub fn voice(&self, provider: &str, name: &str) -> Option<VoicePrice> {
-        find(&self.voices, provider, name)
+        self.find(|tables| &tables.voices, provider, name)
     }
 
-    fn with(mut self, text: &str) -> Result<Self, Fault> {
-        let file: File = toml::from_str(text).map_err(|error| Fault {
-            at: error.span().map_or(0, |span| span.start),
-            reason: error.message().replace('\n', ", "),
-        })?;
-        file.as_of.check(|as_of| {
-            is_date(as_of).then_some(()).ok_or_else(|| {
-                format!("as_of is `{as_of}`, expected a date such as 2026-11 or 2026-11-21")
-            })
-        })?;
-        file.currency.check(|currency| {
-            let known = (currency == CURRENCY).then_some(());
-            known.ok_or_else(|| format!("currency is `{currency}`, expected {CURRENCY}"))
-        })?;
-        add(&mut self.models, file.model)?;
-        add(&mut self.transcribers, file.transcriber)?;
-        add(&mut self.voices, file.voice)?;
-        Ok(self)
+    fn find<P: Copy>(
+        &self,
+        table: impl Fn(&Tables) -> &Table<P>,
+        provider: &str,
+        name: &str,
+    ) -> Option<P> {
+        let mut tables = [&self.own, &self.built_in].into_iter().map(table);
+        tables.find_map(|table| find(table, provider, name))
     }
+}
+
+fn read(text: &str) -> Result<Tables, Fault> {
+    let file: File = toml::from_str(text).map_err(|error| Fault {
+        at: error.span().map_or(0, |span| span.start),
+        reason: error.message().replace('\n', ", "),
+    })?;
+    let fault = |place: &Spanned<String>, reason| Fault { at: place.span().start, reason };
+    let as_of = file.as_of.get_ref();
+    if !is_date(as_of) {
+        let reason = format!("as_of is `{as_of}`, expected a date such as 2026-11 or 2026-11-21");
+        return Err(fault(&file.as_of, reason));
+    }
+    let currency = file.currency.get_ref();
+    if currency != CURRENCY {
+        let reason = format!("currency is `{currency}`, expected {CURRENCY}");
+        return Err(fault(&file.currency, reason));
+    }
+    Ok(Tables {
+        models: table(file.model)?,
+        transcribers: table(file.transcriber)?,
+        voices: table(file.voice)?,
+    })
 }
 
 /// The names that an entry is for.
@@ -150,9 +171,8 @@ fn find<P: Copy>(table: &Table<P>, provider: &str, name: &str) -> Option<P> {
     fitting.max_by_key(|(fit, _)| *fit).map(|(_, price)| *price)
 }
 
-/// Adds the entries of a file, which replace those with the same provider and names.
-fn add<E: Entry>(table: &mut Table<E::Price>, entries: Vec<Spanned<E>>) -> Result<(), Fault> {
-    let mut added = Table::new();
+fn table<E: Entry>(entries: Vec<Spanned<E>>) -> Result<Table<E::Price>, Fault> {
+    let mut table = Table::new();
     for entry in entries {
         let at = entry.span().start;
         let fault = |reason| Fault { at, reason };
@@ -161,13 +181,12 @@ fn add<E: Entry>(table: &mut Table<E::Price>, entries: Vec<Spanned<E>>) -> Resul
         let provider = entry.provider().to_owned();
         for name in entry.models() {
             let pattern = Pattern::read(name).map_err(fault)?;
-            if added.insert((provider.clone(), pattern), price).is_some() {
+            if table.insert((provider.clone(), pattern), price).is_some() {
                 return Err(fault(format!("provider `{provider}` has `{name}` twice")));
             }
         }
     }
-    table.extend(added);
-    Ok(())
+    Ok(table)
 }
 
 /// What is wrong with a file, and at which byte.
@@ -175,17 +194,6 @@ fn add<E: Entry>(table: &mut Table<E::Price>, entries: Vec<Spanned<E>>) -> Resul
 struct Fault {
     at: usize,
     reason: String,
-}
-
-/// Checks a value where it stands.
-trait Check {
-    fn check(&self, check: impl Fn(&str) -> Result<(), String>) -> Result<(), Fault>;
-}
-
-impl Check for Spanned<String> {
-    fn check(&self, check: impl Fn(&str) -> Result<(), String>) -> Result<(), Fault> {
-        check(self.get_ref()).map_err(|reason| Fault { at: self.span().start, reason })
-    }
 }
 
 #[derive(Deserialize)]

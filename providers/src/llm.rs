@@ -104,6 +104,11 @@ pub struct LlmStream {
 pub trait Llm: Send + Sync {
     fn capabilities(&self) -> LlmCapabilities;
 
+    /// The model that is asked, as the provider names it; empty where it has but one.
+    fn model(&self) -> &str {
+        ""
+    }
+
     /// Sends the request; resolves when the provider accepted it. The caller bounds the wait.
     fn generate(&self, request: LlmRequest) -> Opening<LlmStream>;
 

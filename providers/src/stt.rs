@@ -101,6 +101,11 @@ pub type Opening<T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> + Se
 pub trait Stt: Send + Sync {
     fn capabilities(&self) -> SttCapabilities;
 
+    /// The model that is asked, as the provider names it; empty where it has but one.
+    fn model(&self) -> &str {
+        ""
+    }
+
     /// Connects. The caller bounds the wait; dropping the future gives up without a trace.
     fn open(&self, request: SttRequest) -> Opening<SttSession>;
 }

@@ -89,6 +89,11 @@ pub struct TtsSession {
 pub trait Tts: Send + Sync {
     fn capabilities(&self) -> TtsCapabilities;
 
+    /// The model that is asked, as the provider names it; empty where it has but one.
+    fn model(&self) -> &str {
+        ""
+    }
+
     /// Connects. The caller bounds the wait; dropping the future gives up without a trace.
     fn open(&self, request: TtsRequest) -> Opening<TtsSession>;
 

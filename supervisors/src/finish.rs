@@ -5,12 +5,14 @@ use std::{sync::Arc, time::Duration};
 use offhook_actors::{CallContext, recorder, transport::TransportInput};
 use offhook_api::{
     artifact::{self, ArtifactSource},
-    call::{CallEnd, CallUsage},
+    call::CallEnd,
     performance::{Performance, TurnLatency},
 };
 use offhook_core::{CallStatus, EndedReason, ServerEvent};
 use offhook_store::Kind;
 use tokio::time::timeout;
+
+use crate::costs;
 
 /// Longest wait for the recording to be on disk.
 const RECORDING_TIMEOUT: Duration = Duration::from_secs(10);
@@ -59,18 +61,12 @@ pub(crate) async fn finish(context: &Arc<CallContext>) {
         recording: recorded.and(context.spec.recording.as_ref()).map(|plan| &plan.urls),
         variable_values: Some(&context.spec.variable_values),
     });
-    let usage = context.usage();
     let end = CallEnd {
         reason: reason.clone(),
         message,
         at_ms: context.clock.epoch_ms_of(context.clock.now()),
         artifact: artifact.clone(),
-        usage: CallUsage {
-            llm_prompt_tokens: usage.prompt_tokens,
-            llm_completion_tokens: usage.completion_tokens,
-            llm_cached_prompt_tokens: usage.cached_prompt_tokens,
-            tts_characters: context.spoken_characters(),
-        },
+        costs: costs::of_call(context),
     };
     let record = {
         let mut record = context.record();

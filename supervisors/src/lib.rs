@@ -14,6 +14,7 @@
 mod access;
 mod call;
 mod calls;
+mod costs;
 mod finish;
 mod node;
 mod plan;

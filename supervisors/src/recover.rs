@@ -8,7 +8,8 @@ use offhook_actors::{Outbox, call::Orphan, outbox::OutboxItem};
 use offhook_api::{
     AssistantView, CallDocument, ServerTarget,
     artifact::{self, ArtifactSource, CallClock},
-    call::{CallEnd, CallUsage},
+    call::CallEnd,
+    cost::CallCosts,
     envelope::{self, EnvelopeContext},
     performance::Performance,
 };
@@ -53,7 +54,7 @@ impl Treeless<'_> {
             message: Some(self.message.to_owned()),
             at_ms: now_ms,
             artifact,
-            usage: CallUsage::default(),
+            costs: CallCosts::default(),
         });
         let body = record.as_value().clone();
         let stored = store

@@ -1,6 +1,7 @@
 use expect_test::expect;
 
 use super::*;
+use crate::cost::{Part, Tokens};
 
 /// 2024-09-10T11:14:12.339Z
 const NOW_MS: i64 = 1_725_966_852_339;
@@ -126,7 +127,12 @@ fn a_call_starts_once_and_ends_once() {
         message: None,
         at_ms,
         artifact: json!({"messages": [{"role": "user"}], "transcript": "User: hi\n"}),
-        usage: CallUsage { llm_prompt_tokens: 12, ..CallUsage::default() },
+        costs: {
+            let tokens = Tokens { prompt: 12, ..Tokens::default() };
+            let mut costs = CallCosts::default();
+            costs.add(Part::Model { model: json!({"provider": "openai"}), tokens }, 0.25);
+            costs
+        },
     };
     assert!(call.end(end(EndedReason::CustomerEndedCall, NOW_MS + 9_000)));
     assert!(!call.end(end(EndedReason::WorkerDied, NOW_MS + 10_000)));
@@ -140,6 +146,11 @@ fn a_call_starts_once_and_ends_once() {
     assert_eq!(document["artifact"]["transcript"], "User: hi\n");
     assert_eq!(document["analysis"], json!({}));
     assert_eq!(document["costBreakdown"]["llmPromptTokens"], 12);
+    assert_eq!(
+        (&document["cost"], &document["costBreakdown"]["llm"]),
+        (&json!(0.25), &json!(0.25))
+    );
+    assert_eq!(document["costs"][0]["promptTokens"], 12);
 }
 
 #[test]

@@ -35,7 +35,11 @@ fn the_prices_that_are_built_in_are_found_by_the_name_that_fits_best() {
 }
 
 #[test]
-fn entries_of_a_file_replace_those_of_the_same_name_and_leave_the_others() {
+fn entries_of_a_file_that_fit_count_before_those_that_are_built_in() {
+    let all = with("[[transcriber]]\nprovider = \"deepgram\"\nper_minute = 1\n").unwrap();
+    assert_eq!(all.transcriber("deepgram", "nova-3").unwrap().per_minute, 1.0);
+    assert_eq!(all.transcriber("local", "").unwrap().per_minute, 0.0);
+
     let prices = with(
         "[[model]]\nprovider = \"openai\"\nmodels = [\"gpt-4.1-mini*\", \"gpt-9\"]\n\
          input = 1\noutput = 2\n\
@@ -86,7 +90,7 @@ fn a_file_says_its_date_and_its_currency() {
         ("as_of = \"2026-13\"\ncurrency = \"USD\"\n", "as_of is `2026-13`"),
         ("as_of = \"2026-11-21\"\ncurrency = \"EUR\"\n", "currency is `EUR`, expected USD"),
     ] {
-        let Fault { reason, .. } = Prices::default().with(text).unwrap_err();
+        let Fault { reason, .. } = read(text).map(|_| ()).unwrap_err();
         assert!(reason.contains(expected), "{reason}");
     }
 }

@@ -82,6 +82,10 @@ impl Llm for Messages {
         LlmCapabilities { tools: true, assistant_prefill: false }
     }
 
+    fn model(&self) -> &str {
+        self.options.model()
+    }
+
     fn generate(&self, request: LlmRequest) -> Opening<LlmStream> {
         let body = request::body(&self.options, &request);
         let (asking, learned) = (self.asking.clone(), self.learned.clone());

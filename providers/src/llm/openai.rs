@@ -157,6 +157,10 @@ impl Llm for ChatCompletions {
         LlmCapabilities { tools: true, assistant_prefill: false }
     }
 
+    fn model(&self) -> &str {
+        self.options.model()
+    }
+
     fn generate(&self, request: LlmRequest) -> Opening<LlmStream> {
         let body = request::body(&self.options, self.family, &request, &self.fields);
         let (asking, learned) = (self.asking.clone(), self.learned.clone());

@@ -96,6 +96,10 @@ impl Tts for Cartesia {
         }
     }
 
+    fn model(&self) -> &str {
+        self.options.model()
+    }
+
     fn open(&self, request: TtsRequest) -> Opening<TtsSession> {
         let (net, headers, url) = (self.net.clone(), self.headers.clone(), self.url.clone());
         let speaking = Speaking::new(Arc::clone(&self.options), request.format);

@@ -103,6 +103,10 @@ impl Tts for ElevenLabs {
         }
     }
 
+    fn model(&self) -> &str {
+        self.options.model()
+    }
+
     fn open(&self, request: TtsRequest) -> Opening<TtsSession> {
         let (net, headers) = (self.net.clone(), self.headers.clone());
         let mut url = self.url.clone();

@@ -106,6 +106,10 @@ impl Tts for OpenAi {
         self.net.warm(&self.url);
     }
 
+    fn model(&self) -> &str {
+        self.options.model()
+    }
+
     fn open(&self, request: TtsRequest) -> Opening<TtsSession> {
         let resource = Resource {
             http: self.net.http.clone(),
@@ -131,6 +135,10 @@ impl Tts for OpenAi {
 }
 
 impl Options {
+    fn model(&self) -> &str {
+        self.model.as_deref().unwrap_or(MODEL)
+    }
+
     fn from_document(document: &Value) -> Result<Self, String> {
         let options = Self::deserialize(document).map_err(|error| error.to_string())?;
         if options.voice_id.is_empty() {
@@ -140,7 +148,7 @@ impl Options {
     }
 
     fn body(&self, text: &str) -> Value {
-        let model = self.model.as_deref().unwrap_or(MODEL);
+        let model = self.model();
         let voice = match self.voice_id.starts_with(OWN_VOICE) {
             true => json!({"id": self.voice_id}),
             false => json!(self.voice_id),

@@ -66,6 +66,10 @@ impl Stt for Flux {
         }
     }
 
+    fn model(&self) -> &str {
+        self.options.model()
+    }
+
     fn open(&self, request: SttRequest) -> Opening<SttSession> {
         let (net, headers) = (self.net.clone(), self.headers.clone());
         let mut url = self.url.clone();

@@ -91,7 +91,7 @@ impl Options {
         query
     }
 
-    fn model(&self) -> &str {
+    pub fn model(&self) -> &str {
         self.model.as_deref().unwrap_or(MODEL)
     }
 

@@ -85,7 +85,7 @@ impl Options {
         fields
     }
 
-    fn model(&self) -> &str {
+    pub fn model(&self) -> &str {
         self.model.as_deref().unwrap_or(MODEL)
     }
 }

@@ -139,7 +139,7 @@ impl Options {
         message
     }
 
-    fn model(&self) -> &str {
+    pub fn model(&self) -> &str {
         self.model.as_deref().unwrap_or(MODEL)
     }
 

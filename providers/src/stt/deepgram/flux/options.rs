@@ -35,6 +35,10 @@ pub(super) struct Options {
 }
 
 impl Options {
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
     pub fn from_document(document: &Value) -> Result<Self, String> {
         let options = Self::deserialize(document).map_err(|error| error.to_string())?;
         let end = options.eot_threshold.unwrap_or(EOT_THRESHOLD);
