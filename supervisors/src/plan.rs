@@ -31,6 +31,9 @@ pub(crate) fn plan(
     let view = &start.assistant;
     let defaults = defaults(settings, &start.credentials);
     let model_options = with_call(view.model(&defaults), start);
+    let assistant_id = start.record.as_value().get("assistantId").and_then(Value::as_str);
+    let has_gateway = settings.providers.get(OPENAI).is_some_and(|it| it.base_url.is_some());
+    let model_options = with_cache_key(model_options, assistant_id, has_gateway);
     let voice_options = with_call(view.voice(&defaults), start);
     let transcriber = with_grammar(view.transcriber(&defaults), &model_options.options);
     let build = Build { settings, net, credentials: &start.credentials };
@@ -132,6 +135,27 @@ fn with_call(mut stage: StageConfig, start: &StartCall) -> StageConfig {
     stage
 }
 
+/// The calls of one stored assistant begin with the same prompt: a key of its own has OpenAI route
+/// them to where that is cached. A gateway may refuse the parameter, which would cost a round trip.
+fn with_cache_key(
+    mut stage: StageConfig,
+    assistant: Option<&str>,
+    has_gateway: bool,
+) -> StageConfig {
+    let is_set = stage.options.get(CACHE_KEY).is_some_and(|key| !key.is_null());
+    if let Some(id) = assistant
+        && stage.provider == OPENAI
+        && !has_gateway
+        && !is_set
+    {
+        stage.options[CACHE_KEY] = id.into();
+    }
+    stage
+}
+
+const OPENAI: &str = "openai";
+const CACHE_KEY: &str = "promptCacheKey";
+
 struct Build<'a> {
     settings: &'a Settings,
     net: &'a Net,
@@ -164,5 +188,27 @@ impl Build<'_> {
                 Err(failed(class, error.to_string()))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(options: Value, assistant: Option<&str>, has_gateway: bool) -> Value {
+        let provider = options["provider"].as_str().unwrap().to_owned();
+        let stage = StageConfig { provider, options };
+        with_cache_key(stage, assistant, has_gateway).options[CACHE_KEY].clone()
+    }
+
+    #[test]
+    fn the_calls_of_a_stored_assistant_share_a_cache_unless_the_document_says_which() {
+        let openai = || json!({"provider": "openai"});
+        assert_eq!(key(openai(), Some("a-1"), false), "a-1");
+        assert_eq!(key(openai(), Some("a-1"), true), Value::Null);
+        assert_eq!(key(openai(), None, false), Value::Null);
+        assert_eq!(key(json!({"provider": "groq"}), Some("a-1"), false), Value::Null);
+        let own = json!({"provider": "openai", "promptCacheKey": "mine"});
+        assert_eq!(key(own, Some("a-1"), false), "mine");
     }
 }
