@@ -118,7 +118,11 @@ impl CallActor {
     }
 
     fn carry(&mut self, entry: &JournalEntry) {
-        self.context.turns().note_input(entry);
+        let due = match &entry.input {
+            CallInput::Deadline => self.conversation.next_deadline().map(|(due, _reason)| due),
+            CallInput::Event(_) => None,
+        };
+        self.context.turns().note_input(entry, due);
         let begun = self.journal().commands_begun;
         for command in decide(&mut self.conversation, entry).into_iter().skip(begun) {
             self.journal().commands_begun += 1;

@@ -233,6 +233,7 @@ impl CallContext {
     }
 
     pub fn tell(&self, event: Event) {
+        self.turns().arrived(self.clock.now(), &event);
         let is_last = matches!(
             event,
             Event::LegClosed { .. }

@@ -177,6 +177,7 @@ async fn stream(
 ) -> Result<(), ProviderError> {
     let limit = context.settings.calls.llm_first_token_timeout;
     let asked = Instant::now();
+    context.turns().model_asked(context.clock.now(), turn);
     let late =
         |what: &str| ProviderError::new(FailureClass::Timeout, format!("{what} within {limit:?}"));
     let mut ids = CallIds::of(&request.messages);

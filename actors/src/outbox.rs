@@ -214,6 +214,17 @@ impl Outbox {
         self.shared.waiting.load(Ordering::Acquire)
     }
 
+    /// Age of the oldest event that no receiver has taken; zero when there is none.
+    pub fn oldest_age(&self) -> Duration {
+        let lanes = self.shared.lanes();
+        let first = |lane: &Lane| Some(lane.rows.front()?.item.as_ref()?.created_ms);
+        let Some(oldest_ms) = lanes.values().filter_map(first).min() else {
+            return Duration::ZERO;
+        };
+        let age_ms = Timestamp::now().as_millisecond().saturating_sub(oldest_ms);
+        Duration::from_millis(u64::try_from(age_ms).unwrap_or_default())
+    }
+
     fn put(&self, queued: Queued) {
         self.shared.count(1);
         if let Err(error) = self.queue.try_send(queued) {

@@ -161,6 +161,9 @@ async fn transcribe(context: Arc<CallContext>, hints: mpsc::Receiver<Hint>) -> P
     metrics::histogram!("offhook_provider_ttfb_seconds", "kind" => "transcriber",
         "provider" => context.spec.stages.transcriber.name.clone())
     .record(asked.elapsed().as_secs_f64());
+    metrics::counter!("offhook_provider_requests_total", "kind" => "transcriber",
+        "provider" => context.spec.stages.transcriber.name.clone(), "outcome" => "ok")
+    .increment(1);
     let mut feed = Feed::new(context, capabilities, format);
     match feed.run(session, hints).await {
         Ok(never) => match never {},

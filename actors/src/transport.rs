@@ -328,7 +328,10 @@ impl Pump {
             let wire = match action {
                 PlayoutAction::Send(audio) => Some(socket.codec.audio(audio)),
                 PlayoutAction::Mark(name) => socket.codec.mark(&name),
-                PlayoutAction::Clear => socket.codec.clear(),
+                PlayoutAction::Clear => {
+                    self.context.turns().cleared(self.context.clock.now());
+                    socket.codec.clear()
+                }
             };
             if let Some(wire) = wire {
                 socket.queue(Outgoing::Wire(wire));

@@ -1,10 +1,15 @@
 //! When each step of each turn happened.
 
+mod barge_in;
+mod edges;
+
 use std::time::Duration;
 
 use offhook_core::{CallTime, Command, Event, TurnId};
 
 use crate::call::{CallInput, JournalEntry};
+
+use self::{barge_in::BargeIn, edges::Edges};
 
 /// Turns kept for a call's report; a call of ten minutes has some hundred.
 const TURNS_MAX: usize = 2_000;
@@ -25,6 +30,7 @@ pub struct TurnTimes {
     pub first_audio: Option<CallTime>,
     /// The first audio left for the caller.
     pub sent: Option<CallTime>,
+    edges: Edges,
 }
 
 /// The turns of a call.
@@ -32,6 +38,11 @@ pub struct TurnTimes {
 pub struct TurnLog {
     speech_end: Option<CallTime>,
     transcript: Option<CallTime>,
+    /// When the last of what a turn's end is judged by was there.
+    released: Option<CallTime>,
+    /// A speech is being heard.
+    is_playing: bool,
+    barge_in: BargeIn,
     turns: Vec<TurnTimes>,
 }
 
@@ -41,20 +52,43 @@ impl TurnLog {
         self.turns.iter().filter(|turn| turn.sent.is_some())
     }
 
-    pub(crate) fn note_input(&mut self, entry: &JournalEntry) {
+    /// An event comes in from outside: from a provider, from the leg, from the VAD.
+    pub(crate) fn arrived(&mut self, now: CallTime, event: &Event) {
+        if edges::may_end_turn(event) {
+            self.released = Some(now);
+        } else if let Event::ReplyText { turn, .. } = event {
+            if let Some(last) = self.turns.last_mut().filter(|last| last.turn == *turn) {
+                last.edges.text_arrived(now);
+            }
+        } else if let Event::SpeechBegan { .. } = event {
+            self.is_playing = true;
+            self.barge_in.forget();
+            self.sent(now);
+        } else if let Event::SpeechHeard { .. } | Event::SpeechCut { .. } = event {
+            self.is_playing = false;
+        }
+    }
+
+    /// The conversation is about to see an input; `due`: of a deadline, when it should have.
+    pub(crate) fn note_input(&mut self, entry: &JournalEntry, due: Option<CallTime>) {
+        self.barge_in.note_input(&entry.input);
+        if due.is_some() {
+            self.released = self.released.max(due);
+        }
         let CallInput::Event(event) = &entry.input else { return };
         if let Event::SpeechStopped { at } = event {
             self.speech_end = Some(*at);
         } else if let Event::Transcript { is_final: true, .. } = event {
             self.transcript = Some(entry.at);
-        } else if let Event::SpeechBegan { .. } = event {
-            self.sent(entry.at);
         }
     }
 
     pub(crate) fn note_command(&mut self, now: CallTime, command: &Command) {
         if let (Command::Speak { .. }, Some(turn)) = (command, self.turns.last_mut()) {
             turn.first_text.get_or_insert(now);
+        }
+        if let Command::CutSpeech { .. } = command {
+            self.barge_in.cut();
         }
         let Command::Generate { turn } = command else { return };
         if self.turns.last().is_some_and(|last| last.turn == *turn) {
@@ -67,8 +101,25 @@ impl TurnLog {
                 speech_end: self.speech_end.take(),
                 transcript: self.transcript.take(),
                 generate: Some(now),
+                edges: Edges::released(self.released.take()),
                 ..TurnTimes::default()
             });
+        }
+    }
+
+    /// The model's provider is asked.
+    pub(crate) fn model_asked(&mut self, now: CallTime, turn: TurnId) {
+        if let Some(last) = self.turns.last_mut().filter(|last| last.turn == turn) {
+            last.edges.model_asked(now);
+        }
+    }
+
+    /// A piece of text is left for the voice's session.
+    pub(crate) fn voice_asked(&mut self, now: CallTime) {
+        if let Some(turn) = self.turns.last_mut()
+            && turn.first_text.is_some()
+        {
+            turn.edges.voice_asked(now, self.is_playing);
         }
     }
 
@@ -78,6 +129,13 @@ impl TurnLog {
             && turn.first_text.is_some()
         {
             turn.first_audio.get_or_insert(now);
+        }
+    }
+
+    /// The leg is told to drop what it has not played.
+    pub(crate) fn cleared(&mut self, now: CallTime) {
+        if let Some(took) = self.barge_in.cleared(now) {
+            metrics::histogram!("offhook_barge_in_seconds").record(took.as_secs_f64());
         }
     }
 
@@ -121,7 +179,30 @@ impl TurnTimes {
         Some(self.sent?.after(self.speech_end.or(self.transcript)?))
     }
 
+    /// What the runtime itself added to the turn: the time in which neither a provider nor a
+    /// configured wait was waited for.
+    ///
+    /// It is the sum of three stretches:
+    ///
+    /// 1. from the last of what the end of the turn is judged by (the end of speech as the VAD told
+    ///    it, the final text, the provider's own end of turn, the end of the silence that is
+    ///    waited for) to the request to the model;
+    /// 2. from the model's text that completes the first piece for the voice to that piece being
+    ///    left for the voice's session;
+    /// 3. from the voice's first audio to the first audio sent to the caller.
+    ///
+    /// Answers are taken where they leave a provider's session, questions where they are put to it,
+    /// so that the code of providers and what the way of the caller's audio to the transcriber takes
+    /// (a frame, 20 ms, at most) count as the provider's. `None` where the first words were not the
+    /// model's (a tool's message), or had to wait for an earlier speech to be heard.
+    pub fn overhead(&self) -> Option<Duration> {
+        self.edges.overhead(self.first_audio?, self.sent?)
+    }
+
     fn observe(&self) {
+        if let Some(overhead) = self.total().and(self.overhead()) {
+            metrics::histogram!("offhook_runtime_overhead_seconds").record(overhead.as_secs_f64());
+        }
         let stages = [
             ("transcriber", self.transcriber()),
             ("endpointing", self.endpointing()),
@@ -138,3 +219,6 @@ impl TurnTimes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -170,6 +170,7 @@ impl VoiceActor {
     }
 
     fn hand_over(&mut self, speech: SpeechId, piece: String) {
+        self.context.turns().voice_asked(self.context.clock.now());
         self.ensure_session();
         let text = self.format_plan.format(&piece);
         let mut voice = self.voice();

@@ -245,7 +245,9 @@ impl Node {
         if !matches!(timeout(JOURNAL_TIMEOUT, inner.store.flush()).await, Ok(Ok(()))) {
             tracing::error!(call = %id, "the beginning of the call's journal is not on disk");
         }
-        inner.registry.insert(id, Handle { context: context.clone(), leg_token, _lease: lease });
+        let call_type = context.record().type_name().to_owned();
+        let handle = Handle { context: context.clone(), leg_token, call_type, _lease: lease };
+        inner.registry.insert(id, handle);
         if inner.registry.start(context.clone()).await {
             return Started::Running;
         }
@@ -368,6 +370,8 @@ pub(crate) struct Registry {
 struct Handle {
     context: Arc<CallContext>,
     leg_token: String,
+    /// As the contract names it: one of four.
+    call_type: String,
     /// Given back when the call leaves the registry, which is when its end is complete.
     _lease: Lease,
 }
@@ -392,17 +396,21 @@ impl Registry {
     }
 
     fn insert(&self, id: Uuid, handle: Handle) {
+        active(&handle).increment(1);
         self.write(|calls| drop(calls.insert(id, handle)));
     }
 
     pub(crate) fn remove(&self, id: Uuid) {
-        self.write(|calls| drop(calls.remove(&id)));
+        self.write(|calls| {
+            if let Some(handle) = calls.remove(&id) {
+                active(&handle).decrement(1);
+            }
+        });
     }
 
     fn write(&self, change: impl FnOnce(&mut HashMap<Uuid, Handle>)) {
         let mut calls = self.calls.write().unwrap_or_else(PoisonError::into_inner);
         change(&mut calls);
-        metrics::gauge!("offhook_calls_active").set(calls.len() as f64);
         drop(calls);
         self.changed.send_replace(());
     }
@@ -430,4 +438,9 @@ impl Registry {
             let _ = changed.changed().await;
         }
     }
+}
+
+/// The gauge of the running calls of this one's type.
+fn active(handle: &Handle) -> metrics::Gauge {
+    metrics::gauge!("offhook_calls_active", "type" => handle.call_type.clone())
 }
