@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-release bench check fmt build
+.PHONY: help demo test test-release bench check fmt build check-monitoring
 
 help: ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -36,3 +36,8 @@ fmt: ## Format the code
 build: ## Build the release binary, target/release/offhook
 	@scripts/setup.sh --for build
 	$(CARGO) build --release
+
+check-monitoring: ## Run dashboard, alerts and scrape against a server under load, with Debian's Prometheus
+	@scripts/setup.sh --for demo
+	$(CARGO) build --release
+	@scripts/check-monitoring.sh target/release/offhook

@@ -4,7 +4,10 @@
 
 mod support;
 
-use std::process::{Command, Output};
+use std::{
+    collections::BTreeSet,
+    process::{Command, Output},
+};
 
 use serde_json::json;
 use support::{Calls, Options, Server};
@@ -60,12 +63,37 @@ async fn metrics_count_calls_without_naming_them() {
     ] {
         assert!(metrics.text.contains(expected), "{expected} is not in:\n{}", metrics.text);
     }
+    assert_eq!(of_the_metrics(&metrics.text), documented_metrics());
     assert!(!metrics.text.contains(call["id"].as_str().unwrap()));
     for line in metrics.text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         assert!(line.starts_with("offhook_"), "{line}");
         let (_, value) = line.rsplit_once(' ').unwrap();
         assert!(value.parse::<f64>().is_ok(), "{line}");
     }
+}
+
+/// Name and type of each metric in an answer, help required.
+fn of_the_metrics(text: &str) -> BTreeSet<(String, String)> {
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    types
+        .map(|line| {
+            let (name, kind) = line.split_once(' ').unwrap();
+            assert!(text.contains(&format!("# HELP {name} ")), "{name} has no help");
+            (name.to_owned(), kind.to_owned())
+        })
+        .collect()
+}
+
+/// The same out of the table in `docs/metrics.md`.
+fn documented_metrics() -> BTreeSet<(String, String)> {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md"));
+    let page = page.unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `offhook_"));
+    rows.map(|row| {
+        let (name, rest) = row.split_once("` | ").unwrap();
+        (format!("offhook_{name}"), rest.split_once(" |").unwrap().0.to_owned())
+    })
+    .collect()
 }
 
 #[tokio::test]

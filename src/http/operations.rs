@@ -10,6 +10,7 @@ use axum::{
 use serde_json::json;
 
 use super::App;
+use crate::telemetry;
 
 /// Routes of the API's own listener; `/metrics` among them unless it has one of its own.
 pub fn routes() -> Router<App> {
@@ -51,5 +52,6 @@ async fn metrics(State(app): State<App>) -> Response {
 /// Metrics in Prometheus' text format.
 pub fn text(app: &App) -> Response {
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], app.metrics.render()).into_response()
+    let metrics = telemetry::render(&app.metrics, &app.node);
+    ([(header::CONTENT_TYPE, content_type)], metrics).into_response()
 }
