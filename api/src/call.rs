@@ -1,6 +1,6 @@
 //! The document of a call, from `POST /call` to its end.
 
-use offhook_core::{CallStatus, EndedReason};
+use offhook_core::{CallStatus, EndedReason, Stage};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -86,6 +86,18 @@ pub struct SubscriptionLimits {
     pub concurrency_limit: usize,
     /// Calls that could still be started when this one was created.
     pub remaining_concurrent_calls: usize,
+}
+
+/// A provider that could not be set up when the call began, and who took its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fallback {
+    pub stage: Stage,
+    /// The provider that the document wants.
+    pub from: String,
+    /// The one of its fallback plan.
+    pub to: String,
+    /// Why not the first; never what a caller said.
+    pub reason: String,
 }
 
 /// What is known of a call once it is over.
@@ -217,6 +229,18 @@ impl CallDocument {
         server_fields::stamp_updated(&mut self.0, now_ms);
     }
 
+    /// Says which providers serve the call in place of those that its document wants, in a field of
+    /// our own.
+    pub fn note_fallbacks(&mut self, fallbacks: &[Fallback]) {
+        if fallbacks.is_empty() {
+            return;
+        }
+        let list = fallbacks.iter().map(|it| {
+            json!({"stage": it.stage.name(), "from": it.from, "to": it.to, "reason": it.reason})
+        });
+        self.0["fallbacks"] = list.collect();
+    }
+
     /// Ends the call. Returns whether it was this that ended it: the first end stands.
     pub fn end(&mut self, end: CallEnd) -> bool {
         if self.has_ended() {
@@ -254,6 +278,7 @@ const RUNTIME_FIELDS: &[&str] = &[
     "messages",
     "artifact",
     "analysis",
+    "fallbacks",
     "startedAt",
     "endedAt",
     "endedReason",

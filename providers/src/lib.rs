@@ -3,6 +3,7 @@
 //! A provider knows its wire protocol and nothing of calls, actors or configuration files. To add
 //! one, write `stt/yours.rs` (or `llm/`, `tts/`) and name it in the `providers!` list beside it.
 
+pub mod dead;
 mod error;
 pub mod llm;
 mod net;

@@ -1,12 +1,26 @@
+use crate::dead::DeadService;
+
 /// Why a provider could not be set up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
     #[error("{kind} provider `{name}` is not driven by this version, expected one of: {known}")]
     Unknown { kind: &'static str, name: String, known: String },
+    #[error(
+        "{title} (`{name}`) is gone since {since}: {story}; name another provider in the document, or \
+         one in its fallback plan"
+    )]
+    Dead { name: &'static str, title: &'static str, since: &'static str, story: &'static str },
     #[error("bad options for {kind} provider `{name}`: {reason}")]
     Options { kind: &'static str, name: String, reason: String },
     #[error("{kind} provider `{name}` needs an API key: set {variable}")]
     KeyMissing { kind: &'static str, name: String, variable: &'static str },
+}
+
+impl From<&DeadService> for BuildError {
+    fn from(dead: &DeadService) -> Self {
+        let DeadService { name, title, since, story, .. } = *dead;
+        Self::Dead { name, title, since, story }
+    }
 }
 
 /// Declares the modules and collects their `PROVIDER`s, so that one line adds one provider.
@@ -30,6 +44,9 @@ macro_rules! providers {
         pub fn build(options: &Value, access: &Access, net: &Net) -> Result<Box<dyn $kind>, BuildError> {
             let name = options.get("provider").and_then(Value::as_str).unwrap_or_default();
             let Some(provider) = ALL.iter().find(|p| p.name == name) else {
+                if let Some(dead) = $crate::dead::find(stringify!($kind), name) {
+                    return Err(dead.into());
+                }
                 return Err(BuildError::Unknown {
                     kind: stringify!($kind),
                     name: name.into(),

@@ -15,6 +15,7 @@ mod access;
 mod call;
 mod calls;
 mod costs;
+mod fallback;
 mod finish;
 mod node;
 mod plan;

@@ -13,7 +13,9 @@ use offhook_actors::{
     CallClock, CallContext, CallSpec, LegSocket, NodeParts, Outbox, Vault, egress::Egress,
     outbox::OutboxOptions, transport::TransportInput,
 };
-use offhook_api::{AssistantView, CallDocument, Credentials, artifact::RecordingUrls};
+use offhook_api::{
+    AssistantView, CallDocument, Credentials, artifact::RecordingUrls, call::Fallback,
+};
 use offhook_config::Settings;
 use offhook_core::{EndedReason, Event};
 use offhook_media::{AudioFormat, Hearing};
@@ -202,11 +204,15 @@ impl Node {
     pub async fn start_call(&self, start: StartCall) -> Started {
         let inner = &self.inner;
         match plan::plan(&start, &inner.settings, &inner.net) {
-            Ok(Plan { spec, notes }) => {
+            Ok(Plan { spec, notes, replaced }) => {
                 for note in notes {
                     tracing::warn!(call = %start.id, note, "setting not acted on");
                 }
-                let StartCall { record, leg_token, lease, now_ms, .. } = start;
+                for Fallback { stage, from, to, reason } in &replaced {
+                    tracing::warn!(call = %start.id, %stage, from, to, reason, "fallback takes over");
+                }
+                let StartCall { mut record, leg_token, lease, now_ms, .. } = start;
+                record.note_fallbacks(&replaced);
                 self.run(spec, Admission { record, leg_token, lease, now_ms }).await
             }
             Err(failure) => {

@@ -3,26 +3,30 @@
 use std::sync::Arc;
 
 use offhook_actors::{CallSpec, RecordingPlan, Staged, Stages};
-use offhook_api::{AssistantView, Credentials, Defaults, ServerTarget, StageConfig};
+use offhook_api::{
+    AssistantView, Credentials, Defaults, ServerTarget, StageConfig, call::Fallback,
+};
 use offhook_config::Settings;
 use offhook_core::{FailureClass, Stage, StageFailure};
 use offhook_providers::{Access, BuildError, Net, llm, stt, tts};
 use serde_json::{Map, Value, json};
 
-use crate::{StartCall, access};
+use crate::{StartCall, access, fallback};
 
 /// What will be started.
 pub(crate) struct Plan {
     pub spec: CallSpec,
     /// What the document asks for and this version does not do, for the log.
     pub notes: Vec<String>,
+    /// Providers of which a fallback takes the place.
+    pub replaced: Vec<Fallback>,
 }
 
 /// Folder of recordings, inside the store's.
 const RECORDINGS: &str = "recordings";
 
 /// Reads the assistant and sets up its providers. The failure is that of the first stage that
-/// cannot be had.
+/// cannot be had, its fallback plan's providers included.
 pub(crate) fn plan(
     start: &StartCall,
     settings: &Settings,
@@ -34,14 +38,19 @@ pub(crate) fn plan(
     let assistant_id = start.record.as_value().get("assistantId").and_then(Value::as_str);
     let has_gateway = settings.providers.get(OPENAI).is_some_and(|it| it.base_url.is_some());
     let model_options = with_cache_key(model_options, assistant_id, has_gateway);
-    let voice_options = with_call(view.voice(&defaults), start);
-    let transcriber = with_grammar(view.transcriber(&defaults), &model_options.options);
+    let transcribers = fallback::candidates(Stage::Transcriber, view.transcriber(&defaults))
+        .map(|config| with_grammar(config, &model_options.options));
+    let voices = fallback::candidates(Stage::Voice, view.voice(&defaults))
+        .map(|config| with_call(config, start));
     let build = Build { settings, net, credentials: &start.credentials };
-    let stages = Stages {
-        transcriber: build.stage(Stage::Transcriber, transcriber, stt::build)?,
-        model: build.stage(Stage::Model, model_options, llm::build)?,
-        voice: build.stage(Stage::Voice, voice_options, tts::build)?,
-    };
+    let (transcriber, transcriber_replaced) = fallback::first(transcribers, |config| {
+        build.stage(Stage::Transcriber, config, stt::build)
+    })?;
+    let (voice, voice_replaced) =
+        fallback::first(voices, |config| build.stage(Stage::Voice, config, tts::build))?;
+    let stages =
+        Stages { transcriber, model: build.stage(Stage::Model, model_options, llm::build)?, voice };
+    let replaced = [transcriber_replaced, voice_replaced].into_iter().flatten().collect();
     let recording = view.artifact_plan().recording_enabled.then(|| RecordingPlan {
         path: settings.store.path.join(RECORDINGS).join(format!("{}.wav", start.id)),
         urls: start.recording_urls.clone(),
@@ -66,7 +75,7 @@ pub(crate) fn plan(
         })
         .chain(view.voice_text().notes)
         .collect();
-    Ok(Plan { spec, notes })
+    Ok(Plan { spec, notes, replaced })
 }
 
 /// Where the assistant's server events go: its own server, else the settings'.
@@ -181,7 +190,9 @@ impl Build<'_> {
             Ok(provider) => Ok(Staged { name, provider: Arc::from(provider) }),
             Err(error) => {
                 let class = match &error {
-                    BuildError::Unknown { .. } => FailureClass::Unsupported,
+                    BuildError::Unknown { .. } | BuildError::Dead { .. } => {
+                        FailureClass::Unsupported
+                    }
                     BuildError::Options { .. } => FailureClass::BadRequest,
                     BuildError::KeyMissing { .. } => FailureClass::Unauthorized,
                 };
