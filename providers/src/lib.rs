@@ -7,6 +7,7 @@ pub mod dead;
 mod error;
 pub mod llm;
 mod net;
+pub mod probe;
 mod registry;
 pub mod stt;
 pub mod tts;

@@ -34,6 +34,10 @@ macro_rules! providers {
             pub name: &'static str,
             /// The environment variable that customarily holds its key; empty when it needs none.
             pub key_variable: &'static str,
+            pub probe: $crate::probe::Probe,
+            /// The stage's object to try it with where no document names it, as JSON; empty where
+            /// it has no model or voice that everybody may use.
+            pub specimen: &'static str,
             /// Takes the stage's object of the document (`transcriber`, `model` or `voice`).
             pub build: fn(options: &Value, access: &Access, net: &Net) -> Result<Box<dyn $kind>, BuildError>,
         }

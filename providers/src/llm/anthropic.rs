@@ -14,6 +14,7 @@ use super::{
 use crate::{
     Access, BuildError, Net,
     net::{address, socket::key_header},
+    probe::{BEARER, FreeResource, Probe},
 };
 use options::Options;
 use reply::Reply;
@@ -25,8 +26,20 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-pub const PROVIDER: Provider =
-    Provider { name: "anthropic", key_variable: "ANTHROPIC_API_KEY", build };
+pub const PROVIDER: Provider = Provider {
+    name: "anthropic",
+    key_variable: "ANTHROPIC_API_KEY",
+    probe: Probe::Resource(FreeResource {
+        address: ADDRESS,
+        path: &["v1", "models"],
+        header: "x-api-key",
+        scheme: "",
+        headers: &[("anthropic-version", VERSION)],
+        ..BEARER
+    }),
+    specimen: "",
+    build,
+};
 
 /// As in Anthropic's own clients, a `base_url` stands for what comes before `/v1`.
 const ADDRESS: &str = "https://api.anthropic.com";
@@ -36,7 +49,7 @@ const VERSION_HEADER: HeaderName = HeaderName::from_static("anthropic-version");
 
 /// The version of the protocol: the last that takes a `temperature`, which the contract has a
 /// default for. `2026-10-21` refuses it for every model.
-const VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
+const VERSION: &str = "2023-06-01";
 
 /// What its errors mean (page Errors).
 const REASONS: Reasons = &[
@@ -61,7 +74,7 @@ fn build(document: &Value, access: &Access, net: &Net) -> Result<Box<dyn Llm>, B
     let options = Options::from_document(document).map_err(bad)?;
     let url = address::endpoint(ADDRESS, access, &["v1", "messages"]).map_err(bad)?;
     let mut headers = key_header(KEY_HEADER, "", access.api_key.as_ref()).map_err(bad)?;
-    headers.insert(VERSION_HEADER, VERSION);
+    headers.insert(VERSION_HEADER, HeaderValue::from_static(VERSION));
     let (net, url) = (net.clone(), address::http(url));
     Ok(Box::new(Messages {
         asking: Asking { net, errors: ERRORS, url, headers, answer_limit: None },

@@ -18,12 +18,18 @@ use super::{
 use crate::{
     Access, BuildError, Net,
     net::{address, socket::key_header},
+    probe::Probe,
 };
 
 pub(super) const VENDOR: Vendor = Vendor { name: "custom-llm", ..COMPATIBLE_VENDOR };
 
-pub const PROVIDER: Provider =
-    Provider { name: VENDOR.name, key_variable: VENDOR.key_variable, build };
+pub const PROVIDER: Provider = Provider {
+    name: VENDOR.name,
+    key_variable: VENDOR.key_variable,
+    probe: Probe::Document,
+    specimen: "",
+    build,
+};
 
 /// The contract's default of `timeoutSeconds`.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
@@ -91,7 +97,8 @@ fn endpoint(document: &Value, access: &Access) -> Result<Endpoint, String> {
 
 fn url(url: &str, access: &Access) -> Result<Url, String> {
     let expected = "expected an address such as https://models.example/v1";
-    let parsed = Url::parse(url).map_err(|error| format!("url is no address ({error}), {expected}"))?;
+    let parsed =
+        Url::parse(url).map_err(|error| format!("url is no address ({error}), {expected}"))?;
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err(format!("url has scheme `{}`, {expected}", parsed.scheme()));
     }

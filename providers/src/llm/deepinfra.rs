@@ -4,6 +4,7 @@ use super::{
     Provider,
     openai::{self, COMPATIBLE, COMPATIBLE_VENDOR, Family, Vendor},
 };
+use crate::probe::{BEARER, FreeResource, Probe};
 
 pub(super) const VENDOR: Vendor = Vendor {
     name: "deepinfra",
@@ -17,6 +18,9 @@ pub(super) const VENDOR: Vendor = Vendor {
 pub const PROVIDER: Provider = Provider {
     name: VENDOR.name,
     key_variable: VENDOR.key_variable,
+    // Nothing that is free shows whether a key is good.
+    probe: Probe::Resource(FreeResource { address: VENDOR.address, checks_key: false, ..BEARER }),
+    specimen: "",
     build: |options, access, net| openai::build_as(&VENDOR, options, access, net),
 };
 

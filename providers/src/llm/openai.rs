@@ -6,6 +6,7 @@
 //! const VENDOR: Vendor = Vendor { name: "groq", address: "https://api.groq.com/openai/v1",
 //!     key_variable: "GROQ_API_KEY", families: &[..], ..COMPATIBLE_VENDOR };
 //! pub const PROVIDER: Provider = Provider { name: VENDOR.name, key_variable: VENDOR.key_variable,
+//!     probe: openai::probe(&VENDOR), specimen: "",
 //!     build: |options, access, net| openai::build_as(&VENDOR, options, access, net) };
 //! ```
 
@@ -25,6 +26,7 @@ use super::{
 use crate::{
     Access, BuildError, Net,
     net::{address, socket::key_header},
+    probe::{BEARER, FreeResource, Probe},
 };
 pub(super) use families::{COMPATIBLE, Family};
 use options::Options;
@@ -82,8 +84,19 @@ const VENDOR: Vendor = Vendor {
     ..COMPATIBLE_VENDOR
 };
 
-pub const PROVIDER: Provider =
-    Provider { name: VENDOR.name, key_variable: VENDOR.key_variable, build };
+pub const PROVIDER: Provider = Provider {
+    name: VENDOR.name,
+    key_variable: VENDOR.key_variable,
+    probe: probe(&VENDOR),
+    specimen: r#"{"model": "gpt-5.4-mini"}"#,
+    build,
+};
+
+/// Vendors have copied the list of models too. What runs on a server of one's own needs no key.
+pub(super) const fn probe(vendor: &Vendor) -> Probe {
+    let checks_key = !vendor.self_hosted;
+    Probe::Resource(FreeResource { address: vendor.address, checks_key, ..BEARER })
+}
 
 /// Where a vendor is reached, and what comes with each request.
 pub(super) struct Endpoint {

@@ -4,6 +4,7 @@ use super::{
     Provider,
     openai::{self, COMPATIBLE, COMPATIBLE_VENDOR, Family, Vendor},
 };
+use crate::probe::{BEARER, FreeResource, Probe};
 
 pub(super) const VENDOR: Vendor = Vendor {
     name: "openrouter",
@@ -17,6 +18,9 @@ pub(super) const VENDOR: Vendor = Vendor {
 pub const PROVIDER: Provider = Provider {
     name: VENDOR.name,
     key_variable: VENDOR.key_variable,
+    // Its list of models is open to everybody.
+    probe: Probe::Resource(FreeResource { address: VENDOR.address, path: &["key"], ..BEARER }),
+    specimen: "",
     build: |options, access, net| openai::build_as(&VENDOR, options, access, net),
 };
 

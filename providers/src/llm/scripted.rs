@@ -27,9 +27,10 @@ use tokio::{sync::mpsc, time::sleep};
 pub use self::grammar::grammar_from_rules;
 use self::rules::{Answer, Rules};
 use super::{Llm, LlmCapabilities, LlmEvent, LlmRequest, LlmStream, Opening, Provider, Usage};
-use crate::{Access, BuildError, Net, ProviderError};
+use crate::{Access, BuildError, Net, ProviderError, probe::Probe};
 
-pub const PROVIDER: Provider = Provider { name: "scripted", key_variable: "", build };
+pub const PROVIDER: Provider =
+    Provider { name: "scripted", key_variable: "", probe: Probe::Embedded, specimen: "", build };
 
 /// Time before each word when `tokenDelayMs` does not say: about what fast models do.
 const TOKEN_DELAY: Duration = Duration::from_millis(20);

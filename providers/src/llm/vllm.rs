@@ -16,6 +16,8 @@ pub(super) const VENDOR: Vendor = Vendor {
 pub const PROVIDER: Provider = Provider {
     name: VENDOR.name,
     key_variable: VENDOR.key_variable,
+    probe: openai::probe(&VENDOR),
+    specimen: "",
     build: |options, access, net| openai::build_as(&VENDOR, options, access, net),
 };
 

@@ -19,6 +19,7 @@ use crate::{
         session,
         socket::{Peer, connect},
     },
+    probe::Probe,
 };
 use dialogue::Listening;
 
@@ -26,7 +27,13 @@ mod dialogue;
 #[cfg(test)]
 mod tests;
 
-pub const PROVIDER: Provider = Provider { name: "custom-transcriber", key_variable: "", build };
+pub const PROVIDER: Provider = Provider {
+    name: "custom-transcriber",
+    key_variable: "",
+    probe: Probe::Document,
+    specimen: "",
+    build,
+};
 
 /// What a server is told to expect, and gets: 16 bits, 16 kHz.
 const FORMAT: AudioFormat = AudioFormat::pcm16(16_000);

@@ -14,6 +14,7 @@ use crate::{
         address, session,
         socket::{Peer, connect, key_header},
     },
+    probe::{BEARER, FreeResource, Probe},
 };
 use dialogue::Listening;
 use flux::Flux;
@@ -25,8 +26,19 @@ mod options;
 #[cfg(test)]
 mod tests;
 
-pub const PROVIDER: Provider =
-    Provider { name: "deepgram", key_variable: "DEEPGRAM_API_KEY", build };
+pub const PROVIDER: Provider = Provider {
+    name: "deepgram",
+    key_variable: "DEEPGRAM_API_KEY",
+    // Page "List Projects".
+    probe: Probe::Resource(FreeResource {
+        address: ADDRESS,
+        path: &["v1", "projects"],
+        scheme: "Token ",
+        ..BEARER
+    }),
+    specimen: r#"{"model": "nova-3"}"#,
+    build,
+};
 
 /// Deepgram's own address.
 const ADDRESS: &str = "https://api.deepgram.com";

@@ -16,9 +16,10 @@ use offhook_media::AudioFormat;
 use serde_json::Value;
 
 use super::{Opening, Provider, Replay, Stt, SttCapabilities, SttRequest, SttSession};
-use crate::{Access, BuildError, Net, ProviderError, worker::pocketsphinx};
+use crate::{Access, BuildError, Net, ProviderError, probe::Probe, worker::pocketsphinx};
 
-pub const PROVIDER: Provider = Provider { name: "local", key_variable: "", build };
+pub const PROVIDER: Provider =
+    Provider { name: "local", key_variable: "", probe: Probe::Embedded, specimen: "{}", build };
 
 const FORMAT: AudioFormat = AudioFormat::pcm16(pocketsphinx::SAMPLE_RATE_HZ);
 

@@ -15,6 +15,7 @@ use crate::{
         address, session,
         socket::{Peer, connect, key_header},
     },
+    probe::{BEARER, FreeResource, Probe},
 };
 use dialogue::Speaking;
 use options::Options;
@@ -25,8 +26,19 @@ mod options;
 #[cfg(test)]
 mod tests;
 
-pub const PROVIDER: Provider =
-    Provider { name: "cartesia", key_variable: "CARTESIA_API_KEY", build };
+pub const PROVIDER: Provider = Provider {
+    name: "cartesia",
+    key_variable: "CARTESIA_API_KEY",
+    // Page "List Voices".
+    probe: Probe::Resource(FreeResource {
+        address: ADDRESS,
+        path: &["voices"],
+        headers: &[("cartesia-version", VERSION)],
+        ..BEARER
+    }),
+    specimen: "",
+    build,
+};
 
 /// Cartesia's own address.
 const ADDRESS: &str = "https://api.cartesia.ai";

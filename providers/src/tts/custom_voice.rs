@@ -13,12 +13,19 @@ use super::{
 use crate::{
     Access, BuildError, Net,
     net::{address, custom_server::CustomServer, http::Resource, socket::Peer},
+    probe::Probe,
 };
 
 #[cfg(test)]
 mod tests;
 
-pub const PROVIDER: Provider = Provider { name: "custom-voice", key_variable: "", build };
+pub const PROVIDER: Provider = Provider {
+    name: "custom-voice",
+    key_variable: "",
+    probe: Probe::Document,
+    specimen: "",
+    build,
+};
 
 /// Rates that a server is to expect (Vapi's page on custom TTS): 16 bits, one channel, no header.
 const FORMATS: [AudioFormat; 4] = [

@@ -16,6 +16,7 @@ use crate::{
         address, session,
         socket::{Peer, connect, key_header},
     },
+    probe::{BEARER, FreeResource, Probe},
 };
 use dialogue::Speaking;
 use options::Options;
@@ -26,8 +27,21 @@ mod options;
 #[cfg(test)]
 mod tests;
 
-pub const PROVIDER: Provider =
-    Provider { name: "11labs", key_variable: "ELEVENLABS_API_KEY", build };
+pub const PROVIDER: Provider = Provider {
+    name: "11labs",
+    key_variable: "ELEVENLABS_API_KEY",
+    // Page "Get user". A key may be good for speech and for nothing else.
+    probe: Probe::Resource(FreeResource {
+        address: ADDRESS,
+        path: &["v1", "user"],
+        header: "xi-api-key",
+        scheme: "",
+        good_anyway: "missing_permissions",
+        ..BEARER
+    }),
+    specimen: r#"{"voiceId": "EXAVITQu4vr4xnSDxMaL"}"#,
+    build,
+};
 
 /// ElevenLabs's own address.
 const ADDRESS: &str = "https://api.elevenlabs.io";

@@ -18,9 +18,10 @@ use tokio::time::timeout;
 
 use self::{espeak::Espeak, flite::Flite};
 use super::{Opening, Provider, Tts, TtsCapabilities, TtsRequest, TtsSession};
-use crate::{Access, BuildError, Net, ProviderError, worker};
+use crate::{Access, BuildError, Net, ProviderError, probe::Probe, worker};
 
-pub const PROVIDER: Provider = Provider { name: "local", key_variable: "", build };
+pub const PROVIDER: Provider =
+    Provider { name: "local", key_variable: "", probe: Probe::Embedded, specimen: "{}", build };
 
 /// Longest text of one message: about a minute of speech.
 const TEXT_CHARS_MAX: usize = 1_000;

@@ -21,12 +21,19 @@ use crate::{
         http::Resource,
         socket::{Peer, key_header},
     },
+    probe::{BEARER, FreeResource, Probe},
 };
 
 #[cfg(test)]
 mod tests;
 
-pub const PROVIDER: Provider = Provider { name: "openai", key_variable: "OPENAI_API_KEY", build };
+pub const PROVIDER: Provider = Provider {
+    name: "openai",
+    key_variable: "OPENAI_API_KEY",
+    probe: Probe::Resource(FreeResource { address: ADDRESS, ..BEARER }),
+    specimen: r#"{"voiceId": "alloy"}"#,
+    build,
+};
 
 /// OpenAI's own address.
 const ADDRESS: &str = "https://api.openai.com/v1";
