@@ -56,6 +56,26 @@ impl Keys {
     }
 }
 
+/// One organisation as the settings have it.
+pub struct Organisation {
+    pub id: String,
+    /// One of its keys; `None` where the server makes one at its first start.
+    pub key: Option<SecretString>,
+}
+
+/// The organisations of a server, the default one first.
+pub fn organisations(settings: &Settings) -> Vec<Organisation> {
+    let auth = &settings.auth;
+    let default = generated_key(&settings.store.path).filter(|_| auth.api_keys.is_empty());
+    let key = auth.api_keys.first().cloned().or(default.map(SecretString::from));
+    let others = auth.orgs.iter().map(|(name, keys)| (name.as_str(), keys.first().cloned()));
+    [("default", key)]
+        .into_iter()
+        .chain(others)
+        .map(|(name, key)| Organisation { id: org_id(name), key })
+        .collect()
+}
+
 /// The key that a server without configured keys generated at its first start.
 pub fn generated_key(folder: &Path) -> Option<String> {
     let key = std::fs::read_to_string(folder.join(KEY_FILE)).ok()?;

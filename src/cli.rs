@@ -29,9 +29,9 @@ enum Command {
         after_help = "Example:\n  offhook call --assistant assistant.json --say \"What are your opening hours?\" --out call.wav"
     )]
     Call(call_command::CallArgs),
-    /// Check configuration, programs, keys and addresses, and say what to do
-    #[command(after_help = "Example:\n  offhook doctor --config offhook.toml")]
-    Doctor(SettingsArgs),
+    /// Check configuration, programs, keys, providers and stored documents, and say what to do
+    #[command(after_help = "Example:\n  offhook doctor --config offhook.toml --probe")]
+    Doctor(doctor::DoctorArgs),
     /// Show the settings
     #[command(after_help = "Example:\n  offhook config --defaults > offhook.toml")]
     Config(config_command::ConfigArgs),

@@ -1,17 +1,23 @@
 //! `offhook doctor`: looks at what a server needs before it is needed.
 //!
-//! It changes nothing and sends nothing that a provider would charge for.
+//! It changes nothing. Without `--probe` it sends nothing that a provider would charge for; with it,
+//! each provider transcribes silence, writes a word or speaks one.
 
 mod addresses;
+mod documents;
 mod machine;
 mod providers;
+mod report;
+mod sessions;
+mod uses;
 
 use std::{process::ExitCode, time::Duration};
 
-use crate::{
-    cli::SettingsArgs,
-    console::{Console, Style},
-};
+use clap::Args;
+use offhook_providers::Net;
+
+use self::{documents::Stored, providers::ProviderRow};
+use crate::{cli::SettingsArgs, console::Console};
 
 /// Time for a host to accept a connection, TLS included: what a caller would hear as silence.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
@@ -19,8 +25,19 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// Time for an answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(6);
 
-/// Width of the column that says what was looked at.
-const SUBJECT_WIDTH: usize = 24;
+/// What to look at, and how to tell.
+#[derive(Args, Clone, Debug, Default)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// Use each provider for real, to know that model and voice work and how fast: costs a fraction
+    /// of a cent each
+    #[arg(long)]
+    probe: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
 
 /// What was found about one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,13 +49,23 @@ struct Finding {
     advice: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
     Ok,
     /// Something will not work, which may not matter here.
     Warning,
     /// The server does not start, or what was configured does not work.
     Problem,
+}
+
+impl State {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Problem => "problem",
+        }
+    }
 }
 
 impl Finding {
@@ -56,108 +83,86 @@ impl Finding {
     }
 }
 
-pub async fn run(args: &SettingsArgs) -> Result<ExitCode, String> {
-    let console = Console::new();
-    let findings = examine(args).await?;
-    for finding in &findings {
-        lay_out(console, finding).iter().for_each(|line| console.line(line));
-    }
-    let count = |state| findings.iter().filter(|finding| finding.state == state).count();
-    let (problems, warnings) = (count(State::Problem), count(State::Warning));
-    console.line(format_args!(
-        "\n{}, {}",
-        counted(problems, "problem"),
-        counted(warnings, "warning")
-    ));
-    Ok(if problems == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+/// All that was found.
+#[derive(Default)]
+struct Report {
+    findings: Vec<Finding>,
+    providers: Vec<ProviderRow>,
+    /// Stored documents that name a service which is gone.
+    gone: Vec<Finding>,
 }
 
-async fn examine(args: &SettingsArgs) -> Result<Vec<Finding>, String> {
-    let source = match &args.config {
+impl Report {
+    fn count(&self, state: State) -> usize {
+        let findings = self.findings.iter().chain(&self.gone).map(|finding| finding.state);
+        let providers = self.providers.iter().map(|row| row.state);
+        findings.chain(providers).filter(|found| *found == state).count()
+    }
+}
+
+pub async fn run(args: &DoctorArgs) -> Result<ExitCode, String> {
+    let report = examine(args).await?;
+    match args.json {
+        true => report::print_json(Console::new(), &report),
+        false => report::print(Console::new(), &report),
+    }
+    Ok(match report.count(State::Problem) {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
+async fn examine(args: &DoctorArgs) -> Result<Report, String> {
+    let source = match &args.settings.config {
         Some(path) => format!("{} and the environment", path.display()),
         None => "the defaults and the environment".to_owned(),
     };
-    let settings = match args.load() {
+    let settings = match args.settings.load() {
         Ok(settings) => settings,
         Err(error) => {
             let advice = "`offhook config --defaults` shows every setting with its default";
-            return Ok(vec![Finding::problem("settings", error, advice)]);
+            let findings = vec![Finding::problem("settings", error, advice)];
+            return Ok(Report { findings, ..Report::default() });
         }
     };
     let program = std::env::current_exe()
         .map_err(|error| format!("cannot tell where this program is: {error}"))?;
-    // The client that providers are reached with, so that what is found is what a call would find.
-    let http = offhook_providers::Net::new(CONNECT_LIMIT, program, true)
-        .map_err(|error| format!("cannot set up the HTTP client: {error}"))?
-        .http;
+    // What providers are reached with, so that what is found is what a call would find.
+    let allow_private = settings.webhooks.allow_private_addresses;
+    let net = Net::new(CONNECT_LIMIT, program, allow_private)
+        .map_err(|error| format!("cannot set up the HTTP client: {error}"))?;
     let mut findings = vec![Finding::ok("settings", format!("valid, from {source}"))];
     findings.extend(machine::store(&settings));
-    let (listen, providers) =
-        tokio::join!(addresses::listen(&settings), providers::examine(&settings, &http));
-    let is_running = listen.is_running;
-    findings.push(listen.finding);
-    let (public, webhook) = tokio::join!(
-        addresses::public_url(&settings, &http, is_running),
-        addresses::webhook(&settings, &http)
+    let listen = addresses::listen(&settings).await;
+    let Stored { finding, documents } = documents::read(&settings, listen.running_at).await;
+    let found = uses::of(&documents);
+    let is_running = listen.running_at.is_some();
+    let (public, webhook, providers) = tokio::join!(
+        addresses::public_url(&settings, &net.http, is_running),
+        addresses::webhook(&settings, &net.http),
+        providers::examine(&settings, &net, found.uses, args.probe)
     );
+    findings.push(listen.finding);
     findings.push(public);
     findings.extend(webhook);
     findings.extend(machine::programs());
-    findings.extend(providers);
-    Ok(findings)
-}
-
-fn lay_out(console: Console, finding: &Finding) -> Vec<String> {
-    let (word, style) = match finding.state {
-        State::Ok => ("ok     ", Style::Good),
-        State::Warning => ("warning", Style::Warning),
-        State::Problem => ("problem", Style::Bad),
-    };
-    let word = console.paint(style, word);
-    // Settings complain in several lines.
-    let found =
-        finding.found.replace('\n', &format!("\n{:indent$}", "", indent = SUBJECT_WIDTH + 11));
-    let mut lines = vec![format!("{word}  {:<SUBJECT_WIDTH$}  {found}", finding.subject)];
-    if let Some(advice) = &finding.advice {
-        lines.push(format!("{:indent$}-> {advice}", "", indent = SUBJECT_WIDTH + 11));
-    }
-    lines
-}
-
-fn counted(count: usize, what: &str) -> String {
-    match count {
-        0 => format!("no {what}s"),
-        1 => format!("1 {what}"),
-        _ => format!("{count} {what}s"),
-    }
+    findings.push(finding);
+    findings.extend(providers.findings);
+    Ok(Report { findings, providers: providers.rows, gone: found.gone })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_finding_says_what_to_do() {
-        let finding = Finding::problem("store folder", "not writable", "choose another");
-        let lines = lay_out(Console::plain(), &finding);
-        assert_eq!(lines[0], "problem  store folder              not writable");
-        assert_eq!(lines[1].trim(), "-> choose another");
-        assert_eq!(lay_out(Console::plain(), &Finding::ok("a", "b")).len(), 1);
-    }
-
     #[tokio::test]
     async fn settings_that_are_wrong_are_the_only_finding() {
         let overrides = vec!["server.lissen=1".to_owned()];
-        let args = SettingsArgs { config: None, overrides };
-        let findings = examine(&args).await.unwrap();
-        assert_eq!(findings.len(), 1);
-        assert_eq!(findings[0].state, State::Problem);
-        assert!(findings[0].found.contains("server.lissen"), "{findings:?}");
-    }
-
-    #[test]
-    fn findings_are_counted_in_words() {
-        let words = [0, 1, 2].map(|count| counted(count, "problem"));
-        assert_eq!(words, ["no problems", "1 problem", "2 problems"]);
+        let settings = SettingsArgs { config: None, overrides };
+        let report = examine(&DoctorArgs { settings, ..DoctorArgs::default() }).await.unwrap();
+        assert_eq!(report.findings.len(), 1);
+        assert_eq!(report.findings[0].state, State::Problem);
+        assert!(report.findings[0].found.contains("server.lissen"));
+        assert_eq!(report.count(State::Problem), 1);
     }
 }

@@ -9,7 +9,7 @@ use std::{
     process::{Command, Output},
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{Calls, Options, Server};
 
 fn offhook(args: &[&str]) -> Output {
@@ -183,4 +183,43 @@ async fn a_server_without_keys_makes_one_and_shows_it_once() {
     assert_eq!(shown(&server), None);
     let client = server.client.with_key(Some(&key));
     assert_eq!(client.ids("/assistant").await, [created["id"].as_str().unwrap()]);
+}
+
+#[tokio::test]
+async fn doctor_uses_what_the_stored_assistants_name_and_lists_what_is_gone() {
+    let calls = Calls::start().await;
+    let client = &calls.server.client;
+    client.create("/assistant", &calls.assistant(json!({"name": "clinic"}))).await;
+    let voice = json!({"provider": "playht", "voiceId": "jennifer"});
+    let gone = calls.assistant(json!({"name": "hotel", "voice": voice}));
+    let gone = client.create("/assistant", &gone).await;
+
+    let config = calls.server.store().with_file_name("offhook.toml");
+    let listen = format!("server.listen={}", client.url.strip_prefix("http://").unwrap());
+    let args = ["doctor", "--json", "--probe", "--set", &listen, "--config"];
+    let args: Vec<String> =
+        args.map(str::to_owned).into_iter().chain([config.display().to_string()]).collect();
+    let output = tokio::task::spawn_blocking(move || {
+        offhook(&args.iter().map(String::as_str).collect::<Vec<_>>())
+    });
+    let output = output.await.unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rows = report["providers"].as_array().unwrap();
+    for (provider, kind, subject) in [
+        ("deepgram", "transcriber", ""),
+        ("openai", "model", "gpt-4.1-mini"),
+        ("11labs", "voice", "v1 (eleven_turbo_v2_5)"),
+    ] {
+        let is_it = |row: &&Value| row["provider"] == provider && row["kind"] == kind;
+        let row = rows.iter().find(is_it).unwrap();
+        assert_eq!((&row["verdict"], &row["subject"]), (&json!("works"), &json!(subject)), "{row}");
+        assert!(row["connectMs"].is_u64() && row["key"].as_str().unwrap().starts_with("file `"));
+        assert_eq!(row["firstMs"].is_u64(), kind != "transcriber", "{row}");
+    }
+    assert_eq!(report["gone"].as_array().unwrap().len(), 1, "{report:#}");
+    assert_eq!(report["gone"][0]["subject"], "assistant `hotel`");
+    let found = report["gone"][0]["found"].as_str().unwrap();
+    assert!(found.starts_with(gone["id"].as_str().unwrap()), "{found}");
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("provider-key"));
 }

@@ -1,7 +1,5 @@
 //! Calls of documents that name a provider which cannot be had: shut down, not driven, without a key.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
-
 mod support;
 
 use serde_json::{Value, json};

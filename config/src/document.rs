@@ -203,6 +203,6 @@ mod tests {
                 _ => {}
             }
         }
-        assert_eq!(section, "providers");
+        assert_eq!(section, "key_origins");
     }
 }

@@ -265,7 +265,6 @@ impl Layers {
         };
         let read = F::read(&value).filter(within);
         if read.is_none() {
-            let origin = self.figment.get_metadata(value.tag());
             let expected = match limits {
                 None => F::EXPECTED.to_owned(),
                 Some((least, most)) => format!("{}, from {least} to {most}", F::EXPECTED),
@@ -273,11 +272,17 @@ impl Layers {
             problems.push(Problem::Invalid {
                 key: Path::new(path.iter().copied()).to_string(),
                 given: shown::<F>(&value),
-                origin: origin.map_or_else(|| "nowhere".into(), |it| it.name.to_string()),
+                origin: self.origin(path).unwrap_or_else(|| "nowhere".into()),
                 expected,
             });
         }
         read
+    }
+
+    /// Where the value of a setting comes from; `None` when it is unset.
+    pub(crate) fn origin(&self, path: &[&str]) -> Option<String> {
+        let value = self.find(path)?;
+        Some(self.figment.get_metadata(value.tag())?.name.to_string())
     }
 
     /// The names in a table whose keys the user chooses.

@@ -67,6 +67,8 @@ macro_rules! sections {
             pub prices: Prices,
             /// What they are reached with, by the name that documents call them.
             pub providers: BTreeMap<String, Provider>,
+            /// Where the key of each of them comes from, for whoever looks for a wrong one.
+            pub key_origins: BTreeMap<String, String>,
         }
 
         impl Settings {
@@ -74,7 +76,9 @@ macro_rules! sections {
                 $( let $section = $Section::read(layers, problems); )+
                 let providers = read_providers(layers, problems);
                 let prices = Prices::default();
-                let settings = Self { $( $section: $section?, )+ prices, providers };
+                let key_origins = key_origins(layers);
+                let settings =
+                    Self { $( $section: $section?, )+ prices, providers, key_origins };
                 Some(settings.read_prices(problems))
             }
         }
@@ -289,6 +293,16 @@ fn read_providers(layers: &Layers, problems: &mut Vec<Problem>) -> BTreeMap<Stri
         providers.insert(name, provider);
     }
     providers
+}
+
+fn key_origins(layers: &Layers) -> BTreeMap<String, String> {
+    let names = layers.names(&["providers"]).into_iter();
+    names
+        .filter_map(|name| {
+            let origin = layers.origin(&["providers", &name, "api_key"])?;
+            Some((name, origin))
+        })
+        .collect()
 }
 
 fn first(given: &[&'static str]) -> Option<&'static str> {

@@ -2,7 +2,7 @@
 
 use std::{
     io::ErrorKind,
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
 };
 
 use offhook_config::Settings;
@@ -16,14 +16,14 @@ use crate::client::{cause, is_local, local_http, without_query};
 /// What is at the address that the server listens on.
 pub struct Listen {
     pub finding: Finding,
-    /// A server of ours runs there.
-    pub is_running: bool,
+    /// Where a server of ours answers.
+    pub running_at: Option<SocketAddr>,
 }
 
 pub async fn listen(settings: &Settings) -> Listen {
     let address = settings.server.listen;
     let subject = "listen address";
-    let free = |finding| Listen { finding, is_running: false };
+    let free = |finding| Listen { finding, running_at: None };
     match TcpListener::bind(address) {
         Ok(_) => free(Finding::ok(subject, format!("{address} is free"))),
         Err(error) if error.kind() == ErrorKind::AddrInUse => match running(address).await {
@@ -32,7 +32,7 @@ pub async fn listen(settings: &Settings) -> Listen {
                     subject,
                     format!("{address}: a server runs there, it is {status}"),
                 ),
-                is_running: true,
+                running_at: Some(reachable(address)),
             },
             None => free(Finding::problem(
                 subject,
@@ -51,14 +51,19 @@ pub async fn listen(settings: &Settings) -> Listen {
 /// The status of the server at an address, if it is one of ours.
 async fn running(address: SocketAddr) -> Option<String> {
     let http = local_http(ANSWER_LIMIT).ok()?;
-    let at = match address.ip() {
-        ip if ip.is_unspecified() && ip.is_ipv4() => format!("127.0.0.1:{}", address.port()),
-        ip if ip.is_unspecified() => format!("[::1]:{}", address.port()),
-        _ => address.to_string(),
-    };
-    let answer = http.get(format!("http://{at}/readyz")).send().await.ok()?;
+    let answer = http.get(format!("http://{}/readyz", reachable(address))).send().await.ok()?;
     let answer: Value = answer.json().await.ok()?;
     answer["status"].as_str().map(str::to_owned)
+}
+
+/// Where to go for what listens on an address, which may be every one of the machine.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// Where clients and carriers reach the server.
@@ -123,7 +128,7 @@ pub async fn webhook(settings: &Settings, http: &Client) -> Option<Finding> {
 }
 
 /// The status of an answer, whatever it is.
-pub async fn get(http: &Client, url: &str) -> Result<u16, String> {
+async fn get(http: &Client, url: &str) -> Result<u16, String> {
     match http.get(url).timeout(ANSWER_LIMIT).send().await {
         Ok(answer) => Ok(answer.status().as_u16()),
         Err(error) => Err(reason(&error)),
@@ -131,7 +136,7 @@ pub async fn get(http: &Client, url: &str) -> Result<u16, String> {
 }
 
 /// Why a request failed.
-pub fn reason(error: &reqwest::Error) -> String {
+fn reason(error: &reqwest::Error) -> String {
     match (error.is_connect(), error.is_timeout()) {
         (true, true) => format!("no connection within {} s", CONNECT_LIMIT.as_secs()),
         (false, true) => format!("no answer within {} s", ANSWER_LIMIT.as_secs()),
@@ -187,11 +192,11 @@ mod tests {
             Router::new().route("/readyz", get(|| async { Json(json!({"status": "ready"})) }));
         settings.server.listen = server(ours).await;
         let found = listen(&settings).await;
-        assert!(found.is_running && found.finding.found.ends_with("it is ready"));
+        assert!(found.running_at.is_some() && found.finding.found.ends_with("it is ready"));
 
         settings.server.listen = server(Router::new()).await;
         let found = listen(&settings).await;
-        assert_eq!((found.is_running, found.finding.state), (false, State::Problem));
+        assert_eq!((found.running_at, found.finding.state), (None, State::Problem));
     }
 
     #[tokio::test]

@@ -1,262 +1,354 @@
-//! Whether providers are reachable and take the keys.
+//! Whether providers are there, take the keys, and know the models and voices that documents name.
 
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Duration};
 
-use futures_util::future::join_all;
-use offhook_config::{Provider, Settings};
-use reqwest::{Client, Url};
-use secrecy::ExposeSecret;
+use futures_util::{StreamExt, stream};
+use offhook_config::{Provider as Settled, Settings};
+use offhook_core::{FailureClass, Stage};
+use offhook_providers::{
+    Access, BuildError, Net, ProviderError, dead,
+    llm::{self, Llm},
+    probe::{Answer, FreeResource, Probe},
+    stt::{self, Stt},
+    tts::{self, Tts},
+};
+use serde_json::Value;
 
-use super::{ANSWER_LIMIT, Finding, addresses};
+use super::{
+    ANSWER_LIMIT, Finding, State,
+    sessions::{self, Timing},
+    uses::{self, Use},
+};
 
-/// A provider that says for free whether it takes a key.
-struct Known {
-    /// As documents call it.
-    name: &'static str,
-    variable: &'static str,
-    address: &'static str,
-    /// Resource that is read, below the address.
-    resource: &'static str,
-    header: &'static str,
-    /// What stands before the key in the header.
-    scheme: &'static str,
+/// Probes under way at once: enough to be quick, too few for a provider to take it for an attack.
+const PARALLEL_MAX: usize = 8;
+
+const STAGES: [Stage; 3] = [Stage::Transcriber, Stage::Model, Stage::Voice];
+
+/// A provider with one model or voice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProviderRow {
+    pub provider: String,
+    pub stage: Stage,
+    /// Where its key comes from.
+    pub key: String,
+    /// The model or voice.
+    pub subject: String,
+    pub connect: Option<Duration>,
+    /// To the first token or sound.
+    pub first: Option<Duration>,
+    pub state: State,
+    pub verdict: String,
+    pub advice: Option<String>,
 }
 
-/// Deepgram "List Projects", OpenAI "List models", ElevenLabs "Get user".
-const KNOWN: &[Known] = &[
-    Known {
-        name: "deepgram",
-        variable: "DEEPGRAM_API_KEY",
-        address: "https://api.deepgram.com",
-        resource: "v1/projects",
-        header: "authorization",
-        scheme: "Token ",
-    },
-    Known {
-        name: "openai",
-        variable: "OPENAI_API_KEY",
-        address: "https://api.openai.com/v1",
-        resource: "models",
-        header: "authorization",
-        scheme: "Bearer ",
-    },
-    Known {
-        name: "11labs",
-        variable: "ELEVENLABS_API_KEY",
-        address: "https://api.elevenlabs.io",
-        resource: "v1/user",
-        header: "xi-api-key",
-        scheme: "",
-    },
-];
-
-/// Every provider that is known or configured, all at once.
-pub async fn examine(settings: &Settings, http: &Client) -> Vec<Finding> {
-    let unset = Provider::default();
-    let known = KNOWN.iter().map(|known| {
-        let provider = settings.providers.get(known.name).unwrap_or(&unset);
-        known.examine(provider, http)
-    });
-    let others = settings
-        .providers
-        .iter()
-        .filter(|(name, _)| KNOWN.iter().all(|known| known.name != name.as_str()))
-        .map(|(name, provider)| other(name, provider, http));
-    let (known, others) = tokio::join!(join_all(known), join_all(others));
-    known.into_iter().chain(others).collect()
+pub struct Examined {
+    pub rows: Vec<ProviderRow>,
+    /// What is wrong with the settings of providers as such.
+    pub findings: Vec<Finding>,
 }
 
-impl Known {
-    async fn examine(&self, provider: &Provider, http: &Client) -> Finding {
-        let subject = format!("provider `{}`", self.name);
-        let Some(key) = &provider.api_key else {
-            let Some(base_url) = &provider.base_url else {
-                return Finding::warning(
-                    &subject,
-                    "no key: calls that use it fail",
-                    format!("set {} or providers.{}.api_key", self.variable, self.name),
-                );
-            };
-            return reachable(&subject, base_url, http).await;
+/// Looks at every provider that is configured or that documents use; `probe`: for real.
+pub async fn examine(settings: &Settings, net: &Net, uses: Vec<Use>, probe: bool) -> Examined {
+    let uses = with_configured(settings, uses);
+    let examiner = Examiner { settings, net, probe, answers: ask_all(settings, net, &uses).await };
+    // Collected first: a stream of borrowing futures is not general enough for `tokio::spawn`.
+    let looks: Vec<_> = uses.iter().map(|it| examiner.look(it)).collect();
+    let rows: Vec<ProviderRow> = stream::iter(looks).buffered(PARALLEL_MAX).collect().await;
+    let mut findings: Vec<Finding> = settings.providers.keys().filter_map(unknown).collect();
+    if settings.providers.is_empty() {
+        findings.push(Finding::warning(
+            "providers",
+            "none has a key or an address: assistants that name none use the embedded ones",
+            "set DEEPGRAM_API_KEY and OPENAI_API_KEY, or those of others, before real calls",
+        ));
+    }
+    Examined { rows, findings }
+}
+
+/// What the registry says of a provider.
+#[derive(Clone, Copy)]
+struct Entry {
+    probe: Probe,
+    specimen: &'static str,
+    key_variable: &'static str,
+}
+
+fn entry(stage: Stage, name: &str) -> Option<Entry> {
+    macro_rules! find {
+        ($module:ident) => {
+            $module::ALL.iter().find(|it| it.name == name).map(|it| Entry {
+                probe: it.probe,
+                specimen: it.specimen,
+                key_variable: it.key_variable,
+            })
         };
-        let address = provider.base_url.as_deref().unwrap_or(self.address);
-        let url = match self.url(provider.base_url.as_deref()) {
-            Ok(url) => url,
-            Err(error) => return broken(&subject, self.name, &error),
-        };
-        let value = format!("{}{}", self.scheme, key.expose_secret());
-        let asked = Instant::now();
-        let request = http.get(url).header(self.header, value).timeout(ANSWER_LIMIT);
-        let answer = match request.send().await {
-            Ok(answer) => answer,
-            Err(error) => {
-                let found = format!("{address}: {}", addresses::reason(&error));
-                return Finding::problem(
-                    &subject,
-                    found,
-                    "check the network, or providers.*.base_url",
-                );
+    }
+    match stage {
+        Stage::Transcriber => find!(stt),
+        Stage::Model => find!(llm),
+        Stage::Voice => find!(tts),
+    }
+}
+
+/// Adds what is configured and used by no document, with a model or voice that everybody may use.
+fn with_configured(settings: &Settings, mut uses: Vec<Use>) -> Vec<Use> {
+    for name in settings.providers.keys() {
+        for stage in STAGES {
+            let Some(entry) = entry(stage, name) else { continue };
+            if uses.iter().any(|it| it.stage == stage && it.provider == *name) {
+                continue;
             }
-        };
-        let took_ms = asked.elapsed().as_millis();
-        let status = answer.status().as_u16();
-        let body = answer.text().await.unwrap_or_default();
-        match status {
-            200..300 => Finding::ok(&subject, format!("{address} takes the key ({took_ms} ms)")),
-            // A key of ElevenLabs may be good for speech and for nothing else.
-            401 if body.contains("missing_permissions") => Finding::ok(
-                &subject,
-                format!("{address} knows the key, which may not read the user"),
-            ),
-            401 | 403 => Finding::problem(
-                &subject,
-                format!("{address} refuses the key ({status})"),
-                format!("set {} to a key that is valid", self.variable),
-            ),
-            _ => Finding::warning(
-                &subject,
-                format!("{address} is reachable; /{} answers with {status}", self.resource),
-                "whether it takes the key shows in the first call",
-            ),
+            let options = serde_json::from_str(entry.specimen).unwrap_or(Value::Null);
+            uses.push(Use {
+                stage,
+                provider: name.clone(),
+                subject: uses::subject(stage, &options),
+                options,
+                place: format!("providers.{name}"),
+                documents: 0,
+                is_needed: false,
+            });
         }
     }
+    uses
+}
 
-    /// As calls reach it: an address without a path takes over that of the provider.
-    fn url(&self, base_url: Option<&str>) -> Result<Url, String> {
-        let own = Url::parse(self.address).map_err(|error| error.to_string())?;
-        let mut url = match base_url {
-            None => own,
-            Some(base_url) => {
-                let mut url = plain(base_url)?;
-                if matches!(url.path(), "" | "/") {
-                    url.set_path(own.path());
+fn unknown(name: &String) -> Option<Finding> {
+    if STAGES.iter().any(|stage| entry(*stage, name).is_some()) {
+        return None;
+    }
+    let subject = format!("providers.{name}");
+    let service = STAGES.iter().find_map(|stage| dead::find(uses::kind(*stage), name));
+    Some(match service {
+        Some(service) => {
+            let found = format!("{} is gone since {}", service.title, service.since);
+            Finding::warning(&subject, found, "take it out of the settings")
+        }
+        None => Finding::warning(
+            &subject,
+            "no provider of this name is driven by this version",
+            "check its name: docs/assistants.md lists those that are",
+        ),
+    })
+}
+
+/// What free resources answered, by provider and path: those of several stages are one.
+type Answers = BTreeMap<(String, String), Answer>;
+
+fn name_of(provider: &str, resource: &FreeResource) -> (String, String) {
+    (provider.to_owned(), format!("{}/{}", resource.address, resource.path.join("/")))
+}
+
+async fn ask_all(settings: &Settings, net: &Net, uses: &[Use]) -> Answers {
+    let mut asked: BTreeMap<(String, String), (FreeResource, Access)> = BTreeMap::new();
+    for it in uses {
+        if let Some(Entry { probe: Probe::Resource(resource), .. }) = entry(it.stage, &it.provider)
+        {
+            let access = access(settings.providers.get(&it.provider));
+            // Without either there is nobody to ask as.
+            if access.api_key.is_some() || access.base_url.is_some() {
+                asked.insert(name_of(&it.provider, &resource), (resource, access));
+            }
+        }
+    }
+    let asking: Vec<_> = asked
+        .into_iter()
+        .map(|(name, (resource, access))| async move {
+            (name, resource.ask(&access, net, ANSWER_LIMIT).await)
+        })
+        .collect();
+    stream::iter(asking).buffered(PARALLEL_MAX).collect().await
+}
+
+fn access(provider: Option<&Settled>) -> Access {
+    provider.map_or_else(Access::default, |provider| Access {
+        api_key: provider.api_key.clone(),
+        base_url: provider.base_url.clone(),
+    })
+}
+
+/// A provider that was set up.
+enum Built {
+    Transcriber(Box<dyn Stt>),
+    Model(Box<dyn Llm>),
+    Voice(Box<dyn Tts>),
+}
+
+impl Built {
+    fn new(it: &Use, access: &Access, net: &Net) -> Result<Self, BuildError> {
+        let mut options = it.options.clone();
+        options["provider"] = it.provider.as_str().into();
+        match it.stage {
+            Stage::Transcriber => stt::build(&options, access, net).map(Self::Transcriber),
+            Stage::Model => {
+                options["maxTokens"] = sessions::TOKENS_MAX.into();
+                // Thinking wants more tokens than that.
+                if let Some(options) = options.as_object_mut() {
+                    options.remove("thinking");
                 }
-                url
+                llm::build(&options, access, net).map(Self::Model)
             }
-        };
-        let path = format!("{}/{}", url.path().trim_end_matches('/'), self.resource);
-        url.set_path(&path);
-        Ok(url)
+            Stage::Voice => tts::build(&options, access, net).map(Self::Voice),
+        }
     }
-}
 
-/// A provider that cannot be asked about its key.
-async fn other(name: &str, provider: &Provider, http: &Client) -> Finding {
-    let subject = format!("provider `{name}`");
-    match &provider.base_url {
-        Some(base_url) => reachable(&subject, base_url, http).await,
-        None => Finding::ok(&subject, "has a key, which only a call can try"),
-    }
-}
-
-async fn reachable(subject: &str, base_url: &str, http: &Client) -> Finding {
-    let url = match plain(base_url) {
-        Ok(url) => url,
-        Err(error) => return broken(subject, "*", &error),
-    };
-    match addresses::get(http, url.as_str()).await {
-        Ok(_) => Finding::ok(subject, format!("{base_url} is reachable")),
-        Err(error) => {
-            let advice = "start it, or correct providers.*.base_url";
-            Finding::problem(subject, format!("{base_url}: {error}"), advice)
+    async fn use_once(&self) -> Result<Timing, ProviderError> {
+        match self {
+            Self::Transcriber(provider) => sessions::transcribe(&**provider).await,
+            Self::Model(provider) => sessions::ask(&**provider).await,
+            Self::Voice(provider) => sessions::speak(&**provider).await,
         }
     }
 }
 
-fn broken(subject: &str, name: &str, error: &str) -> Finding {
-    let advice =
-        format!("correct providers.{name}.base_url, for example https://gateway.example.com");
-    Finding::problem(subject, format!("base_url is no address: {error}"), advice)
+/// What was found about one row.
+struct Verdict {
+    state: State,
+    text: String,
+    advice: Option<String>,
+    timing: Option<Timing>,
 }
 
-/// The address for a plain request: a websocket's is at the same host.
-fn plain(base_url: &str) -> Result<Url, String> {
-    let plain = match base_url.strip_prefix("ws") {
-        Some(rest) => format!("http{rest}"),
-        None => base_url.to_owned(),
-    };
-    Url::parse(&plain).map_err(|error| error.to_string())
+impl Verdict {
+    fn ok(text: impl Into<String>, timing: Option<Timing>) -> Self {
+        Self { state: State::Ok, text: text.into(), advice: None, timing }
+    }
+
+    fn bad(state: State, text: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { state, text: text.into(), advice: Some(advice.into()), timing: None }
+    }
+}
+
+struct Examiner<'a> {
+    settings: &'a Settings,
+    net: &'a Net,
+    probe: bool,
+    answers: Answers,
+}
+
+impl Examiner<'_> {
+    async fn look(&self, it: &Use) -> ProviderRow {
+        let entry = entry(it.stage, &it.provider);
+        let verdict = match entry {
+            Some(entry) => self.judge(it, entry).await,
+            None => Verdict::bad(
+                needed(it),
+                "not driven by this version",
+                format!("name another provider in {}", it.place),
+            ),
+        };
+        let needs_key = entry.is_none_or(|entry| !entry.key_variable.is_empty());
+        let key = match self.settings.key_origins.get(&it.provider) {
+            Some(origin) => origin.clone(),
+            None if needs_key => "none".into(),
+            None => "none needed".into(),
+        };
+        ProviderRow {
+            provider: it.provider.clone(),
+            stage: it.stage,
+            key,
+            subject: it.subject.clone(),
+            connect: verdict.timing.map(|timing| timing.connect),
+            first: verdict.timing.and_then(|timing| timing.first),
+            state: verdict.state,
+            verdict: verdict.text,
+            advice: verdict.advice,
+        }
+    }
+
+    async fn judge(&self, it: &Use, entry: Entry) -> Verdict {
+        let access = access(self.settings.providers.get(&it.provider));
+        let key = |advice: &str| format!("{advice} {}", how_to_set(it, entry));
+        let built = match it.options.is_object().then(|| Built::new(it, &access, self.net)) {
+            Some(Ok(built)) => Some(built),
+            None => None,
+            Some(Err(BuildError::KeyMissing { .. })) => {
+                return Verdict::bad(needed(it), "no key: calls that use it end", key("set"));
+            }
+            Some(Err(error)) => {
+                let advice = format!("correct {}", it.place);
+                return Verdict::bad(needed(it), error.to_string(), advice);
+            }
+        };
+        match built {
+            Some(built) if self.probe => match built.use_once().await {
+                Ok(timing) => Verdict::ok("works", Some(timing)),
+                Err(error) => failed(it, &error, &key("correct")),
+            },
+            built => self.free(it, entry, built.is_some()),
+        }
+    }
+
+    /// Without using it.
+    fn free(&self, it: &Use, entry: Entry, is_built: bool) -> Verdict {
+        let resource = match entry.probe {
+            Probe::Embedded => return Verdict::ok("on this machine", None),
+            Probe::Document => return Verdict::ok("--probe tries the document's address", None),
+            Probe::Resource(resource) => resource,
+        };
+        let more = match (is_built, self.probe) {
+            (_, false) => "--probe tries it",
+            (_, true) => "no document says with which model or voice to try it",
+        };
+        let timed = |took| Some(Timing { connect: took, first: None });
+        let key = |advice: &str| format!("{advice} {}", how_to_set(it, entry));
+        match self.answers.get(&name_of(&it.provider, &resource)) {
+            Some(Answer::KeyGood { took }) => Verdict::ok("takes the key", timed(*took)),
+            Some(Answer::Reachable { took }) => {
+                Verdict::ok(format!("reachable; {more}"), timed(*took))
+            }
+            Some(Answer::KeyRefused { status }) => {
+                Verdict::bad(State::Problem, format!("refuses the key ({status})"), key("correct"))
+            }
+            Some(Answer::Strange { status }) => Verdict::bad(
+                State::Warning,
+                format!("answers with {status}"),
+                format!("see its status page; {more}"),
+            ),
+            Some(Answer::Unreachable { reason }) => Verdict::bad(
+                State::Problem,
+                reason.clone(),
+                format!("check the network, or providers.{}.base_url", it.provider),
+            ),
+            None => Verdict::bad(needed(it), "no key: calls that use it end", key("set")),
+        }
+    }
+}
+
+/// How bad it is when a provider cannot be set up.
+const fn needed(it: &Use) -> State {
+    if it.is_needed { State::Problem } else { State::Warning }
+}
+
+fn how_to_set(it: &Use, entry: Entry) -> String {
+    let setting = format!("providers.{}.api_key", it.provider);
+    match entry.key_variable {
+        "" => setting,
+        variable => format!("{variable} or {setting}"),
+    }
+}
+
+/// What a failure in use means.
+fn failed(it: &Use, error: &ProviderError, key: &str) -> Verdict {
+    let text = error.to_string();
+    let status_page = "see its status page, and the network of this machine";
+    match error.class {
+        FailureClass::Unauthorized => Verdict::bad(State::Problem, text, key),
+        FailureClass::Quota => Verdict::bad(State::Problem, text, "settle its account"),
+        FailureClass::RateLimited { .. } => {
+            Verdict::bad(State::Warning, text, "ask again later, or ask it for a higher limit")
+        }
+        FailureClass::BadRequest | FailureClass::Unsupported => {
+            Verdict::bad(State::Problem, text, format!("correct {}", it.place))
+        }
+        FailureClass::Unavailable
+        | FailureClass::Timeout
+        | FailureClass::Closed
+        | FailureClass::Stalled
+        | FailureClass::Protocol => Verdict::bad(State::Problem, text, status_page),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::{
-        Router,
-        http::{HeaderMap, StatusCode},
-        routing::get,
-    };
-
-    use super::{super::State, *};
-    use crate::client::local_http;
-
-    /// A provider that takes the key `good`, in any header.
-    async fn provider() -> String {
-        let answer = |headers: HeaderMap| async move {
-            let is_good = headers.values().any(|value| {
-                value.to_str().is_ok_and(|value| value.split(' ').next_back() == Some("good"))
-            });
-            if is_good { StatusCode::OK } else { StatusCode::UNAUTHORIZED }
-        };
-        let router = Router::new()
-            .route("/v1/projects", get(answer))
-            .route("/v1/models", get(answer))
-            .route("/gateway/v1/user", get(answer));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        format!("http://{address}")
-    }
-
-    async fn examined(providers: &[(&str, &str, &str)]) -> Vec<(String, State)> {
-        let http = local_http(ANSWER_LIMIT).unwrap();
-        let providers = providers
-            .iter()
-            .map(|(name, key, url)| {
-                let api_key = (!key.is_empty()).then(|| (*key).into());
-                let base_url = (!url.is_empty()).then(|| (*url).to_owned());
-                ((*name).to_owned(), Provider { api_key, base_url })
-            })
-            .collect();
-        let settings = Settings { providers, ..Settings::default() };
-        let findings = examine(&settings, &http).await;
-        assert!(findings.iter().all(|finding| !finding.found.contains("good")), "{findings:?}");
-        findings.into_iter().map(|finding| (finding.subject, finding.state)).collect()
-    }
-
-    #[tokio::test]
-    async fn keys_are_tried_where_calls_would_use_them() {
-        let url = provider().await;
-        let gateway = format!("{url}/gateway");
-        let found = examined(&[
-            ("deepgram", "good", &url),
-            ("openai", "bad", &url),
-            ("11labs", "good", &gateway),
-        ])
-        .await;
-        let states: Vec<State> = found.iter().map(|(_, state)| *state).collect();
-        assert_eq!(states, [State::Ok, State::Problem, State::Ok]);
-    }
-
-    #[tokio::test]
-    async fn a_provider_without_a_key_is_a_warning_and_one_that_is_gone_a_problem() {
-        let url = provider().await;
-        let found = examined(&[
-            ("11labs", "good", "http://127.0.0.1:1"),
-            ("cartesia", "good", ""),
-            ("vllm", "", &url.replacen("http", "ws", 1)),
-        ])
-        .await;
-        let found: Vec<(&str, State)> =
-            found.iter().map(|(subject, state)| (subject.as_str(), *state)).collect();
-        assert_eq!(
-            found,
-            [
-                ("provider `deepgram`", State::Warning),
-                ("provider `openai`", State::Warning),
-                ("provider `11labs`", State::Problem),
-                ("provider `cartesia`", State::Ok),
-                ("provider `vllm`", State::Ok),
-            ]
-        );
-    }
-}
+mod tests;

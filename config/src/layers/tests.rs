@@ -42,6 +42,22 @@ impl Given {
 }
 
 #[test]
+fn the_origin_of_a_provider_s_key_is_known() {
+    let variables = [("DEEPGRAM_API_KEY", "a"), ("OFFHOOK_PROVIDERS__OPENAI__API_KEY", "b")];
+    let variables = variables.map(|(name, value)| (name.into(), value.into()));
+    let overrides = [("providers.groq.base_url".to_owned(), "http://127.0.0.1:1".to_owned())];
+    let settings = Settings::load_with(None, variables, &overrides).unwrap();
+    let origins: Vec<_> = settings.key_origins.iter().collect();
+    assert_eq!(
+        origins,
+        [
+            (&"deepgram".to_owned(), &"variable DEEPGRAM_API_KEY".to_owned()),
+            (&"openai".to_owned(), &"variable OFFHOOK_PROVIDERS__OPENAI__API_KEY".to_owned()),
+        ]
+    );
+}
+
+#[test]
 fn flags_win_over_variables_over_the_file_over_the_defaults() {
     let given = file("[calls]\naudio_ring = \"10s\"\nconnect_timeout = \"11s\"\nrestarts_max = 1");
     let given = given.variable("OFFHOOK_CALLS__CONNECT_TIMEOUT", "12s");
