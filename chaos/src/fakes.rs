@@ -5,6 +5,17 @@
 //! `GET /fakes/requests` what was asked (as far as [`FakesOptions::requests_kept`] goes), and
 //! `POST /fakes/fault` breaks a provider (see [`faults`]).
 //!
+//! - A transcriber's text is the words that it heard, with a full stop at the end. What an utterance
+//!   is, is decided by the silence in its audio, so that audio may come faster than it was spoken.
+//! - A model that is told `17 3` (a caller's number and his turn's) answers `17 3 1 2 3 ... 8.`, and
+//!   `1 2 3 ... 8.` to anything else. The number 2000 makes it call the first tool that it is
+//!   offered, 2001 all of them at once, and 2002 ends as a content filter does.
+//! - Models, voices and languages are taken as they are, but for `no-such-model` and `no-such-voice`.
+//!   Parameters that a provider refuses are refused in its words.
+//! - The report has a turn for each pair of numbers, times in nanoseconds of `CLOCK_MONOTONIC`:
+//!   `speech_end` and `final_sent` of the transcriber, `request` and `first_token` of the model,
+//!   `text` and `first_audio` of the voice.
+//!
 //! A websocket protocol is a [`wire::Dialogue`]: a value without I/O. Whatever leaves does so in
 //! [`wire`], the place for faults.
 
