@@ -11,7 +11,6 @@ mod fault;
 mod folder;
 mod recording;
 mod report;
-mod server;
 #[cfg(test)]
 mod specimen;
 mod timeline;
@@ -20,15 +19,14 @@ mod webhook;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     client::Client,
     console::{Console, Style},
+    server_child::{Access, Server, ServerOptions, told_to_stop},
 };
 use conduct::{Conducted, Plan, Stage};
 use folder::Folder;
-use server::{Access, Server};
 use webhook::Webhook;
 
 /// How to show it.
@@ -65,7 +63,13 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode, String> {
     let console = Console::new();
     let folder = Folder::open(&args.out, args.keep)?;
     let webhook = Webhook::start(console).await?;
-    let mut server = Server::start(&folder).await?;
+    let options = ServerOptions {
+        data: folder.data(),
+        log: folder.file("server.log"),
+        config: None,
+        settings: vec!["webhooks.allow_private_addresses=true".into()],
+    };
+    let mut server = Server::start(options).await?;
     let access = server.access.clone();
     let mut result = tokio::select! {
         shown = show(console, &folder, &access, &webhook) => shown,
@@ -130,17 +134,4 @@ async fn show(
 struct Shown {
     call: Conducted,
     failures: Vec<String>,
-}
-
-/// Waits for Ctrl-C, or for whoever stops processes here.
-async fn told_to_stop() -> Result<(), String> {
-    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
-    let (mut int, mut term) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-    let mut hangup = listen(SignalKind::hangup())?;
-    tokio::select! {
-        _ = int.recv() => {}
-        _ = term.recv() => {}
-        _ = hangup.recv() => {}
-    }
-    Ok(())
 }

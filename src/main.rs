@@ -12,6 +12,7 @@ mod fakes_command;
 mod http;
 mod logs;
 mod serve;
+mod server_child;
 mod signer;
 mod telemetry;
 

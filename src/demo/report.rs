@@ -9,10 +9,12 @@ use super::{
     checks::{self, sentence_at},
     conduct::{Conducted, Plan, Sabotage, Turn},
     folder::Folder,
-    server::Access,
     webhook::Webhook,
 };
-use crate::console::{Console, Style, table};
+use crate::{
+    console::{Console, Style, table},
+    server_child::Access,
+};
 
 /// Says what runs, and where.
 pub fn introduce(console: Console, folder: &Folder, access: &Access, webhook: &Webhook) {

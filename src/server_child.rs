@@ -1,4 +1,4 @@
-//! The server that the demo calls: `offhook serve` as a child, as a user would start it.
+//! `offhook serve` as a child, as a user would start it: the server of the demo and of the bench.
 
 use std::{
     fs::File,
@@ -11,10 +11,10 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     process::{Child, Command},
+    signal::unix::{SignalKind, signal},
     time::{Instant, sleep, timeout},
 };
 
-use super::folder::Folder;
 use crate::{auth, client};
 
 /// Time for the server to become ready; it needs a fraction of a second.
@@ -29,8 +29,20 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// Lines of the log that are shown when the server fails.
 const LOG_LINES: usize = 5;
 
-/// Variables of the user's environment that would change what the demo shows.
+/// Variables of the user's environment that would change what is shown or measured.
 const FOREIGN: &[&str] = &["OFFHOOK_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+
+/// What a server is started with.
+pub struct ServerOptions {
+    /// Its data folder.
+    pub data: PathBuf,
+    /// Where its log goes.
+    pub log: PathBuf,
+    /// Its settings file.
+    pub config: Option<PathBuf>,
+    /// Settings over those of the file, as `section.key=value`.
+    pub settings: Vec<String>,
+}
 
 /// A running server.
 pub struct Server {
@@ -50,11 +62,11 @@ pub struct Access {
 }
 
 impl Server {
-    pub async fn start(folder: &Folder) -> Result<Self, String> {
+    pub async fn start(options: ServerOptions) -> Result<Self, String> {
         let program = std::env::current_exe()
             .map_err(|error| format!("cannot tell where this program is: {error}"))?;
         let address = free_address()?;
-        let log = folder.file("server.log");
+        let ServerOptions { data, log, config, settings } = options;
         let output = File::create(&log)
             .map_err(|error| format!("cannot write {}: {error}", log.display()))?;
         let errors = output
@@ -64,12 +76,13 @@ impl Server {
         command
             .arg("serve")
             .args(["--set", &format!("server.listen={address}")])
-            .args(["--set", &format!("store.path={}", folder.data().display())])
-            .args(["--set", "webhooks.allow_private_addresses=true"])
+            .args(["--set", &format!("store.path={}", data.display())])
+            .args(settings.iter().flat_map(|setting| ["--set", setting]))
+            .args(config.iter().flat_map(|file| ["--config".as_ref(), file.as_os_str()]))
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
-            // Ctrl-C is for the demo, which then stops the server in order.
+            // Ctrl-C is for its parent, which then stops the server in order.
             .process_group(0)
             .kill_on_drop(true);
         for (name, _) in std::env::vars_os() {
@@ -91,8 +104,8 @@ impl Server {
         };
         let mut server = Self { child, access };
         server.wait_ready(started).await?;
-        server.access.key = auth::generated_key(&folder.data())
-            .ok_or_else(|| format!("the server made no API key in {}", folder.data().display()))?;
+        server.access.key = auth::generated_key(&data)
+            .ok_or_else(|| format!("the server made no API key in {}", data.display()))?;
         Ok(server)
     }
 
@@ -147,6 +160,19 @@ impl Server {
         let tail = tail(&self.access.log);
         format!("`offhook serve` {what}; the end of {}:\n{tail}", self.access.log.display())
     }
+}
+
+/// Waits for Ctrl-C, or for whoever stops processes here.
+pub async fn told_to_stop() -> Result<(), String> {
+    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+    let (mut int, mut term) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let mut hangup = listen(SignalKind::hangup())?;
+    tokio::select! {
+        _ = int.recv() => {}
+        _ = term.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    Ok(())
 }
 
 /// The last lines of a log.
