@@ -71,7 +71,7 @@ pub async fn run(args: CallArgs) -> Result<ExitCode, String> {
         true => AudioFormat::mulaw(),
         false => AudioFormat::pcm16(args.rate),
     };
-    let client = Client::new(&args.server, &key(&args)?)?;
+    let client = Client::new(&args.server, &key(&args.server, args.key.as_deref())?)?;
     let lines = lines(&args, format).await?;
     let call = client.post("/call", &call_request(&assistant, format)).await?;
     let id = text(&call, "id")?;
@@ -158,7 +158,8 @@ pub fn text<'a>(document: &'a Value, field: &str) -> Result<&'a str, String> {
     document[field].as_str().ok_or_else(|| format!("the server's answer has no `{field}`"))
 }
 
-fn read_assistant(path: &Path) -> Result<Value, String> {
+/// Reads an assistant as `POST /assistant` takes it.
+pub fn read_assistant(path: &Path) -> Result<Value, String> {
     let failed =
         |reason: String| format!("cannot read an assistant from {}: {reason}", path.display());
     let size = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.len();
@@ -173,12 +174,13 @@ fn read_assistant(path: &Path) -> Result<Value, String> {
     }
 }
 
-fn key(args: &CallArgs) -> Result<String, String> {
-    if let Some(key) = &args.key {
-        return Ok(key.clone());
+/// The key to use with a server: the given one, or that of a server on this machine.
+pub fn key(server: &str, given: Option<&str>) -> Result<String, String> {
+    if let Some(key) = given {
+        return Ok(key.to_owned());
     }
     // A key that lies around here is nobody else's business.
-    let is_local = Url::parse(&args.server).is_ok_and(|url| client::is_local(&url));
+    let is_local = Url::parse(server).is_ok_and(|url| client::is_local(&url));
     let found = is_local.then(|| std::fs::read_to_string(LOCAL_KEY_FILE).ok()).flatten();
     found.map(|key| key.trim().to_owned()).ok_or_else(|| {
         format!(

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use offhook_config::Settings;
 use tokio::runtime::Builder;
 
-use crate::{call_command, config_command, demo, doctor, fakes_command, serve};
+use crate::{bench, call_command, config_command, demo, doctor, fakes_command, serve};
 
 /// A self-hosted, fault-tolerant runtime for voice agents on the phone.
 #[derive(Parser)]
@@ -35,6 +35,12 @@ enum Command {
     /// Show the settings
     #[command(after_help = "Example:\n  offhook config --defaults > offhook.toml")]
     Config(config_command::ConfigArgs),
+    /// Measure a server under load: latency, overhead, interruptions, gaps, CPU and memory
+    #[command(
+        after_help = "Examples:\n  offhook bench --calls 50\n  offhook bench turns --calls 3 --json -\n  \
+                      offhook bench --url http://127.0.0.1:8080 --assistant assistant.json --wav question.wav"
+    )]
+    Bench(Box<bench::BenchArgs>),
     /// Start a server without keys or configuration and place real calls through it
     #[command(after_help = "Example:\n  offhook demo --once")]
     Demo(demo::DemoArgs),
@@ -91,6 +97,7 @@ pub fn run() -> ExitCode {
             Command::Call(args) => call_command::run(args).await,
             Command::Doctor(args) => doctor::run(&args).await,
             Command::Config(args) => config_command::run(&args),
+            Command::Bench(args) => bench::run(*args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Fakes(args) => fakes_command::run(&args).await,
         }

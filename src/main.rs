@@ -1,6 +1,7 @@
 //! Offhook: a self-hosted, fault-tolerant runtime for voice agents on the phone.
 
 mod auth;
+mod bench;
 mod call_command;
 mod cli;
 mod client;
