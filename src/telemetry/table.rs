@@ -55,6 +55,8 @@ metrics! {
     "barge_in_seconds" Histogram [] "From the onset of a caller who interrupts to the leg being told to clear";
     "provider_requests_total" Counter ["kind", "provider", "outcome"] "Replies of models, speeches of voices, sessions of transcribers, and what failed of each";
     "provider_ttfb_seconds" Histogram ["kind", "provider"] "From a request to a provider's first answer; of transcribers, to the open session";
+    "replies_cut_total" Counter ["cause"] "Replies of models that a limit or a filter cut off";
+    "unpriced_total" Counter ["kind", "provider"] "Parts of calls whose cost is told as 0 because no price is known";
     "playout_underruns_total" Counter [] "Gaps in the agent's speech";
     "audio_ring_overflow_milliseconds_total" Counter [] "Caller audio dropped before it was transcribed";
     "audio_lost_milliseconds_total" Counter [] "Caller audio that no transcriber was given";

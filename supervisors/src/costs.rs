@@ -112,9 +112,10 @@ fn identity(context: &CallContext, stage: Stage, provider: &str, model: &str) ->
     if !model.is_empty() {
         identity["model"] = model.into();
     }
-    let voice = &context.spec.assistant.document()[stage.name()]["voiceId"];
-    if !voice.is_null() {
-        identity["voiceId"] = voice.clone();
+    // A fallback has voices of its own.
+    let document = &context.spec.assistant.document()[stage.name()];
+    if document["provider"] == provider && !document["voiceId"].is_null() {
+        identity["voiceId"] = document["voiceId"].clone();
     }
     identity
 }
