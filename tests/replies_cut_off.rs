@@ -1,5 +1,7 @@
 //! What the caller hears of a reply that the model's provider cuts off.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use offhook_core::Finish;
 use offhook_testkit::{
     fakes::{FakeLlm, Reply, last_user},
