@@ -301,6 +301,9 @@ impl Reply {
         let usage = usage(answer, answer.completion_tokens());
         stop.push_str(&event("message_delta", &json!({"delta": reason, "usage": usage})));
         push(stop + &event("message_stop", &json!({})));
+        if let Some(last) = pieces.last_mut() {
+            last.mark = last.mark.or(answer.turn.map(Mark::ReplyEnd));
+        }
         pieces
     }
 

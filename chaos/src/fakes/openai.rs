@@ -335,6 +335,9 @@ impl Envelope {
             ending.push_str(&self.chunk(&json!([]), Some(usage(answer))));
         }
         push(ending + "data: [DONE]\n\n");
+        if let Some(last) = pieces.last_mut() {
+            last.mark = last.mark.or(answer.turn.map(Mark::ReplyEnd));
+        }
         pieces
     }
 

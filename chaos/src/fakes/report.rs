@@ -31,6 +31,8 @@ pub enum Mark {
         speech_end: u64,
     },
     FirstToken(TurnKey),
+    /// The end of the reply, behind its last token.
+    ReplyEnd(TurnKey),
     FirstAudio(TurnKey),
 }
 
@@ -42,6 +44,7 @@ struct Turn {
     final_sent: Option<u64>,
     request: Option<u64>,
     first_token: Option<u64>,
+    reply_end: Option<u64>,
     text: Option<u64>,
     first_audio: Option<u64>,
 }
@@ -101,6 +104,11 @@ impl Report {
             Mark::FirstToken(key) => {
                 if let Some(turn) = state.latest(key) {
                     turn.first_token = turn.first_token.or(now);
+                }
+            }
+            Mark::ReplyEnd(key) => {
+                if let Some(turn) = state.latest(key) {
+                    turn.reply_end = turn.reply_end.or(now);
                 }
             }
             Mark::FirstAudio(key) => {
@@ -208,15 +216,23 @@ mod tests {
         report.mark(Mark::Final { turn: KEY, speech_end: monotonic_ns() });
         report.request(KEY);
         report.mark(Mark::FirstToken(KEY));
+        report.mark(Mark::ReplyEnd(KEY));
         assert!(report.text(KEY, monotonic_ns()));
         report.mark(Mark::FirstAudio(KEY));
         let document = report.document();
         let turn = &document["turns"][0];
         assert_eq!((turn["caller"].as_u64(), turn["turn"].as_u64()), (Some(17), Some(3)));
-        let times: Vec<u64> =
-            ["speech_end", "final_sent", "request", "first_token", "text", "first_audio"]
-                .map(|name| turn[name].as_u64().unwrap())
-                .to_vec();
+        let times: Vec<u64> = [
+            "speech_end",
+            "final_sent",
+            "request",
+            "first_token",
+            "reply_end",
+            "text",
+            "first_audio",
+        ]
+        .map(|name| turn[name].as_u64().unwrap())
+        .to_vec();
         assert!(times.is_sorted(), "{times:?}");
     }
 
