@@ -29,6 +29,8 @@ pub fn document(transcriber: Transcriber) -> Value {
             "provider": "11labs",
             "voiceId": "21m00Tcm4TlvDq8ikWAM",
             "model": "eleven_flash_v2_5",
+            // Numbers are the words of the tones: they are to reach the voice as they are.
+            "chunkPlan": {"formatPlan": {"enabled": false}},
         },
         "firstMessageMode": "assistant-waits-for-user",
         "startSpeakingPlan": {

@@ -29,6 +29,9 @@ const STT_DELAY_MS: u32 = 300;
 /// From a request to its first token, in ms.
 const LLM_TTFT_MS: u32 = 200;
 
+/// From one token to the next, in ms.
+const LLM_TOKEN_GAP_MS: u32 = 10;
+
 /// From a text to its first audio, in ms.
 const TTS_TTFB_MS: u32 = 100;
 
@@ -44,11 +47,10 @@ impl Fakes {
     pub async fn start(words: u32, seed: u64) -> Result<Self, String> {
         let program = std::env::current_exe()
             .map_err(|error| format!("cannot tell where this program is: {error}"))?;
-        // The reply comes at once when it comes: what a chunk of it waits for is the model's.
         let options = json!({"seed": seed, "timing": {
             "stt_delay": {"fixed": STT_DELAY_MS},
             "llm_ttft": {"fixed": LLM_TTFT_MS},
-            "llm_token_gap": {"fixed": 0},
+            "llm_token_gap": {"fixed": LLM_TOKEN_GAP_MS},
             "llm_words": words,
             "tts_ttfb": {"fixed": TTS_TTFB_MS},
         }});
@@ -98,6 +100,8 @@ pub struct Passage {
     pub final_sent: Moment,
     pub request: Moment,
     pub first_token: Moment,
+    /// The end of the model's reply.
+    pub reply_end: Option<Moment>,
     pub text: Moment,
     pub first_audio: Moment,
 }
@@ -110,6 +114,7 @@ struct PassageFields {
     final_sent: Option<u64>,
     request: Option<u64>,
     first_token: Option<u64>,
+    reply_end: Option<u64>,
     text: Option<u64>,
     first_audio: Option<u64>,
 }
@@ -122,6 +127,7 @@ impl PassageFields {
             final_sent: Moment(self.final_sent?),
             request: Moment(self.request?),
             first_token: Moment(self.first_token?),
+            reply_end: self.reply_end.map(Moment),
             text: Moment(self.text?),
             first_audio: Moment(self.first_audio?),
         })

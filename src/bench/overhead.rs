@@ -66,6 +66,14 @@ pub struct Split {
     pub overhead_us: i64,
 }
 
+/// The token that the voice's first text waited for. A voice that is given sentences has to wait for
+/// the last where the reply is one sentence; which one it was otherwise is unknown, and the wait
+/// counts as the runtime's.
+fn awaited_token(passage: &Passage) -> Moment {
+    let end = passage.reply_end.filter(|end| *end <= passage.text);
+    end.unwrap_or(passage.first_token)
+}
+
 /// Splits a turn; none that was not answered.
 pub fn split(turn: &Turn, passage: &Passage, least: LeastSilence) -> Option<Split> {
     let (speech_end, answered) = (turn.speech_end?, turn.answered?);
@@ -74,7 +82,7 @@ pub fn split(turn: &Turn, passage: &Passage, least: LeastSilence) -> Option<Spli
         passage.speech_end,
         passage.final_sent,
         passage.request,
-        passage.first_token,
+        awaited_token(passage),
         passage.text,
         passage.first_audio,
         answered,
@@ -132,6 +140,7 @@ mod tests {
             final_sent: at(1_001 + final_text),
             request: at(1_003 + final_text),
             first_token: at(1_203 + final_text),
+            reply_end: None,
             text: at(1_206 + final_text),
             first_audio: at(1_306 + final_text),
         };
@@ -157,6 +166,17 @@ mod tests {
             "{split:?}"
         );
         assert_eq!((split.overhead_us, split.waited_us), (10_000, 0));
+    }
+
+    #[test]
+    fn a_first_text_that_is_the_whole_reply_waits_for_the_model_to_its_end() {
+        let (turn, mut passage) = turn_after(300);
+        let least = LeastSilence::AfterSpeech(Duration::ZERO);
+        let overhead = |passage: &Passage| split(&turn, passage, least).unwrap().overhead_us;
+        passage.reply_end = Some(at(1_505));
+        assert_eq!(overhead(&passage), 8_000);
+        passage.reply_end = Some(at(1_507));
+        assert_eq!(overhead(&passage), 10_000, "the voice was given the beginning of the reply");
     }
 
     #[test]
