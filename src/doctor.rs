@@ -134,13 +134,14 @@ async fn examine(args: &DoctorArgs) -> Result<Report, String> {
     let mut findings = vec![Finding::ok("settings", format!("valid, from {source}"))];
     findings.extend(machine::store(&settings));
     let listen = addresses::listen(&settings).await;
-    let Stored { finding, documents } = documents::read(&settings, listen.running_at).await;
+    let Stored { finding, documents, credentials } =
+        documents::read(&settings, listen.running_at).await;
     let found = uses::of(&documents);
     let is_running = listen.running_at.is_some();
     let (public, webhook, providers) = tokio::join!(
         addresses::public_url(&settings, &net.http, is_running),
         addresses::webhook(&settings, &net.http),
-        providers::examine(&settings, &net, found.uses, args.probe)
+        providers::examine(&settings, &net, found.uses, &credentials, args.probe)
     );
     findings.push(listen.finding);
     findings.push(public);

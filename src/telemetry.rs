@@ -11,7 +11,7 @@ use metrics::Unit;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use offhook_actors::ROLES;
 use offhook_api::call::CallType;
-use offhook_core::Blame;
+use offhook_core::{Blame, Finish};
 use offhook_supervisors::Node;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -98,6 +98,9 @@ fn register() {
             metrics::counter!("offhook_actor_restarts_total", "actor" => role.name, "cause" => cause)
                 .absolute(0);
         }
+    }
+    for cause in [Finish::Length, Finish::ContentFilter].into_iter().filter_map(Finish::cut_by) {
+        metrics::counter!("offhook_replies_cut_total", "cause" => cause).absolute(0);
     }
     for stage in table::TURN_STAGES {
         drop(metrics::histogram!("offhook_turn_latency_seconds", "stage" => *stage));

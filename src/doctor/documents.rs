@@ -1,6 +1,9 @@
 //! The stored assistants: out of the store, or, where a server has it to itself, through its API.
 
-use std::{fs, net::SocketAddr, os::unix::fs::MetadataExt, path::Path, time::Duration};
+use std::{
+    collections::BTreeSet, fs, net::SocketAddr, os::unix::fs::MetadataExt, path::Path,
+    time::Duration,
+};
 
 use offhook_config::Settings;
 use offhook_store::{Kind, ListFilter, Store, StoreError, StoreOptions};
@@ -43,6 +46,15 @@ impl Assistant {
 pub struct Stored {
     pub finding: Finding,
     pub documents: Vec<Assistant>,
+    /// Providers of which a key lies in a credential, of a document's own or of its organisation.
+    pub credentials: BTreeSet<String>,
+}
+
+/// What an organisation has.
+#[derive(Default)]
+struct Found {
+    assistants: Vec<Assistant>,
+    credentials: BTreeSet<String>,
 }
 
 /// Reads them; `running_at` is where the server answers, when it runs.
@@ -57,44 +69,58 @@ pub async fn read(settings: &Settings, running_at: Option<SocketAddr>) -> Stored
     let read = timeout(READ_LIMIT, reading).await;
     let late = || Err(format!("not read within {} s", READ_LIMIT.as_secs()));
     match read.unwrap_or_else(|_| late()) {
-        Ok((documents, from)) => {
+        Ok((found, from)) => {
+            let Found { assistants: documents, mut credentials } = found;
+            for document in &documents {
+                let own = document.body["credentials"].as_array();
+                credentials.extend(own.into_iter().flatten().filter_map(provider_of));
+            }
             let found = format!("{} assistants, {from}", documents.len());
-            Stored { finding: Finding::ok(SUBJECT, found), documents }
+            Stored { finding: Finding::ok(SUBJECT, found), documents, credentials }
         }
         Err(reason) => {
             let advice = "run it as the server's user, with the server's settings, so that the providers of \
                           the stored assistants are looked at too";
-            Stored { finding: Finding::warning(SUBJECT, reason, advice), documents: Vec::new() }
+            let finding = Finding::warning(SUBJECT, reason, advice);
+            Stored { finding, documents: Vec::new(), credentials: BTreeSet::new() }
         }
     }
+}
+
+fn provider_of(credential: &Value) -> Option<String> {
+    credential["provider"].as_str().map(str::to_owned)
 }
 
 async fn through_the_api(
     address: SocketAddr,
     organisations: &[Organisation],
-) -> Result<(Vec<Assistant>, String), String> {
-    let mut documents = Vec::new();
+) -> Result<(Found, String), String> {
+    let mut found = Found::default();
     for key in organisations.iter().filter_map(|organisation| organisation.key.as_ref()) {
         let client = Client::new(&format!("http://{address}"), key.expose_secret())?;
-        let list = client.get(&format!("/assistant?limit={DOCUMENTS_MAX}")).await?;
-        let Value::Array(list) = list else { continue };
-        documents.extend(list.into_iter().map(|body| Assistant {
+        let list = async |what| {
+            let list = client.get(&format!("/{what}?limit={DOCUMENTS_MAX}")).await?;
+            list.as_array().cloned().ok_or_else(|| format!("/{what} of the server is no list"))
+        };
+        let assistants = list("assistant").await?.into_iter();
+        found.assistants.extend(assistants.map(|body| Assistant {
             id: body["id"].as_str().unwrap_or_default().to_owned(),
             body,
         }));
+        found.credentials.extend(list("credential").await?.iter().filter_map(provider_of));
     }
     if organisations.iter().all(|organisation| organisation.key.is_none()) {
         return Err("a server runs, and its API key cannot be read here".into());
     }
-    Ok((documents, "told by the server that runs".into()))
+    Ok((found, "told by the server that runs".into()))
 }
 
 async fn from_the_store(
     path: &Path,
     organisations: &[Organisation],
-) -> Result<(Vec<Assistant>, String), String> {
+) -> Result<(Found, String), String> {
     let Ok(folder) = fs::metadata(path) else {
-        return Ok((Vec::new(), "the store is made at the first start".into()));
+        return Ok((Found::default(), "the store is made at the first start".into()));
     };
     // Files that another user leaves in it would be closed to the server.
     if folder.uid() != rustix::process::geteuid().as_raw() {
@@ -118,20 +144,23 @@ async fn from_the_store(
     };
     let listed = list(&store, organisations).await;
     let closed = store.close().await;
-    let documents = listed.map_err(|error| error.to_string())?;
+    let found = listed.map_err(|error| error.to_string())?;
     closed.map_err(|error| error.to_string())?;
-    Ok((documents, "read from the store".into()))
+    Ok((found, "read from the store".into()))
 }
 
-async fn list(store: &Store, organisations: &[Organisation]) -> Result<Vec<Assistant>, StoreError> {
-    let mut documents = Vec::new();
-    for organisation in organisations {
+async fn list(store: &Store, organisations: &[Organisation]) -> Result<Found, StoreError> {
+    let mut found = Found::default();
+    for Organisation { id, .. } in organisations {
         let filter = ListFilter { limit: DOCUMENTS_MAX, ..ListFilter::default() };
-        let found = store.list(&organisation.id, Kind::Assistant, filter, None).await?;
-        documents
-            .extend(found.into_iter().map(|it| Assistant { id: it.id.to_string(), body: it.body }));
+        let assistants = store.list(id, Kind::Assistant, filter, None).await?.into_iter();
+        found
+            .assistants
+            .extend(assistants.map(|it| Assistant { id: it.id.to_string(), body: it.body }));
+        let credentials = store.list(id, Kind::Credential, filter, None).await?;
+        found.credentials.extend(credentials.iter().filter_map(|it| provider_of(&it.body)));
     }
-    Ok(documents)
+    Ok(found)
 }
 
 #[cfg(test)]

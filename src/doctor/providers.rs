@@ -1,6 +1,9 @@
 //! Whether providers are there, take the keys, and know the models and voices that documents name.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures_util::{StreamExt, stream};
 use offhook_config::{Provider as Settled, Settings};
@@ -49,9 +52,18 @@ pub struct Examined {
 }
 
 /// Looks at every provider that is configured or that documents use; `probe`: for real.
-pub async fn examine(settings: &Settings, net: &Net, uses: Vec<Use>, probe: bool) -> Examined {
+///
+/// `credentials`: providers of which a key lies in a stored credential.
+pub async fn examine(
+    settings: &Settings,
+    net: &Net,
+    uses: Vec<Use>,
+    credentials: &BTreeSet<String>,
+    probe: bool,
+) -> Examined {
     let uses = with_configured(settings, uses);
-    let examiner = Examiner { settings, net, probe, answers: ask_all(settings, net, &uses).await };
+    let answers = ask_all(settings, net, &uses).await;
+    let examiner = Examiner { settings, net, credentials, probe, answers };
     // Collected first: a stream of borrowing futures is not general enough for `tokio::spawn`.
     let looks: Vec<_> = uses.iter().map(|it| examiner.look(it)).collect();
     let rows: Vec<ProviderRow> = stream::iter(looks).buffered(PARALLEL_MAX).collect().await;
@@ -223,6 +235,7 @@ impl Verdict {
 struct Examiner<'a> {
     settings: &'a Settings,
     net: &'a Net,
+    credentials: &'a BTreeSet<String>,
     probe: bool,
     answers: Answers,
 }
@@ -263,9 +276,7 @@ impl Examiner<'_> {
         let built = match it.options.is_object().then(|| Built::new(it, &access, self.net)) {
             Some(Ok(built)) => Some(built),
             None => None,
-            Some(Err(BuildError::KeyMissing { .. })) => {
-                return Verdict::bad(needed(it), "no key: calls that use it end", key("set"));
-            }
+            Some(Err(BuildError::KeyMissing { .. })) => return self.keyless(it, entry),
             Some(Err(error)) => {
                 let advice = format!("correct {}", it.place);
                 return Verdict::bad(needed(it), error.to_string(), advice);
@@ -311,8 +322,17 @@ impl Examiner<'_> {
                 reason.clone(),
                 format!("check the network, or providers.{}.base_url", it.provider),
             ),
-            None => Verdict::bad(needed(it), "no key: calls that use it end", key("set")),
+            None => self.keyless(it, entry),
         }
+    }
+
+    /// Credentials are sealed: only calls open them.
+    fn keyless(&self, it: &Use, entry: Entry) -> Verdict {
+        if self.credentials.contains(&it.provider) {
+            return Verdict::ok("its key is a stored credential, which only calls try", None);
+        }
+        let advice = format!("set {}", how_to_set(it, entry));
+        Verdict::bad(needed(it), "no key: calls that use it end", advice)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use offhook_core::Stage;
 use offhook_providers::dead::{self, DeadService};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Finding, documents::Assistant};
 
@@ -142,10 +142,7 @@ fn note(uses: &mut Vec<Use>, document: &Assistant, named: &Named, is_needed: boo
         stage: named.stage,
         provider: named.provider.to_owned(),
         subject,
-        options: match named.options {
-            Value::Object(_) => named.options.clone(),
-            _ => json!({}),
-        },
+        options: named.options.clone(),
         place: format!("{}, {}", document.title(), named.path),
         documents: 1,
         is_needed,
@@ -175,6 +172,8 @@ fn gone(document: &Assistant, named: &Named, service: &DeadService, all: &[Named
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::{super::State, *};
 
     fn assistant(name: &str, body: Value) -> Assistant {

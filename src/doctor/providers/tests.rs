@@ -51,7 +51,7 @@ fn settings(providers: &[(&str, &str, &str)]) -> Settings {
 
 async fn examined(settings: &Settings, uses: Vec<Use>, probe: bool) -> Examined {
     let net = Net::new(Duration::from_secs(2), "/nonexistent".into(), true).unwrap();
-    let examined = examine(settings, &net, uses, probe).await;
+    let examined = examine(settings, &net, uses, &BTreeSet::from(["groq".into()]), probe).await;
     assert!(!format!("{:?}", examined.rows).contains("good"), "{:?}", examined.rows);
     examined
 }
@@ -111,12 +111,14 @@ async fn with_probe_a_model_is_asked_for_a_word_and_timed() {
 #[tokio::test]
 async fn a_missing_key_matters_where_a_document_has_nobody_else() {
     let settings = settings(&[]);
-    let uses = vec![model("some-model", true), model("another", false)];
+    let with_credential = Use { provider: "groq".into(), ..model("some-model", true) };
+    let uses = vec![model("some-model", true), model("another", false), with_credential];
     let examined = examined(&settings, uses, false).await;
     let rows = &examined.rows;
     assert_eq!((rows[0].state, rows[1].state), (State::Problem, State::Warning));
     assert!(rows[0].advice.as_ref().unwrap().starts_with("set OPENAI_API_KEY"));
     assert_eq!(rows[0].key, "none");
+    assert_eq!((rows[2].state, rows[2].provider.as_str()), (State::Ok, "groq"), "has a credential");
     assert_eq!(examined.findings[0].subject, "providers");
 }
 
