@@ -150,8 +150,8 @@ async fn a_provider_that_is_not_driven_ends_the_call_and_is_named() {
     let calls = Calls::start().await;
     for (fields, reason) in [
         (
-            json!({"voice": {"provider": "lmnt", "voiceId": "a"}}),
-            "pipeline-error-lmnt-voice-failed",
+            json!({"voice": {"provider": "tavus", "voiceId": "r52da2535a"}}),
+            "pipeline-error-tavus-voice-failed",
         ),
         (
             json!({"transcriber": {"provider": "gladia", "model": "fast"}}),
