@@ -27,8 +27,9 @@ mod options;
 #[cfg(test)]
 mod tests;
 
-/// Shortest and longest piece of audio in one message: 80 ms is recommended.
-const CHUNK: (Duration, Duration) = (Duration::from_millis(80), Duration::from_millis(250));
+/// Shortest and longest piece of audio in one message. 80 ms are recommended, and shorter pieces
+/// are taken: the end of a turn then does not wait for the rest of its piece.
+const CHUNK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
 
 /// Whether a document's model is one of Flux.
 pub(super) fn serves(document: &Value) -> bool {
