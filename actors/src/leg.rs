@@ -49,28 +49,36 @@ pub struct LegSocket {
     /// What is to be sent and has not been handed to the writer: a task that is replaced in
     /// mid-send leaves it to its successor.
     unsent: VecDeque<Outgoing>,
+    /// Something was queued since the writer was last seen empty.
+    is_dirty: bool,
 }
 
 impl LegSocket {
     pub fn new(reader: Reader, writer: Writer, codec: Box<dyn LegCodec>) -> Self {
-        Self { reader, writer, codec, unsent: VecDeque::new() }
+        Self { reader, writer, codec, unsent: VecDeque::new(), is_dirty: false }
     }
 
     /// Leaves something to be sent with the next [`LegSocket::flush`].
     pub(crate) fn queue(&mut self, message: Outgoing) {
         self.unsent.push_back(message);
+        self.is_dirty = true;
     }
 
     /// Sends what was queued. Whenever it is dropped, each message was either handed to the writer
-    /// or is still queued.
+    /// or is still queued. Answers to pings leave with the next read.
     pub(crate) async fn flush(&mut self) -> Result<(), String> {
+        if !self.is_dirty {
+            return Ok(());
+        }
         while !self.unsent.is_empty() {
             poll_fn(|cx| self.writer.as_mut().poll_ready(cx)).await?;
             if let Some(message) = self.unsent.pop_front() {
                 self.writer.as_mut().start_send(message)?;
             }
         }
-        self.writer.flush().await
+        self.writer.flush().await?;
+        self.is_dirty = false;
+        Ok(())
     }
 }
 

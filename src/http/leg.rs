@@ -26,6 +26,10 @@ use crate::{auth::parse_id, signer};
 /// Longest wait for a socket that is refused to take the reason.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Bytes read from a leg at once: two messages of 20 ms in the widest format. The websocket library
+/// zeroes as much before every read.
+const READ_BYTES: usize = 4 << 10;
+
 pub fn routes() -> Router<App> {
     Router::new().route("/{id}/transport", get(connect))
 }
@@ -61,6 +65,7 @@ async fn connect(
         .map(|context| context.record().as_value()["transport"].clone())
         .unwrap_or(Value::Null);
     upgrade
+        .read_buffer_size(READ_BYTES)
         .max_message_size(transports::SOCKET_MESSAGE_BYTES)
         .max_frame_size(transports::SOCKET_MESSAGE_BYTES)
         .on_upgrade(move |socket| async move {

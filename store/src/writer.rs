@@ -80,25 +80,40 @@ impl Writer {
     }
 
     /// Serves requests until nobody can make one any more, and leaves everything on disk.
+    ///
+    /// Appended entries are held until they are due on disk, or until a job comes that has to see
+    /// them: each write of the engine's wakes all its threads, however small it is.
     pub(crate) fn run(mut self, requests: &Receiver<Request>) {
+        let mut held: Vec<Request> = Vec::new();
+        let mut held_since: Option<Instant> = None;
         loop {
-            let first = match self.dirty_since {
+            let next = match held_since.or(self.dirty_since) {
                 None => requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(since) => requests.recv_timeout((since + self.flush_every) - Instant::now()),
             };
-            match first {
-                Ok(first) => {
-                    let rest = requests.try_iter().take(BATCH_REQUESTS - 1);
-                    self.process([first].into_iter().chain(rest));
+            let timed_out = matches!(next, Err(RecvTimeoutError::Timeout));
+            match next {
+                Ok(request) => {
+                    held_since.get_or_insert_with(|| self.dirty_since.unwrap_or_else(Instant::now));
+                    let can_wait = matches!(request, Request::Append { .. });
+                    held.push(request);
+                    if can_wait && held.len() < BATCH_REQUESTS {
+                        continue;
+                    }
+                    held.extend(requests.try_iter().take(BATCH_REQUESTS - held.len()));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if self.dirty_since.is_some_and(|since| since.elapsed() >= self.flush_every) {
+            held_since = None;
+            self.process(held.drain(..));
+            let is_due = self.dirty_since.is_some_and(|since| since.elapsed() >= self.flush_every);
+            if is_due || (timed_out && self.dirty_since.is_some()) {
                 // The entries it may have lost are counted; nobody else waits for it.
                 let _counted = self.flush(Reach::ProcessDeath);
             }
         }
+        self.process(held.drain(..));
         let _counted = self.flush(Reach::PowerCut);
     }
 
