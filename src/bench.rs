@@ -116,7 +116,8 @@ fn conclude(results: &Results, options: &Options) -> Result<ExitCode, String> {
 fn headline(results: &Results, options: &Options) -> String {
     let Load { calls, total, .. } = results.load;
     format!(
-        "offhook bench: {calls} calls at a time, {total} in all, {} turns each, {}, {}, {:.0} % interrupted, seed {}",
+        "offhook bench: {calls} calls at a time, {total} in all, {} turns each, {}, {}, {:.0} % \
+         interrupted, seed {}",
         options.turns,
         options::name(options.format),
         options::name(options.transcriber),
