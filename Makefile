@@ -38,6 +38,6 @@ build: ## Build the release binary, target/release/offhook
 	$(CARGO) build --release
 
 check-monitoring: ## Run dashboard, alerts and scrape against a server under load, with Debian's Prometheus
-	@scripts/setup.sh --for demo
+	@scripts/setup.sh --for build
 	$(CARGO) build --release
 	@scripts/check-monitoring.sh target/release/offhook

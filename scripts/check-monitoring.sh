@@ -5,8 +5,8 @@
 #   scripts/check-monitoring.sh [PROGRAM] [LOAD...]
 #
 # PROGRAM: the offhook to run (default: target/release/offhook). LOAD: a command that places calls through the server at
-# $SERVER_URL with $OFFHOOK_API_KEY (default: four calls at once from the terminal to an assistant on the embedded
-# providers). Further settings of the server: SERVER_ARGS="--set calls.concurrency_limit=200 ...".
+# $SERVER_URL with $OFFHOOK_API_KEY (default: a bench of 10 calls at once, on fake providers). Further settings of the
+# server: SERVER_ARGS="--set calls.concurrency_limit=200 ...".
 set -euo pipefail
 cd "$(dirname "$0")/.."
 program=${1:-target/release/offhook}
@@ -62,16 +62,6 @@ wait_for() {
     fail "nothing answers at $1: $(tail -n 5 "$work"/*.log)"
 }
 
-export OFFHOOK_API_KEY=key-of-the-check
-port=$(free_port)
-export SERVER_URL=http://127.0.0.1:$port
-# shellcheck disable=SC2086  # SERVER_ARGS holds several arguments.
-OFFHOOK_AUTH__API_KEYS=$OFFHOOK_API_KEY "$program" serve --set "server.listen=127.0.0.1:$port" \
-    --set "store.path=$work/data" --set server.log_level=warn --set webhooks.allow_private_addresses=true \
-    ${SERVER_ARGS:-} 2>"$work/server.log" &
-started+=($!)
-wait_for "$SERVER_URL/readyz"
-
 # Takes every server event.
 receiver_port=$(free_port)
 python3 - "$receiver_port" <<'PYTHON' &
@@ -93,6 +83,30 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Receiver).serve
 PYTHON
 started+=($!)
 
+fakes_port=$(free_port)
+fakes=http://127.0.0.1:$fakes_port
+# They end when their input does, which is with this script.
+mkfifo "$work/input"
+"$program" fakes --listen "127.0.0.1:$fakes_port" <"$work/input" >"$work/fakes.log" 2>&1 &
+started+=($!)
+exec 3>"$work/input"
+wait_for "$fakes/fakes/report"
+providers=()
+for provider in deepgram/deepgram openai/openai/v1 11labs/elevenlabs; do
+    name=${provider%%/*}
+    providers+=(--set "providers.$name.api_key=fake" --set "providers.$name.base_url=$fakes/${provider#*/}")
+done
+
+export OFFHOOK_API_KEY=key-of-the-check
+port=$(free_port)
+export SERVER_URL=http://127.0.0.1:$port
+# shellcheck disable=SC2086  # SERVER_ARGS holds several arguments.
+OFFHOOK_AUTH__API_KEYS=$OFFHOOK_API_KEY "$program" serve --set "server.listen=127.0.0.1:$port" \
+    --set "store.path=$work/data" --set server.log_level=warn --set webhooks.allow_private_addresses=true \
+    --set "webhooks.url=http://127.0.0.1:$receiver_port/" "${providers[@]}" ${SERVER_ARGS:-} 2>"$work/server.log" &
+started+=($!)
+wait_for "$SERVER_URL/readyz"
+
 prometheus_port=$(free_port)
 cat >"$work/prometheus.yml" <<YAML
 global: {scrape_interval: 1s, evaluation_interval: 1s}
@@ -106,39 +120,18 @@ prometheus --config.file="$work/prometheus.yml" --storage.tsdb.path="$work/prome
 started+=($!)
 wait_for "http://127.0.0.1:$prometheus_port/-/ready"
 
-# The first scrape sees every counter at zero.
-sleep 2
+# The first scrape is to see every counter at zero; Prometheus takes five seconds to find its targets.
+sleep 8
 
 default_load() {
-    cat >"$work/assistant.json" <<JSON
-{
-  "firstMessage": "Riverside clinic, good morning. We have the whole day for you, so please tell me at length how I can help you.",
-  "transcriber": {"provider": "local"},
-  "model": {"provider": "scripted", "rules": [
-    {"when": "opening hours", "examples": ["what are your opening hours"], "reply": "We are open from nine to five."},
-    {"when": "bye", "examples": ["thank you goodbye"], "reply": "Goodbye.", "end": true},
-    {"when": "*", "reply": "Sorry, I did not get that."}]},
-  "voice": {"provider": "local"},
-  "server": {"url": "http://127.0.0.1:$receiver_port/"},
-  "maxDurationSeconds": 60
-}
-JSON
-    local calls=() call
-    for call in 1 2 3 4; do
-        "$program" call --server "$SERVER_URL" --assistant "$work/assistant.json" \
-            --say "What are your opening hours?" --say "Thank you, goodbye." >"$work/call-$call.log" 2>&1 &
-        calls+=($!)
-    done
-    for call in "${calls[@]}"; do
-        wait "$call" || { cat "$work"/call-*.log >&2; return 1; }
-    done
+    "$program" bench calls --url "$SERVER_URL" --fakes "$fakes" --calls 10 --turns 4 --barge-in 0.3
 }
 
 echo "== load"
 if [[ $# -gt 0 ]]; then
     "$@" || fail "the load failed: $*"
 else
-    default_load || fail "a call failed; the end of the server's log: $(tail -n 5 "$work/server.log")"
+    default_load || fail "the bench failed; the end of the server's log: $(tail -n 5 "$work/server.log")"
 fi
 sleep "$settle_s"
 
