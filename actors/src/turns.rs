@@ -60,6 +60,10 @@ impl TurnLog {
             if let Some(last) = self.turns.last_mut().filter(|last| last.turn == *turn) {
                 last.edges.text_arrived(now);
             }
+        } else if let Event::ReplyFinished { turn, .. } = event {
+            if let Some(last) = self.turns.last_mut().filter(|last| last.turn == *turn) {
+                last.edges.reply_ended(now);
+            }
         } else if let Event::SpeechBegan { .. } = event {
             self.is_playing = true;
             self.barge_in.forget();
@@ -187,8 +191,8 @@ impl TurnTimes {
     /// 1. from the last of what the end of the turn is judged by (the end of speech as the VAD told
     ///    it, the final text, the provider's own end of turn, the end of the silence that is
     ///    waited for) to the request to the model;
-    /// 2. from the model's text that completes the first piece for the voice to that piece being
-    ///    left for the voice's session;
+    /// 2. from the model's text (or the end of its reply) that completes the first piece for the
+    ///    voice to that piece being left for the voice's session;
     /// 3. from the voice's first audio to the first audio sent to the caller.
     ///
     /// Answers are taken where they leave a provider's session, questions where they are put to it,

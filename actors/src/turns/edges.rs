@@ -18,7 +18,7 @@ pub(super) struct Edges {
     /// Nothing outside is waited for any more before the model can be asked.
     released: Option<CallTime>,
     model_asked: Option<CallTime>,
-    /// The last of the model's text before the voice had something to say.
+    /// The last of the model's text, or its end, before the voice had something to say.
     text: Option<CallTime>,
     voice_asked: Option<CallTime>,
     /// An earlier speech was being heard when the voice was asked.
@@ -38,6 +38,13 @@ impl Edges {
     pub fn text_arrived(&mut self, now: CallTime) {
         if self.voice_asked.is_none() {
             self.text = Some(now);
+        }
+    }
+
+    /// The reply is over, which makes a piece of text whole that was not.
+    pub fn reply_ended(&mut self, now: CallTime) {
+        if self.text.is_some() {
+            self.text_arrived(now);
         }
     }
 

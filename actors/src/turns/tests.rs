@@ -48,6 +48,19 @@ fn overhead_is_what_neither_a_provider_nor_a_configured_wait_took() {
 }
 
 #[test]
+fn a_reply_of_one_piece_is_whole_when_it_ends() {
+    let mut edges = Edges::released(Some(ms(100)));
+    edges.model_asked(ms(101));
+    edges.reply_ended(ms(150));
+    assert_eq!(edges.overhead(ms(900), ms(901)), None, "tools alone");
+    edges.text_arrived(ms(200));
+    edges.reply_ended(ms(210));
+    edges.voice_asked(ms(212), false);
+    edges.reply_ended(ms(300));
+    assert_eq!(edges.overhead(ms(900), ms(901)), Some(Duration::from_millis(4)));
+}
+
+#[test]
 fn a_turn_that_waits_for_an_earlier_speech_has_no_overhead_to_speak_of() {
     let earlier = SpeechId(0);
     let log = answered(|log| log.arrived(ms(500), &Event::SpeechBegan { speech: earlier }));
