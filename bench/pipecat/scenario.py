@@ -29,7 +29,10 @@ def answer(caller, turn):
 
 
 def assistant(transcriber):
-    """The document of Offhook's assistant: the same providers, and no wait beyond the transcriber's judgement."""
+    """The document of Offhook's assistant: the same providers, and no wait beyond the transcriber's judgement.
+
+    Numbers go to the voice as they are, as Pipecat sends them: spelt out they would be no tones.
+    """
     if transcriber == "flux":
         stage = {"provider": "deepgram", "model": FLUX_MODEL}
     else:
@@ -43,14 +46,12 @@ def assistant(transcriber):
             "model": MODEL,
             "messages": [{"role": "system", "content": PROMPT}],
         },
-        "voice": {"provider": "11labs", "voiceId": VOICE_ID, "model": VOICE_MODEL},
-        "startSpeakingPlan": {
-            "waitSeconds": 0,
-            "transcriptionEndpointingPlan": {
-                "onPunctuationSeconds": 0,
-                "onNoPunctuationSeconds": 0,
-                "onNumberSeconds": 0,
-            },
+        "voice": {
+            "provider": "11labs",
+            "voiceId": VOICE_ID,
+            "model": VOICE_MODEL,
+            "chunkPlan": {"formatPlan": {"enabled": False}},
         },
+        "startSpeakingPlan": {"waitSeconds": 0},
         "artifactPlan": {"recordingEnabled": False},
     }
