@@ -13,7 +13,7 @@ use ractor::ActorProcessingErr;
 use serde_json::Value;
 use tokio::{
     sync::OwnedMutexGuard,
-    time::{Instant, MissedTickBehavior, interval, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{CallContext, Incoming, Leaf, LegSocket, Outgoing, Port, Role, leg::ToLeg};
@@ -54,6 +54,11 @@ const TOO_MANY_CONTROLS: &str = "too many requests for this call: at most 5 a se
 
 /// How often the playout is looked at: one frame of 20 ms.
 const TICK: Duration = Duration::from_millis(20);
+
+/// While the caller's frames come, they are what makes us look: a timer beside them would double
+/// the wake-ups of a call. It steps in when none has come for this long, which every lead but the
+/// very shortest covers.
+const FRAMES_STOPPED: Duration = Duration::from_millis(60);
 
 /// A peer that takes no byte for this long is gone.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
@@ -138,8 +143,8 @@ async fn run(context: Arc<CallContext>) -> LegEnd {
         context.tell(Event::LegConnected);
     }
     let mut pump = Pump::new(context);
-    let mut tick = interval(TICK);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let tick = sleep(TICK);
+    tokio::pin!(tick);
     loop {
         // No step waits for anything, so that a task that is replaced leaves none half done.
         let step = tokio::select! {
@@ -150,7 +155,15 @@ async fn run(context: Arc<CallContext>) -> LegEnd {
                 pump.play(&mut socket);
                 Ok(())
             }
-            _ = tick.tick() => pump.tick(&mut socket),
+            () = &mut tick => {
+                let now = Instant::now();
+                let step = match now < pump.looked.due() {
+                    true => Ok(()),
+                    false => pump.tick(&mut socket),
+                };
+                tick.as_mut().reset(pump.looked.due());
+                step
+            }
         };
         let sent = match timeout(SEND_TIMEOUT, socket.flush()).await {
             Ok(Ok(())) => Ok(()),
@@ -181,6 +194,21 @@ struct Pump {
     limit: RateLimit,
     heard_peer: Instant,
     pinged: Instant,
+    looked: Looked,
+}
+
+/// When the playout was last looked at, and why.
+#[derive(Clone, Copy)]
+struct Looked {
+    at: Instant,
+    for_a_frame: bool,
+}
+
+impl Looked {
+    /// When the timer is to look, unless something else does before.
+    fn due(self) -> Instant {
+        self.at + if self.for_a_frame { FRAMES_STOPPED } else { TICK }
+    }
 }
 
 type Step = Result<(), LegEnd>;
@@ -197,6 +225,7 @@ impl Pump {
             context,
             heard_peer: Instant::now(),
             pinged: Instant::now(),
+            looked: Looked { at: Instant::now(), for_a_frame: false },
         }
     }
 
@@ -254,6 +283,9 @@ impl Pump {
                 }
                 self.hear(audio);
                 self.context.audio.set_ahead(self.timeline.ahead(now));
+                self.play(socket);
+                self.looked.for_a_frame = true;
+                self.keep_alive(socket);
                 Ok(())
             }
             LegEvent::MarkPlayed(name) => {
@@ -305,18 +337,23 @@ impl Pump {
         if self.heard_peer.elapsed() > PEER_SILENCE_MAX {
             return Err(LegEnd::Dead("nothing came from the peer, not even a pong"));
         }
-        if self.pinged.elapsed() > PING_EVERY {
-            self.pinged = Instant::now();
-            socket.queue(Outgoing::Ping);
-        }
+        self.keep_alive(socket);
         // What was left while nobody had the socket has no signal any more.
         let told = self.tell_client(socket);
         self.play(socket);
         told
     }
 
+    fn keep_alive(&mut self, socket: &mut LegSocket) {
+        if self.pinged.elapsed() > PING_EVERY {
+            self.pinged = Instant::now();
+            socket.queue(Outgoing::Ping);
+        }
+    }
+
     /// Sends what is due, notes what was heard.
     fn play(&mut self, socket: &mut LegSocket) {
+        self.looked = Looked { at: Instant::now(), for_a_frame: false };
         let now = self.leg_time();
         let (actions, notices, played) = self.context.audio.drain_playout(|playout| {
             let actions = playout.poll(now);

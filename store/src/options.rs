@@ -25,7 +25,7 @@ pub struct StoreOptions {
 impl Default for StoreOptions {
     fn default() -> Self {
         Self {
-            cache_bytes: 64 << 20,
+            cache_bytes: 8 << 20,
             flush_every: Duration::from_millis(100),
             journal_queue_entries: 65_536,
             journal_queue_bytes: 64 << 20,
