@@ -18,7 +18,7 @@ mod closing;
 mod control;
 mod endpointing;
 mod history;
-mod phrases;
+pub(crate) mod phrases;
 mod reply;
 mod seam;
 mod speaking;

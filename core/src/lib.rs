@@ -3,6 +3,7 @@
 //! Feed [`Event`]s in, carry [`Command`]s out, wake up at [`Conversation::next_deadline`].
 
 pub mod conversation;
+mod end_of_turn;
 mod ended;
 mod event;
 mod failure;
@@ -13,9 +14,12 @@ mod server_event;
 pub mod speech_format;
 mod speech_ledger;
 mod text_chunks;
+mod text_pattern;
 mod time;
+mod wait_function;
 
 pub use conversation::Conversation;
+pub use end_of_turn::{Cues, EndOfTurnEstimator, TextEstimator};
 pub use ended::{Blame, EndedReason};
 pub use event::{
     AddedRole, Command, Control, Deadline, Event, Finish, SpeechId, ToolOutcome, TurnId,
@@ -29,4 +33,6 @@ pub use restart::{Disposition, Intensity, RestartBudget};
 pub use server_event::{CallStatus, Role, ServerEvent, SpeechSource, SpeechStatus, TranscriptType};
 pub use speech_ledger::SpeechLedger;
 pub use text_chunks::{ChunkPlan, Chunking, TextChunker};
+pub use text_pattern::{BadPattern, PatternOptions, TextPattern};
 pub use time::CallTime;
+pub use wait_function::{BadWaitFunction, WAIT_MAX, WaitFunction};

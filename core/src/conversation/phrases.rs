@@ -7,7 +7,7 @@ const UNSPACED_SCRIPTS: char = '\u{0E00}';
 /// The words of `text` in lower case, without punctuation.
 ///
 /// An apostrophe vanishes (`don't` is `dont`), any other punctuation separates words.
-pub(super) fn words(text: &str) -> Vec<String> {
+pub(crate) fn words(text: &str) -> Vec<String> {
     text.chars()
         .filter(|c| !matches!(c, '\'' | '\u{2019}'))
         .flat_map(char::to_lowercase)
