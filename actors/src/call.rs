@@ -6,12 +6,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use offhook_core::{CallTime, Command, Conversation, Event};
+use offhook_core::{CallTime, Command, Conversation, Event, Message, TurnId};
 use ractor::ActorProcessingErr;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CallContext, Leaf, Port, Role, model::ModelInput, tool_executor::ToolInput,
+    CallContext, Leaf, Port, Role, endpointing, model::ModelInput, tool_executor::ToolInput,
     transcriber::TranscriberInput, voice::VoiceInput,
 };
 
@@ -21,6 +21,8 @@ pub struct CallActor {
     conversation: Conversation,
     /// One alarm per call, always set to the conversation's next deadline.
     alarm: Option<(CallTime, Leaf)>,
+    /// The latest question to the endpointing server; the one before it is of no use any more.
+    endpointing: Option<Leaf>,
 }
 
 /// What the call actor is told.
@@ -63,7 +65,7 @@ impl Role for CallActor {
 
     fn start(context: Arc<CallContext>) -> Result<Self, ActorProcessingErr> {
         let conversation = Conversation::new(context.spec.options.clone());
-        let mut actor = Self { context, conversation, alarm: None };
+        let mut actor = Self { context, conversation, alarm: None, endpointing: None };
         actor.replay();
         actor.set_alarm();
         Ok(actor)
@@ -137,13 +139,17 @@ impl CallActor {
         match command {
             Command::Generate { turn } => {
                 ports.transcriber.send(TranscriberInput::TurnTaken);
-                // It connects while the model thinks.
-                ports.voice.send(VoiceInput::Prepare);
-                ports.model.send(ModelInput::Generate {
-                    turn,
-                    messages: self.conversation.prompt(),
-                    tools: self.context.spec.options.tools.clone(),
-                });
+                self.ask_model(turn, self.conversation.prompt());
+            }
+            Command::Speculate { turn } => {
+                self.ask_model(turn, self.conversation.supposing_turn_over().prompt());
+            }
+            // The model is at work on it already, as the speculation.
+            Command::Adopt { .. } => ports.transcriber.send(TranscriberInput::TurnTaken),
+            Command::AskEndpointing { request } => {
+                let supposed = self.conversation.supposing_turn_over();
+                self.endpointing =
+                    endpointing::ask(&self.context, request, supposed.history()).map(Leaf::spawn);
             }
             Command::CancelReply { turn } => ports.model.send(ModelInput::Cancel { turn }),
             Command::Speak { speech, text } => ports.voice.send(VoiceInput::Speak { speech, text }),
@@ -156,6 +162,14 @@ impl CallActor {
             }
             Command::End { reason } => self.context.end(reason, None),
         }
+    }
+
+    fn ask_model(&self, turn: TurnId, messages: Vec<Message>) {
+        let ports = &self.context.ports;
+        // It connects while the model thinks.
+        ports.voice.send(VoiceInput::Prepare);
+        let tools = self.context.spec.options.tools.clone();
+        ports.model.send(ModelInput::Generate { turn, messages, tools });
     }
 
     fn set_alarm(&mut self) {

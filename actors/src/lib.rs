@@ -9,6 +9,7 @@ mod child;
 mod clock;
 mod context;
 pub mod egress;
+mod endpointing;
 mod leaf;
 mod leg;
 mod leg_audio;

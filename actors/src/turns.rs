@@ -22,14 +22,18 @@ pub struct TurnTimes {
     pub speech_end: Option<CallTime>,
     /// The last final text of the utterance arrived.
     pub transcript: Option<CallTime>,
-    /// The turn was taken and the model asked.
+    /// The turn was taken, and the model asked unless it was before.
     pub generate: Option<CallTime>,
+    /// The model was asked on the suspicion that the turn was over, and it was.
+    pub speculated: Option<CallTime>,
     /// The first text to be spoken: the model's, or a tool's message.
     pub first_text: Option<CallTime>,
     /// The voice's first audio.
     pub first_audio: Option<CallTime>,
     /// The first audio left for the caller.
     pub sent: Option<CallTime>,
+    /// What the model's words for it come with.
+    asked_as: TurnId,
     edges: Edges,
 }
 
@@ -43,6 +47,8 @@ pub struct TurnLog {
     /// A speech is being heard.
     is_playing: bool,
     barge_in: BargeIn,
+    /// The speculation under way, and when the model was asked.
+    speculation: Option<(TurnId, CallTime)>,
     turns: Vec<TurnTimes>,
 }
 
@@ -57,7 +63,7 @@ impl TurnLog {
         if edges::may_end_turn(event) {
             self.released = Some(now);
         } else if let Event::ReplyText { turn, .. } = event {
-            if let Some(last) = self.turns.last_mut().filter(|last| last.turn == *turn) {
+            if let Some(last) = self.turns.last_mut().filter(|last| last.asked_as == *turn) {
                 last.edges.text_arrived(now);
             }
         } else if let Event::ReplyFinished { turn, .. } = event {
@@ -84,30 +90,65 @@ impl TurnLog {
             self.speech_end = Some(*at);
         } else if let Event::Transcript { is_final: true, .. } = event {
             self.transcript = Some(entry.at);
+        } else if let Event::ReplyFailed { turn, .. } = event {
+            self.speculation_dropped(*turn);
         }
     }
 
     pub(crate) fn note_command(&mut self, now: CallTime, command: &Command) {
         if let (Command::Speak { .. }, Some(turn)) = (command, self.turns.last_mut()) {
             turn.first_text.get_or_insert(now);
-        }
-        if let Command::CutSpeech { .. } = command {
+        } else if let Command::CutSpeech { .. } = command {
             self.barge_in.cut();
+        } else if let Command::Speculate { turn } = command {
+            self.speculation = Some((*turn, now));
+        } else if let Command::CancelReply { turn } = command {
+            self.speculation_dropped(*turn);
+        } else if let Command::Generate { turn } = command {
+            self.begin(*turn, now, None);
+        } else if let Command::Adopt { turn, speculation } = command {
+            self.adopt(*turn, *speculation, now);
         }
-        let Command::Generate { turn } = command else { return };
-        if self.turns.last().is_some_and(|last| last.turn == *turn) {
-            // A second round of the same turn, after a tool.
+    }
+
+    fn begin(&mut self, turn: TurnId, now: CallTime, speculated: Option<CallTime>) {
+        // A second round of the same turn, after a tool.
+        let is_begun = self.turns.last().is_some_and(|last| last.turn == turn);
+        if is_begun || self.turns.len() >= TURNS_MAX {
             return;
         }
-        if self.turns.len() < TURNS_MAX {
-            self.turns.push(TurnTimes {
-                turn: *turn,
-                speech_end: self.speech_end.take(),
-                transcript: self.transcript.take(),
-                generate: Some(now),
-                edges: Edges::released(self.released.take()),
-                ..TurnTimes::default()
-            });
+        self.turns.push(TurnTimes {
+            turn,
+            speech_end: self.speech_end.take(),
+            transcript: self.transcript.take(),
+            generate: Some(now),
+            speculated,
+            asked_as: turn,
+            edges: Edges::released(self.released.take()),
+            ..TurnTimes::default()
+        });
+    }
+
+    fn adopt(&mut self, turn: TurnId, speculation: TurnId, now: CallTime) {
+        let asked = self.speculation.take().map(|(_, asked)| asked);
+        if let Some(asked) = asked {
+            count_speculation("adopted");
+            metrics::histogram!("offhook_speculation_saved_seconds")
+                .record(now.after(asked).as_secs_f64());
+        }
+        self.begin(turn, now, asked);
+        if let Some(last) = self.turns.last_mut().filter(|last| last.turn == turn) {
+            last.asked_as = speculation;
+            // What was held comes with the adoption, and nobody waited for it.
+            last.edges.model_asked(now);
+            last.edges.text_arrived(now);
+        }
+    }
+
+    /// Counts a speculation that came to nothing, if this is the one under way.
+    fn speculation_dropped(&mut self, turn: TurnId) {
+        if self.speculation.take_if(|(running, _)| *running == turn).is_some() {
+            count_speculation("dropped");
         }
     }
 
@@ -153,10 +194,19 @@ impl TurnLog {
     }
 }
 
+fn count_speculation(outcome: &'static str) {
+    metrics::counter!("offhook_speculations_total", "outcome" => outcome).increment(1);
+}
+
 impl TurnTimes {
     /// From the caller's last sound to the transcript of it.
     pub fn transcriber(&self) -> Option<Duration> {
         Some(self.transcript?.after(self.speech_end?))
+    }
+
+    /// How much earlier than the turn was taken the model was asked.
+    pub fn saved(&self) -> Option<Duration> {
+        Some(self.generate?.after(self.speculated?))
     }
 
     /// From transcript (or last sound, if later) to the decision that the turn is over.

@@ -11,10 +11,10 @@ use crate::{
     MessageFilter,
     lenient::{self, text},
     plans::{
-        ArtifactPlan, ArtifactPlanFields, MonitorPlan, MonitorPlanFields, StartSpeakingFields,
-        StopSpeakingFields, time,
+        ArtifactPlan, ArtifactPlanFields, MonitorPlan, MonitorPlanFields, StopSpeakingFields, time,
     },
     server::ServerTarget,
+    start_speaking::{self, StartSpeakingFields},
     tool::{self, Tool, UnsupportedTool},
     voice_text::VoiceText,
 };
@@ -85,7 +85,7 @@ impl AssistantView {
             first_message_interruptions_enabled: fields
                 .first_message_interruptions_enabled
                 .unwrap_or(default.first_message_interruptions_enabled),
-            start_speaking: fields.start_speaking_plan.clone().unwrap_or_default().read(),
+            start_speaking: self.start_speaking_plan().read(&self.language()),
             stop_speaking: fields.stop_speaking_plan.clone().unwrap_or_default().read(),
             silence_timeout: time(fields.silence_timeout_seconds, default.silence_timeout),
             max_duration: time(fields.max_duration_seconds, default.max_duration)
@@ -125,6 +125,17 @@ impl AssistantView {
         self.server.as_ref()
     }
 
+    /// Where `call.endpointing.request` goes; absent: to the assistant's server.
+    pub fn endpointing_server(&self) -> Option<ServerTarget> {
+        self.start_speaking_plan().server()
+    }
+
+    /// What its speaking plans ask for and this runtime does in another way; worth one line in the
+    /// log a call.
+    pub fn speaking_notes(&self) -> Vec<String> {
+        self.start_speaking_plan().notes(&self.language())
+    }
+
     pub fn server_messages(&self) -> MessageFilter {
         let names = self.fields.server_messages.clone();
         names.map_or_else(MessageFilter::server_default, MessageFilter::new)
@@ -159,6 +170,14 @@ impl AssistantView {
     /// Tools of the document that the model is not offered; worth one warning a call.
     pub fn unsupported_tools(&self) -> &[UnsupportedTool] {
         &self.unsupported_tools
+    }
+
+    fn start_speaking_plan(&self) -> StartSpeakingFields {
+        self.fields.start_speaking_plan.clone().unwrap_or_default()
+    }
+
+    fn language(&self) -> String {
+        start_speaking::language(lenient::get(&self.document, "transcriber"))
     }
 
     /// A stage without a provider is the server's, with the assistant's fields on top.

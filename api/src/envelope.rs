@@ -71,7 +71,7 @@ fn fields_of(
         message.extend(fields);
     }
     match event {
-        ServerEvent::ConversationUpdate => {
+        ServerEvent::ConversationUpdate | ServerEvent::CallEndpointingRequest => {
             let messages = artifact::messages(context.preamble, context.history, context.clock);
             message.insert("messages".into(), messages.into());
             let openai = artifact::openai_messages(context.preamble, context.history);

@@ -24,6 +24,7 @@ pub mod secrets;
 mod server;
 mod server_auth;
 pub mod server_fields;
+mod start_speaking;
 pub mod template;
 pub mod time;
 pub mod tool;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offhook_core::{StartSpeaking, StopSpeaking};
+use offhook_core::StopSpeaking;
 use serde::Deserialize;
 
 use crate::lenient;
@@ -149,37 +149,6 @@ impl MonitorPlanFields {
             control_authentication_enabled: self
                 .control_authentication_enabled
                 .unwrap_or(default.control_authentication_enabled),
-        }
-    }
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct StartSpeakingFields {
-    wait_seconds: Option<f64>,
-    transcription_endpointing_plan: Option<EndpointingFields>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct EndpointingFields {
-    on_punctuation_seconds: Option<f64>,
-    on_no_punctuation_seconds: Option<f64>,
-    on_number_seconds: Option<f64>,
-}
-
-impl StartSpeakingFields {
-    pub fn read(&self) -> StartSpeaking {
-        let default = StartSpeaking::default();
-        let endpointing = self.transcription_endpointing_plan.clone().unwrap_or_default();
-        StartSpeaking {
-            wait: time(self.wait_seconds, default.wait),
-            on_punctuation: time(endpointing.on_punctuation_seconds, default.on_punctuation),
-            on_no_punctuation: time(
-                endpointing.on_no_punctuation_seconds,
-                default.on_no_punctuation,
-            ),
-            on_number: time(endpointing.on_number_seconds, default.on_number),
         }
     }
 }

@@ -22,6 +22,7 @@ pub(crate) mod phrases;
 mod reply;
 mod seam;
 mod speaking;
+mod speculation;
 mod speeches;
 mod timers;
 mod tools;
@@ -29,15 +30,20 @@ mod turn;
 mod utterance;
 
 use self::{
-    closing::Closing, history::History, seam::Seam, speeches::Speeches, tools::ToolRuns,
-    turn::Turn, utterance::Utterance,
+    closing::Closing, endpointing::Estimator, history::History, seam::Seam,
+    speculation::Speculations, speeches::Speeches, tools::ToolRuns, turn::Turn,
+    utterance::Utterance,
 };
-use crate::{CallOptions, CallTime, Command, Deadline, Entry, Event, Message, ServerEvent, TurnId};
+use crate::{
+    CallOptions, CallTime, Command, Deadline, EndOfTurnEstimator, Entry, Event, Message,
+    ServerEvent, TextEstimator, TurnId,
+};
 
 /// One call's conversation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conversation {
     options: CallOptions,
+    estimator: Estimator,
     /// The latest time that we were told.
     now: CallTime,
     floor: Floor,
@@ -46,6 +52,11 @@ pub struct Conversation {
     /// Everything spoken in that turn.
     said: String,
     utterance: Utterance,
+    speculations: Speculations,
+    /// The transcriber has told of an end of turn, and not failed to since.
+    native_end_of_turn: bool,
+    /// Times that a server was asked how long to wait.
+    endpointing_requests: u32,
     seam: Option<Seam>,
     speeches: Speeches,
     tools: ToolRuns,
@@ -82,13 +93,25 @@ enum Floor {
 
 impl Conversation {
     pub fn new(options: CallOptions) -> Self {
+        Self::with_estimator(options, &TextEstimator)
+    }
+
+    /// A conversation whose ends of turns somebody else judges.
+    pub fn with_estimator(
+        options: CallOptions,
+        estimator: &'static dyn EndOfTurnEstimator,
+    ) -> Self {
         Self {
             options,
+            estimator: Estimator(estimator),
             now: CallTime::ZERO,
             floor: Floor::Ringing,
             turn: TurnId::default(),
             said: String::new(),
             utterance: Utterance::default(),
+            speculations: Speculations::default(),
+            native_end_of_turn: false,
+            endpointing_requests: 0,
             seam: None,
             speeches: Speeches::default(),
             tools: ToolRuns::default(),
@@ -182,9 +205,18 @@ impl Conversation {
             }
             (_, Event::SpeechStarted { at }) => self.voice_started(at),
             (_, Event::SpeechStopped { at }) => self.voice_stopped(at),
-            (_, Event::EndOfTurn) => self.utterance.end_of_turn(self.now),
-            // Nobody answers on suspicion; the journal has it.
-            (_, Event::EagerEndOfTurn | Event::TurnResumed) => {}
+            (_, Event::EndOfTurn) => {
+                self.native_end_of_turn = true;
+                self.utterance.end_of_turn(self.now);
+            }
+            (_, Event::EagerEndOfTurn) => {
+                self.native_end_of_turn = true;
+                self.utterance.suspect_end();
+            }
+            (_, Event::TurnResumed) => self.turn_resumed(),
+            (_, Event::EndpointingAnswered { request, timeout }) => {
+                self.utterance.server_answered(request, timeout);
+            }
 
             (Floor::Idle { .. }, Event::Transcript { text, is_final }) => {
                 self.hear(&text, is_final);
@@ -200,6 +232,13 @@ impl Conversation {
                 self.hear_over_assistant(&text, is_final, was_answered_lately);
             }
 
+            (
+                _,
+                event @ (Event::ReplyText { turn: id, .. }
+                | Event::ReplyToolCalls { turn: id, .. }
+                | Event::ReplyFinished { turn: id, .. }
+                | Event::ReplyFailed { turn: id, .. }),
+            ) if self.speculations.holds(id) => self.hold(event),
             (Floor::Assistant(turn), Event::ReplyText { turn: id, text })
                 if turn.is_generating(id) =>
             {
@@ -254,6 +293,8 @@ impl Conversation {
             | Floor::Closing(_)
             | Floor::Ended => {}
         }
+        self.ask_endpointing();
+        self.review_speculation();
     }
 
     fn command(&mut self, command: Command) {

@@ -35,7 +35,7 @@ const LOG_ODDS_PER_SECOND: f64 = 1.0;
 
 /// Judges whether the caller's turn is over.
 ///
-/// To use another one, hand it to the conversation. It must be pure: a call
+/// To use another one, hand it to [`crate::Conversation::with_estimator`]. It must be pure: a call
 /// is rebuilt from its journal by asking again. It is asked at each transcript of each call, which
 /// leaves it some tens of microseconds.
 pub trait EndOfTurnEstimator: fmt::Debug + Send + Sync {

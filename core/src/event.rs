@@ -1,5 +1,7 @@
 //! What the conversation is told, and what it asks for.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{CallTime, EndedReason, ServerEvent, StageFailure, ToolCall};
@@ -15,6 +17,19 @@ impl TurnId {
     /// The turn as server events name it, for example `turn-3`.
     pub fn wire_id(self) -> String {
         format!("turn-{}", self.0)
+    }
+
+    /// Whether it stands for a request made on the suspicion that a turn is over. Such ids count
+    /// by themselves, so that a turn that did not happen leaves no gap, and nobody outside sees them.
+    pub const fn is_speculative(self) -> bool {
+        self.0 >= Self::SPECULATIVE
+    }
+
+    /// More turns than this has no call: a day of one a second is 86,400.
+    const SPECULATIVE: u32 = 1 << 31;
+
+    pub(crate) const fn speculation(number: u32) -> Self {
+        Self(Self::SPECULATIVE | number)
     }
 
     pub(crate) const fn next(self) -> Self {
@@ -123,6 +138,11 @@ pub enum Event {
     TurnResumed,
     /// The transcriber's own judgement that the caller's turn is over.
     EndOfTurn,
+    /// The answer to [`Command::AskEndpointing`]: the silence after which the turn is over.
+    EndpointingAnswered {
+        request: u32,
+        timeout: Duration,
+    },
     /// A piece of the reply to `turn`; pieces are concatenated as they are.
     ReplyText {
         turn: TurnId,
@@ -186,6 +206,22 @@ pub enum Command {
     /// Ask the model for a reply to the conversation as [`crate::Conversation::prompt`] gives it.
     Generate {
         turn: TurnId,
+    },
+    /// Ask the model what it would say were the caller's turn over
+    /// ([`crate::Conversation::supposing_turn_over`]). Nothing of it is heard or done before
+    /// [`Command::Adopt`]; [`Command::CancelReply`] takes it back.
+    Speculate {
+        turn: TurnId,
+    },
+    /// The turn is over as supposed: what the model was asked as `speculation` is the reply to `turn`.
+    Adopt {
+        turn: TurnId,
+        speculation: TurnId,
+    },
+    /// Ask the document's server how long to wait for the caller's next word, with the history of
+    /// [`crate::Conversation::supposing_turn_over`]; answered by [`Event::EndpointingAnswered`].
+    AskEndpointing {
+        request: u32,
     },
     /// Stop the model; its output is worth nothing from here.
     CancelReply {

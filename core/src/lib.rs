@@ -13,6 +13,7 @@ mod restart;
 mod server_event;
 pub mod speech_format;
 mod speech_ledger;
+mod start_speaking;
 mod text_chunks;
 mod text_pattern;
 mod time;
@@ -26,12 +27,11 @@ pub use event::{
 };
 pub use failure::{FailureClass, Stage, StageFailure};
 pub use message::{Entry, Message, ToolCall};
-pub use options::{
-    CallOptions, FirstMessageMode, StartSpeaking, StopSpeaking, ToolKind, ToolMessage, ToolSpec,
-};
+pub use options::{CallOptions, FirstMessageMode, StopSpeaking, ToolKind, ToolMessage, ToolSpec};
 pub use restart::{Disposition, Intensity, RestartBudget};
 pub use server_event::{CallStatus, Role, ServerEvent, SpeechSource, SpeechStatus, TranscriptType};
 pub use speech_ledger::SpeechLedger;
+pub use start_speaking::{EndpointingRule, StartSpeaking, TurnJudge};
 pub use text_chunks::{ChunkPlan, Chunking, TextChunker};
 pub use text_pattern::{BadPattern, PatternOptions, TextPattern};
 pub use time::CallTime;

@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::StartSpeaking;
+
 /// Who speaks first, and what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -13,30 +15,6 @@ pub enum FirstMessageMode {
     AssistantSpeaksFirst,
     AssistantSpeaksFirstWithModelGeneratedMessage,
     AssistantWaitsForUser,
-}
-
-/// When the caller's turn is over.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StartSpeaking {
-    /// Silence after the end of a turn before the assistant speaks (`startSpeakingPlan.waitSeconds`).
-    pub wait: Duration,
-    /// Silence after text that ends in punctuation.
-    pub on_punctuation: Duration,
-    /// Silence after text that does not.
-    pub on_no_punctuation: Duration,
-    /// Silence after text that ends in a number.
-    pub on_number: Duration,
-}
-
-impl Default for StartSpeaking {
-    fn default() -> Self {
-        Self {
-            wait: Duration::from_millis(400),
-            on_punctuation: Duration::from_millis(100),
-            on_no_punctuation: Duration::from_millis(1_500),
-            on_number: Duration::from_millis(500),
-        }
-    }
 }
 
 /// When the caller interrupts.

@@ -41,6 +41,9 @@ pub enum ServerEvent {
     },
     /// The history changed; the deliverer fills in the messages from the conversation.
     ConversationUpdate,
+    /// Asks a server how long to wait for the caller; the deliverer fills in the messages.
+    #[serde(rename = "call.endpointing.request")]
+    CallEndpointingRequest,
     ModelOutput {
         output: Value,
         turn_id: String,
@@ -101,6 +104,7 @@ impl ServerEvent {
             Self::AssistantSpeechStarted { .. } => "assistant.speechStarted",
             Self::Transcript { .. } => "transcript",
             Self::ConversationUpdate => "conversation-update",
+            Self::CallEndpointingRequest => "call.endpointing.request",
             Self::ModelOutput { .. } => "model-output",
             Self::UserInterrupted { .. } => "user-interrupted",
             Self::ToolCalls { .. } => "tool-calls",

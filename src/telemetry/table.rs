@@ -53,6 +53,9 @@ metrics! {
     "turn_latency_seconds" Histogram ["stage"] "From the caller's last sound to the agent's first, in all and by stage";
     "runtime_overhead_seconds" Histogram [] "Part of a turn's latency that neither providers nor configured waits took";
     "barge_in_seconds" Histogram [] "From the onset of a caller who interrupts to the leg being told to clear";
+    "speculations_total" Counter ["outcome"] "Requests to a model before the caller's turn was surely over, by whether it was";
+    "speculation_saved_seconds" Histogram [] "How much earlier than the end of the turn a model was asked that was rightly asked";
+    "endpointing_requests_total" Counter ["outcome"] "Servers asked how long to wait for the caller";
     "provider_requests_total" Counter ["kind", "provider", "outcome"] "Replies of models, speeches of voices, sessions of transcribers, and what failed of each";
     "provider_ttfb_seconds" Histogram ["kind", "provider"] "From a request to a provider's first answer; of transcribers, to the open session";
     "replies_cut_total" Counter ["cause"] "Replies of models that a limit or a filter cut off";

@@ -74,6 +74,7 @@ pub(crate) fn plan(
             format!("tool `{}` of type {} is not offered to the model", tool.name, tool.kind)
         })
         .chain(view.voice_text().notes)
+        .chain(view.speaking_notes())
         .collect();
     Ok(Plan { spec, notes, replaced })
 }

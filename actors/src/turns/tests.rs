@@ -88,3 +88,49 @@ fn an_interruption_is_counted_from_the_onset_to_the_clearing_of_the_leg() {
     barge_in.cut();
     assert_eq!(barge_in.cleared(ms(1_200)), None, "nobody interrupted");
 }
+
+const SUPPOSED: TurnId = TurnId(1 << 31);
+
+#[test]
+fn a_turn_that_was_foreseen_knows_what_that_saved() {
+    let mut log = TurnLog::default();
+    log.note_command(ms(1_000), &Command::Speculate { turn: SUPPOSED });
+    log.note_command(ms(1_300), &Command::Adopt { turn: TURN, speculation: SUPPOSED });
+    // An interruption of it later is none of the speculation's.
+    log.note_command(ms(2_000), &Command::CancelReply { turn: SUPPOSED });
+    assert_eq!(log.turns[0].saved(), Some(Duration::from_millis(300)));
+    assert_eq!(log.turns[0].generate, Some(ms(1_300)));
+}
+
+#[test]
+fn a_speculation_that_was_dropped_saves_nothing() {
+    let mut log = TurnLog::default();
+    log.note_command(ms(1_000), &Command::Speculate { turn: SUPPOSED });
+    log.note_command(ms(1_100), &Command::CancelReply { turn: SUPPOSED });
+    log.note_command(ms(1_300), &Command::Generate { turn: TURN });
+    assert_eq!(log.turns[0].saved(), None);
+    assert_eq!(log.speculation, None);
+}
+
+#[test]
+fn overhead_of_a_turn_that_was_foreseen_counts_from_the_end_of_the_silence() {
+    let mut log = TurnLog::default();
+    log.note_command(ms(1_000), &Command::Speculate { turn: SUPPOSED });
+    log.arrived(ms(1_200), &Event::ReplyText { turn: SUPPOSED, text: "Good morning.".into() });
+    let alarm = JournalEntry { at: ms(1_402), input: CallInput::Deadline };
+    log.note_input(
+        &JournalEntry {
+            at: ms(1_050),
+            input: CallInput::Event(Event::SpeechStopped { at: ms(1_000) }),
+        },
+        None,
+    );
+    log.note_input(&alarm, Some(ms(1_400)));
+    log.note_command(ms(1_402), &Command::Adopt { turn: TURN, speculation: SUPPOSED });
+    let text = "Good morning.".to_owned();
+    log.note_command(ms(1_402), &Command::Speak { speech: SPEECH, text });
+    log.voice_asked(ms(1_404));
+    log.first_audio(ms(1_600));
+    log.arrived(ms(1_601), &Event::SpeechBegan { speech: SPEECH });
+    assert_eq!(log.answered().next().unwrap().overhead(), Some(Duration::from_millis(5)));
+}

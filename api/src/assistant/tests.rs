@@ -1,5 +1,5 @@
 use expect_test::expect;
-use offhook_core::{ServerEvent, StartSpeaking};
+use offhook_core::{ServerEvent, StartSpeaking, TurnJudge, WaitFunction};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
@@ -17,7 +17,11 @@ fn an_empty_assistant_has_the_contracts_defaults() {
     assert!(!options.first_message_interruptions_enabled);
     assert_eq!(options.silence_timeout, Duration::from_secs(30));
     assert_eq!(options.max_duration, Duration::from_secs(600));
-    assert_eq!(options.start_speaking, StartSpeaking::default());
+    let judge = TurnJudge::Estimate { wait: WaitFunction::default() };
+    assert_eq!(
+        options.start_speaking,
+        StartSpeaking { judge, speculation: true, ..StartSpeaking::default() }
+    );
     expect![[r#"
         {
           "num_words": 0,
@@ -81,6 +85,8 @@ fn every_setting_of_the_conversation_is_read() {
             on_punctuation: Duration::ZERO,
             on_no_punctuation: Duration::from_secs(2),
             on_number: Duration::from_millis(500),
+            speculation: true,
+            ..StartSpeaking::default()
         }
     );
     assert_eq!(options.stop_speaking.num_words, 2);

@@ -33,6 +33,9 @@ impl Conversation {
         }
         let new = self.part_at_seam(text, is_final);
         self.utterance.hear(&new, is_final, self.now);
+        if self.utterance.has_words() {
+            self.judge_utterance();
+        }
     }
 
     /// Takes a transcript that came while the assistant held the floor.
@@ -122,14 +125,22 @@ impl Conversation {
 
     /// The caller's turn is over: it is recorded and the model asked.
     pub(super) fn answer_caller(&mut self) {
+        let is_as_supposed = self.is_as_supposed();
+        // A transcriber that judged ends of turns and is silent about this one was replaced.
+        if self.utterance.has_words() {
+            self.native_end_of_turn &= self.utterance.had_end_of_turn();
+        }
         let unanswered = self.utterance.unanswered.take();
         let spoken = self.utterance.take(self.now);
         let answers = self.record_caller(&spoken, unanswered);
         if self.muted || answers.is_none() {
             self.yield_floor();
-        } else {
-            self.begin_turn(answers, true);
+            return;
         }
+        if is_as_supposed {
+            self.speculation_is_sure();
+        }
+        self.begin_turn(answers, true);
     }
 
     /// Nobody needs the floor any more: to whoever waited for it, or nobody.

@@ -49,6 +49,7 @@ impl Conversation {
             | Floor::Assistant(_)
             | Floor::Ended => reason,
         };
+        self.drop_speculation();
         self.abandon_turn(Abandoned::All);
         let unanswered = self.utterance.unanswered.take();
         let last_words = self.utterance.take(self.now);

@@ -27,6 +27,8 @@ pub(super) struct History {
     /// The place of the entry with the same index.
     keys: Vec<Key>,
     next: u64,
+    /// Counts what was written or corrected.
+    revision: u64,
 }
 
 impl History {
@@ -41,6 +43,23 @@ impl History {
     /// The place of what was recorded latest in the conversation's order.
     pub(super) fn last_key(&self) -> Option<Key> {
         self.keys.last().copied()
+    }
+
+    /// Changes whenever an entry does.
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// What the assistant said last.
+    pub(super) fn last_said(&self) -> &str {
+        let said = self.entries.iter().rev().find_map(|entry| match &entry.message {
+            Message::Assistant { content, .. } => Some(content.as_str()),
+            Message::System { .. }
+            | Message::User { .. }
+            | Message::ToolCalls { .. }
+            | Message::ToolResult { .. } => None,
+        });
+        said.unwrap_or_default()
     }
 
     /// Takes the next place, for an entry that may come later or never.
@@ -58,6 +77,7 @@ impl History {
 
     /// Fills a place; an entry that is there already is replaced.
     pub(super) fn insert(&mut self, key: Key, entry: Entry) {
+        self.revision += 1;
         match self.keys.binary_search(&key) {
             Ok(index) => self.entries[index] = entry,
             Err(index) => {
@@ -85,6 +105,7 @@ impl History {
             return;
         }
         if let Ok(index) = self.keys.binary_search(&key) {
+            self.revision += 1;
             let entry = &mut self.entries[index];
             entry.until = entry.until.max(until);
             entry.message = Message::User { content: text };

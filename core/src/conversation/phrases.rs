@@ -18,6 +18,11 @@ pub(crate) fn words(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// Whether two texts are the same words.
+pub(super) fn are_same(one: &str, other: &str) -> bool {
+    one == other || words(one) == words(other)
+}
+
 /// Whether `text` as a whole is one of `phrases`.
 pub(super) fn is_one_of(text: &str, phrases: &[String]) -> bool {
     let text = words(text);

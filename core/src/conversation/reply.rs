@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Command, EndedReason, Entry, FailureClass, Finish, Message, ServerEvent, SpeechSource, Stage,
-    StageFailure,
+    StageFailure, TurnId,
 };
 
 /// Silence of the model that the caller may notice.
@@ -33,22 +33,39 @@ impl Conversation {
         self.turn = self.turn.next();
         self.said.clear();
         self.reply_wanted = false;
+        self.speculations.turn_begun();
         let turn = Turn::reply(self.turn, self.now, self.quiet_until);
         self.floor = Floor::Assistant(Turn { answers, interruptible, ..turn });
         self.generate_if_due();
     }
 
     /// Asks the model unless there is a reason to wait: the silence after an interruption, or a
-    /// cut speech of which we do not know yet how much was heard.
+    /// cut speech of which we do not know yet how much was heard. A speculation that fits is taken
+    /// instead.
     pub(super) fn generate_if_due(&mut self) {
         let cut_answers_due = self.speeches.cut_answers_due();
         let now = self.now;
-        let Floor::Assistant(turn) = &mut self.floor else { return };
+        let Floor::Assistant(turn) = &self.floor else { return };
         let Reply::Due { not_before } = turn.reply else { return };
-        if not_before.max(cut_answers_due) <= now {
-            turn.reply = Reply::Generating { last_output_at: now, speech: None, has_output: false };
-            let turn = turn.id;
-            self.command(Command::Generate { turn });
+        if not_before.max(cut_answers_due) > now {
+            return;
+        }
+        let id = turn.id;
+        match self.take_speculation() {
+            Some(speculation) => self.adopt(id, speculation),
+            None => {
+                self.generating(id);
+                self.command(Command::Generate { turn: id });
+            }
+        }
+    }
+
+    /// The model is at work on the reply, asked as `asked_as`.
+    pub(super) fn generating(&mut self, asked_as: TurnId) {
+        let last_output_at = self.now;
+        if let Floor::Assistant(turn) = &mut self.floor {
+            turn.reply =
+                Reply::Generating { asked_as, last_output_at, speech: None, has_output: false };
         }
     }
 
@@ -60,7 +77,7 @@ impl Conversation {
         let Floor::Assistant(turn) = &mut self.floor else { return };
         let turn_id = turn.id.wire_id();
         let interruptible = turn.interruptible;
-        let Reply::Generating { last_output_at, speech, has_output } = &mut turn.reply else {
+        let Reply::Generating { last_output_at, speech, has_output, .. } = &mut turn.reply else {
             return;
         };
         *last_output_at = now;
@@ -167,12 +184,11 @@ impl Conversation {
     /// as far as `what` goes. Tools go on.
     pub(super) fn abandon_turn(&mut self, what: Abandoned) {
         if let Floor::Assistant(turn) = &mut self.floor {
-            let id = turn.id;
-            let was_generating = turn.is_generating(id);
+            let asked_as = turn.asked_as();
             turn.reply = Reply::Done;
             turn.delayed.clear();
-            if was_generating {
-                self.command(Command::CancelReply { turn: id });
+            if let Some(turn) = asked_as {
+                self.command(Command::CancelReply { turn });
             }
         }
         let dropped = self.speeches.drop_queued(|message| match what {

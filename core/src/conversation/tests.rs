@@ -10,6 +10,8 @@ mod first_message;
 mod history;
 mod properties;
 mod replies;
+mod speculation;
+mod start_speaking;
 mod tools;
 
 use std::{fmt::Write as _, time::Duration};
@@ -29,6 +31,11 @@ fn quiet() -> CallOptions {
         first_message_mode: FirstMessageMode::AssistantWaitsForUser,
         ..CallOptions::default()
     }
+}
+
+/// A call whose leg is up from its beginning.
+fn up(script: Vec<(u64, Event)>) -> Vec<(u64, Event)> {
+    [vec![(0, Event::LegConnected)], script].concat()
 }
 
 /// A call in which the caller asked something and turn 1 was begun at 2.000s.
@@ -186,7 +193,12 @@ fn play(options: CallOptions, script: Vec<(u64, Event)>, until_ms: u64) -> Playe
 fn show(command: &Command) -> String {
     match command {
         Command::Generate { turn } => format!("Generate {}", turn.wire_id()),
-        Command::CancelReply { turn } => format!("CancelReply {}", turn.wire_id()),
+        Command::Speculate { turn } => format!("Speculate {}", show_turn(*turn)),
+        Command::Adopt { turn, speculation } => {
+            format!("Adopt {} as {}", show_turn(*speculation), turn.wire_id())
+        }
+        Command::AskEndpointing { request } => format!("AskEndpointing {request}"),
+        Command::CancelReply { turn } => format!("CancelReply {}", show_turn(*turn)),
         Command::Speak { speech, text } => format!("Speak #{} {text:?}", speech.0),
         Command::TrimSpeech { speech } => format!("Trim #{}", speech.0),
         Command::FinishSpeech { speech } => format!("Finish #{}", speech.0),
@@ -195,6 +207,18 @@ fn show(command: &Command) -> String {
         Command::Publish(event) => format!("~{}", show_event(event)),
         Command::End { reason } => format!("End {reason}"),
     }
+}
+
+fn show_turn(turn: TurnId) -> String {
+    match turn.is_speculative() {
+        true => format!("speculation-{}", turn.0 - speculation(0)),
+        false => turn.wire_id(),
+    }
+}
+
+/// The id of the call's speculation of this number, as [`piece`] and the like take it.
+fn speculation(number: u32) -> u32 {
+    TurnId::speculation(number).0
 }
 
 fn show_event(event: &ServerEvent) -> String {
@@ -221,9 +245,10 @@ fn show_event(event: &ServerEvent) -> String {
         ServerEvent::UserInterrupted { turn_id } => format!("{name} {turn_id}"),
         ServerEvent::ToolCalls { tool_calls } => format!("{name} {}", tool_calls.len()),
         ServerEvent::ConversationUpdate => "history".into(),
-        ServerEvent::AssistantStarted | ServerEvent::Hang | ServerEvent::EndOfCallReport { .. } => {
-            name.into()
-        }
+        ServerEvent::AssistantStarted
+        | ServerEvent::CallEndpointingRequest
+        | ServerEvent::Hang
+        | ServerEvent::EndOfCallReport { .. } => name.into(),
     }
 }
 

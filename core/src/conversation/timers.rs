@@ -20,6 +20,7 @@ pub(super) enum Timer {
     Silence,
     Closing,
     Utterance(Wait),
+    Speculation,
     BargeIn,
     ReplyDue,
     Hang,
@@ -39,6 +40,7 @@ impl Timer {
             Self::Utterance(Wait::Silence) => "endpointing",
             Self::Utterance(Wait::Final) => "final transcript",
             Self::Utterance(Wait::Words) => "no words",
+            Self::Speculation => "speculation",
             Self::BargeIn => "barge-in",
             Self::ReplyDue => "reply due",
             Self::Hang => "hang",
@@ -77,6 +79,7 @@ impl Conversation {
             }
             Timer::Closing => self.closing_overdue(),
             Timer::Utterance(wait) => self.utterance_due(wait),
+            Timer::Speculation => self.speculate(),
             Timer::BargeIn => self.interrupt(),
             Timer::ReplyDue => self.generate_if_due(),
             Timer::Hang => self.publish_hang(),
@@ -97,7 +100,11 @@ impl Conversation {
             }
             Floor::Caller => {
                 let wait = self.utterance.wait(&self.options.start_speaking);
-                vec![max_duration, wait.map(|(due, wait)| (due, Timer::Utterance(wait)))]
+                vec![
+                    max_duration,
+                    wait.map(|(due, wait)| (due, Timer::Utterance(wait))),
+                    self.speculation_at().map(|at| (at, Timer::Speculation)),
+                ]
             }
             Floor::Assistant(turn) => {
                 let mut timers = self.turn_timers(turn);

@@ -39,6 +39,8 @@ pub(super) enum Reply {
     Due { not_before: CallTime },
     /// The model was asked.
     Generating {
+        /// The id that its words come with: the turn's own, or that of a speculation.
+        asked_as: TurnId,
         /// When it was asked, or last said something.
         last_output_at: CallTime,
         /// The speech that its words go to.
@@ -111,8 +113,17 @@ impl Turn {
         }
     }
 
+    /// Whether what comes with `id` belongs to its reply.
     pub(super) fn is_generating(&self, id: TurnId) -> bool {
-        self.id == id && matches!(self.reply, Reply::Generating { .. })
+        self.asked_as() == Some(id)
+    }
+
+    /// What the model was asked as, if it is at work.
+    pub(super) fn asked_as(&self) -> Option<TurnId> {
+        match self.reply {
+            Reply::Generating { asked_as, .. } => Some(asked_as),
+            Reply::Due { .. } | Reply::Tools | Reply::Done => None,
+        }
     }
 
     pub(super) fn is_done(&self) -> bool {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    endpointing,
     history::{Key, join},
+    phrases,
 };
 use crate::{CallTime, StartSpeaking};
 
@@ -13,6 +13,13 @@ use crate::{CallTime, StartSpeaking};
 /// Replacing a silent transcriber takes up to 1.5 s, and replaying the audio to the next one a
 /// little longer.
 const WORDS_DUE: Duration = Duration::from_millis(2_500);
+
+/// How long the first words of another breath may take to arrive; then it was a noise, and the turn
+/// is over with the words before it.
+///
+/// Streaming transcribers have a partial within 300 ms of the sound, and under load within twice
+/// that.
+const BREATH_WORDS_DUE: Duration = Duration::from_millis(800);
 
 /// How long the turn waits for a final when it is over and there is only a partial.
 ///
@@ -27,6 +34,18 @@ const VOICE_WITHOUT_MORE_WORDS: Duration = Duration::from_secs(5);
 /// Longer than it takes to replace a transcriber and replay to it.
 const VOICE_WITHOUT_WORDS: Duration = Duration::from_secs(15);
 
+/// How long a server that was asked may take before our own estimate counts.
+///
+/// It is asked while the caller still speaks; a pause longer than this would be its doing.
+const SERVER_DUE: Duration = Duration::from_millis(500);
+
+/// How long after the end of speech the end of turn of a transcriber that has its own may take to
+/// come.
+///
+/// Flux takes about 300 ms where it is sure and five seconds where it never gets sure; half of
+/// that is what a caller takes for a dead line.
+const NATIVE_DUE: Duration = Duration::from_millis(2_500);
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Utterance {
     finals: String,
@@ -39,6 +58,11 @@ pub(super) struct Utterance {
     end_of_turn_at: Option<CallTime>,
     /// The turn is over but for the final text, which is awaited until then.
     final_due: Option<CallTime>,
+    patience: Patience,
+    server: Option<Asked>,
+    suspicion: Suspicion,
+    /// The transcriber judges ends of turns, and this partial has not had its judgement.
+    awaits_native: bool,
     /// A question whose answer was given up because the caller went on.
     pub unanswered: Option<Key>,
 }
@@ -53,8 +77,38 @@ enum Voice {
         stale: bool,
     },
     Stopped {
+        since: CallTime,
         at: CallTime,
     },
+}
+
+/// How long a silence must be before an utterance is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Patience {
+    pub silence: Duration,
+    /// A rule of the document says so, and nobody else is heard.
+    pub by_rule: bool,
+    /// The silence from which on the turn is likely over, where that is shorter.
+    pub likely_after: Option<Duration>,
+}
+
+/// A server was asked how long to wait after the words heard so far.
+#[derive(Clone, Debug, PartialEq)]
+struct Asked {
+    request: u32,
+    at: CallTime,
+    answer: Option<Duration>,
+}
+
+/// What the transcriber thinks of the last partial.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Suspicion {
+    #[default]
+    None,
+    /// It may be all.
+    Over,
+    /// It is not.
+    GoesOn,
 }
 
 /// What is waited for before the utterance is over.
@@ -103,7 +157,7 @@ impl Utterance {
     pub(super) fn voice_stopped(&mut self, at: CallTime) -> bool {
         match self.voice {
             Voice::Speaking { since, stale: false } => {
-                self.voice = Voice::Stopped { at: at.max(since) };
+                self.voice = Voice::Stopped { since, at: at.max(since) };
                 true
             }
             Voice::Speaking { stale: true, .. } => {
@@ -117,6 +171,7 @@ impl Utterance {
     /// Takes a transcript's text; empty text takes back the partial before it.
     pub(super) fn hear(&mut self, text: &str, is_final: bool, now: CallTime) {
         let text = text.trim();
+        let before = self.text();
         self.final_due = None;
         if is_final {
             self.finals = join(&self.finals, text);
@@ -126,6 +181,10 @@ impl Utterance {
                 self.end_of_turn_at = None;
             }
             self.partial = text.into();
+        }
+        if !phrases::are_same(&before, &self.text()) {
+            self.suspicion = Suspicion::None;
+            self.server = None;
         }
         if !self.has_words() {
             self.text_at = None;
@@ -137,8 +196,45 @@ impl Utterance {
         }
     }
 
+    /// Judges what was heard so far; `awaits_native`: the transcriber will say when it is over.
+    pub(super) fn judge(&mut self, patience: Patience, awaits_native: bool) {
+        self.patience = patience;
+        self.awaits_native = awaits_native && self.has_partial();
+    }
+
     pub(super) fn end_of_turn(&mut self, now: CallTime) {
         self.end_of_turn_at = Some(now);
+    }
+
+    pub(super) fn had_end_of_turn(&self) -> bool {
+        self.end_of_turn_at.is_some()
+    }
+
+    pub(super) fn suspect_end(&mut self) {
+        self.suspicion = Suspicion::Over;
+    }
+
+    pub(super) fn resumed(&mut self) {
+        self.suspicion = Suspicion::GoesOn;
+        self.end_of_turn_at = None;
+    }
+
+    /// Whether a server shall be asked about these words and was not.
+    pub(super) fn wants_server(&self) -> bool {
+        self.has_words() && !self.patience.by_rule && self.server.is_none()
+    }
+
+    pub(super) fn server_asked(&mut self, request: u32, now: CallTime) {
+        self.server = Some(Asked { request, at: now, answer: None });
+    }
+
+    /// Takes the server's answer, unless it is about other words.
+    pub(super) fn server_answered(&mut self, request: u32, timeout: Duration) {
+        if let Some(asked) = &mut self.server
+            && asked.request == request
+        {
+            asked.answer = Some(timeout);
+        }
     }
 
     pub(super) fn has_words(&self) -> bool {
@@ -176,25 +272,52 @@ impl Utterance {
                 Voice::Speaking { since, stale: false } => {
                     Some((since + VOICE_WITHOUT_WORDS, Wait::Words))
                 }
-                Voice::Stopped { at } => Some((at + WORDS_DUE, Wait::Words)),
+                Voice::Stopped { at, .. } => Some((at + WORDS_DUE, Wait::Words)),
                 Voice::Silent | Voice::Speaking { stale: true, .. } => {
                     self.unanswered.map(|_| (CallTime::ZERO, Wait::Words))
                 }
             };
         };
-        let (end_of_speech, silence) = match (self.voice, self.end_of_turn_at) {
+        let end_of_turn =
+            self.end_of_turn_at.filter(|_| plan.native_end_of_turn && !self.patience.by_rule);
+        let (end_of_speech, silence) = match (self.voice, end_of_turn) {
             (Voice::Speaking { stale: false, .. }, Some(end_of_turn)) => (end_of_turn, plan.wait),
             (Voice::Speaking { since, stale: false }, None) => {
                 (text_at.max(since), VOICE_WITHOUT_MORE_WORDS)
             }
-            (Voice::Stopped { at }, Some(_)) => (at, plan.wait),
+            (Voice::Stopped { at, .. }, Some(_)) => (at, plan.wait),
             (Voice::Silent | Voice::Speaking { stale: true, .. }, Some(_)) => (text_at, plan.wait),
-            (Voice::Stopped { at }, None) => (at, self.silence(plan)),
+            // The words of the last breath are still to come.
+            (Voice::Stopped { since, at }, None) if text_at < since => {
+                (at, self.silence(plan).max(BREATH_WORDS_DUE))
+            }
+            (Voice::Stopped { at, .. }, None) => (at, self.silence(plan)),
             (Voice::Silent | Voice::Speaking { stale: true, .. }, None) => {
                 (text_at, self.silence(plan))
             }
         };
-        Some((end_of_speech + silence, Wait::Silence))
+        let over = end_of_speech + silence;
+        let answer_due = self.server.as_ref().filter(|asked| asked.answer.is_none());
+        let over = answer_due.map_or(over, |asked| over.max(asked.at + SERVER_DUE));
+        Some((over, Wait::Silence))
+    }
+
+    /// From when on the turn is likely over: with the caller's next breath, or never, it is `None`.
+    pub(super) fn likely_over_at(&self) -> Option<CallTime> {
+        let text_at = self.text_at?;
+        match (self.suspicion, self.voice) {
+            (Suspicion::Over, _) => Some(text_at),
+            (Suspicion::GoesOn, _) | (Suspicion::None, Voice::Speaking { stale: false, .. }) => {
+                None
+            }
+            (Suspicion::None, Voice::Stopped { since, .. }) if text_at < since => None,
+            (Suspicion::None, Voice::Stopped { at, .. }) => Some(at + self.patience.likely_after?),
+            // Where no voice was noticed, a partial is no pause.
+            (Suspicion::None, Voice::Silent | Voice::Speaking { stale: true, .. }) => {
+                let after = self.patience.likely_after.filter(|_| !self.has_partial())?;
+                Some(text_at + after)
+            }
+        }
     }
 
     /// Gives the final text a little time to come.
@@ -217,13 +340,18 @@ impl Utterance {
         let over = std::mem::replace(self, next);
         let began = over.began_at.or(over.text_at).unwrap_or(now);
         let until = match over.voice {
-            Voice::Stopped { at } => at,
+            Voice::Stopped { at, .. } => at,
             Voice::Silent | Voice::Speaking { .. } => over.text_at.unwrap_or(now),
         };
         Spoken { finals: over.finals, partial: over.partial, began, until: until.max(began) }
     }
 
     fn silence(&self, plan: &StartSpeaking) -> Duration {
-        endpointing::silence_after(plan, &self.text())
+        if let Some(Asked { answer: Some(timeout), .. }) = &self.server {
+            return plan.wait.max(*timeout);
+        }
+        let is_native = self.awaits_native && plan.native_end_of_turn && !self.patience.by_rule;
+        let silence = self.patience.silence;
+        if is_native { silence.max(NATIVE_DUE) } else { silence }
     }
 }

@@ -2,10 +2,6 @@ use expect_test::expect;
 
 use super::*;
 
-fn up(script: Vec<(u64, Event)>) -> Vec<(u64, Event)> {
-    [vec![(0, Event::LegConnected)], script].concat()
-}
-
 #[test]
 fn a_turn_ends_after_the_wait_counted_from_the_end_of_speech() {
     check(

@@ -1,11 +1,14 @@
 //! What holds whatever happens, in whatever order.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::{AddedRole, Control, StopSpeaking};
+use crate::{
+    AddedRole, Control, EndpointingRule, PatternOptions, StartSpeaking, StopSpeaking, TextPattern,
+    TurnJudge, WaitFunction,
+};
 
 /// One step of a random call: what happens, and how long after the step before.
 #[derive(Clone, Debug)]
@@ -81,6 +84,12 @@ fn event() -> impl Strategy<Value = Event> {
         8 => (words(), any::<bool>())
             .prop_map(|(text, is_final)| Event::Transcript { text, is_final }),
         1 => Just(Event::EndOfTurn),
+        2 => Just(Event::EagerEndOfTurn),
+        1 => Just(Event::TurnResumed),
+        2 => (0..4u32, 0..5_000u64).prop_map(|(request, timeout)| {
+            Event::EndpointingAnswered { request, timeout: ms(timeout) }
+        }),
+        8 => speculative_reply(),
         8 => (turn.clone(), words()).prop_map(|(turn, text)| piece(turn, &format!("model {text}"))),
         4 => (turn.clone(), vec(tool_name(), 0..3)).prop_map(|(turn, names)| calls(turn, &names)),
         6 => turn.clone().prop_map(finished),
@@ -102,6 +111,21 @@ fn event() -> impl Strategy<Value = Event> {
             text: format!("model {text}"),
         }),
         3 => control().prop_map(Event::Control),
+    ]
+}
+
+/// What the model says to one of the first speculations; its words name it.
+fn speculative_reply() -> impl Strategy<Value = Event> {
+    let number = 1..5u32;
+    prop_oneof![
+        4 => number.clone().prop_map(|n| piece(speculation(n), &format!("supposed-{n}. "))),
+        2 => (number.clone(), vec(tool_name(), 0..3))
+            .prop_map(|(n, names)| calls(speculation(n), &names)),
+        2 => number.clone().prop_map(|n| finished(speculation(n))),
+        1 => number.prop_map(|n| Event::ReplyFailed {
+            turn: TurnId(speculation(n)),
+            failure: failure(Stage::Model),
+        }),
     ]
 }
 
@@ -133,6 +157,28 @@ fn script() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
+fn start_speaking() -> impl Strategy<Value = StartSpeaking> {
+    let judge = prop_oneof![
+        Just(TurnJudge::Ending),
+        Just(TurnJudge::Estimate { wait: WaitFunction::default() }),
+        Just(TurnJudge::Server { until_answered: WaitFunction::default() }),
+    ];
+    (judge, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        |(judge, native_end_of_turn, speculation, has_rule)| StartSpeaking {
+            judge,
+            native_end_of_turn,
+            speculation,
+            rules: has_rule.then(rule).into_iter().collect(),
+            ..StartSpeaking::default()
+        },
+    )
+}
+
+fn rule() -> EndpointingRule {
+    let pattern = TextPattern::new("want", PatternOptions::default()).unwrap();
+    EndpointingRule { assistant: None, customer: Some(pattern), timeout: ms(2_000) }
+}
+
 fn options() -> impl Strategy<Value = CallOptions> {
     let mode = prop::sample::select(vec![
         FirstMessageMode::AssistantSpeaksFirst,
@@ -146,31 +192,34 @@ fn options() -> impl Strategy<Value = CallOptions> {
         Duration::MAX,
     ]);
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
-    (mode, 0..3u32, limit.clone(), limit, flags).prop_map(
-        |(first_message_mode, num_words, silence_timeout, max_duration, flags)| CallOptions {
-            first_message_mode,
-            first_message: flags.0.then(|| "first message".into()),
-            first_message_interruptions_enabled: flags.1,
-            end_call_message: flags.2.then(|| "goodbye".into()),
-            stop_speaking: StopSpeaking {
-                num_words,
-                acknowledgement_phrases: vec!["uh-huh".into()],
-                interruption_phrases: vec!["stop".into()],
-                ..StopSpeaking::default()
-            },
-            end_call_phrases: vec!["It is 555".into()],
-            silence_timeout,
-            max_duration,
-            tools: vec![
-                function(
-                    "book",
-                    vec![ToolMessage::Delayed { content: "delayed".into(), after: ms(500) }],
-                ),
-                function("announce", vec![start("announce", true)]),
-                ToolSpec { is_async: true, ..function("log", vec![]) },
-                ToolSpec { kind: ToolKind::EndCall, ..function("endCall", vec![]) },
-            ],
-            ..CallOptions::default()
+    (mode, 0..3u32, limit.clone(), limit, flags, start_speaking()).prop_map(
+        |(first_message_mode, num_words, silence_timeout, max_duration, flags, start_speaking)| {
+            CallOptions {
+                start_speaking,
+                first_message_mode,
+                first_message: flags.0.then(|| "first message".into()),
+                first_message_interruptions_enabled: flags.1,
+                end_call_message: flags.2.then(|| "goodbye".into()),
+                stop_speaking: StopSpeaking {
+                    num_words,
+                    acknowledgement_phrases: vec!["uh-huh".into()],
+                    interruption_phrases: vec!["stop".into()],
+                    ..StopSpeaking::default()
+                },
+                end_call_phrases: vec!["It is 555".into()],
+                silence_timeout,
+                max_duration,
+                tools: vec![
+                    function(
+                        "book",
+                        vec![ToolMessage::Delayed { content: "delayed".into(), after: ms(500) }],
+                    ),
+                    function("announce", vec![start("announce", true)]),
+                    ToolSpec { is_async: true, ..function("log", vec![]) },
+                    ToolSpec { kind: ToolKind::EndCall, ..function("endCall", vec![]) },
+                ],
+                ..CallOptions::default()
+            }
         },
     )
 }
@@ -228,12 +277,143 @@ fn check_speeches(given: &[Vec<Command>]) {
                 open = open.filter(|open| open != speech);
             }
             Command::Generate { .. }
+            | Command::Speculate { .. }
+            | Command::Adopt { .. }
+            | Command::AskEndpointing { .. }
             | Command::CancelReply { .. }
             | Command::RunTool { .. }
             | Command::Publish(_)
             | Command::End { .. } => {}
         }
     }
+}
+
+/// What a command makes happen for others than the model, by the words of a speculation in it.
+fn supposed_words(command: &Command) -> Vec<u32> {
+    let said = match command {
+        Command::Speak { text, .. } => text.clone(),
+        Command::Publish(event) => serde_json::to_string(event).unwrap(),
+        Command::Generate { .. }
+        | Command::Speculate { .. }
+        | Command::Adopt { .. }
+        | Command::AskEndpointing { .. }
+        | Command::CancelReply { .. }
+        | Command::FinishSpeech { .. }
+        | Command::TrimSpeech { .. }
+        | Command::CutSpeech { .. }
+        | Command::RunTool { .. }
+        | Command::End { .. } => String::new(),
+    };
+    (1..5).filter(|number| said.contains(&format!("supposed-{number}."))).collect()
+}
+
+/// Follows the speculations of a call through its commands.
+#[derive(Default)]
+struct Supposed {
+    running: Option<TurnId>,
+    adopted: HashSet<u32>,
+    turn: u32,
+}
+
+impl Supposed {
+    fn check(&mut self, command: &Command) {
+        for number in supposed_words(command) {
+            assert!(self.adopted.contains(&number), "{command:?} of what did not happen");
+        }
+        match command {
+            Command::Speculate { turn } => {
+                assert!(turn.is_speculative() && self.running.is_none());
+                self.running = Some(*turn);
+            }
+            Command::Adopt { turn, speculation: id } => {
+                assert_eq!(self.running.take(), Some(*id));
+                self.adopted.insert(id.0 - speculation(0));
+                self.begins(*turn);
+            }
+            Command::Generate { turn } => self.begins(*turn),
+            Command::CancelReply { turn } if self.running == Some(*turn) => self.running = None,
+            Command::RunTool { turn, .. } => assert!(!turn.is_speculative() && turn.0 <= self.turn),
+            Command::CancelReply { .. }
+            | Command::AskEndpointing { .. }
+            | Command::Speak { .. }
+            | Command::FinishSpeech { .. }
+            | Command::TrimSpeech { .. }
+            | Command::CutSpeech { .. }
+            | Command::Publish(_)
+            | Command::End { .. } => {}
+        }
+    }
+
+    fn begins(&mut self, turn: TurnId) {
+        assert!(!turn.is_speculative() && turn.0 >= self.turn);
+        self.turn = turn.0;
+    }
+}
+
+/// Plays the steps at fixed times; the model answers each turn as whatever it was asked as. The
+/// commands are given as if nothing had been supposed.
+fn run_as_asked(options: CallOptions, steps: &[Step]) -> Vec<Vec<Command>> {
+    let mut conversation = Conversation::new(options);
+    let mut now = CallTime::ZERO;
+    let mut asked_as: HashMap<TurnId, TurnId> = HashMap::new();
+    let mut given = Vec::new();
+    for step in steps {
+        let commands = match step {
+            Step::Event(gap, event) => {
+                now = now + ms(*gap);
+                let mut event = event.clone();
+                if let Event::ReplyText { turn, .. }
+                | Event::ReplyToolCalls { turn, .. }
+                | Event::ReplyFinished { turn, .. }
+                | Event::ReplyFailed { turn, .. } = &mut event
+                {
+                    if turn.is_speculative() {
+                        continue;
+                    }
+                    *turn = asked_as.get(turn).copied().unwrap_or(*turn);
+                }
+                conversation.handle(now, event)
+            }
+            Step::Timeout(gap) => {
+                now = now + ms(*gap);
+                conversation.handle_timeout(now)
+            }
+            Step::Alarm => {
+                now = now + ms(700);
+                conversation.handle_timeout(now)
+            }
+        };
+        let mut plain = Vec::new();
+        for command in commands {
+            match command {
+                Command::Speculate { .. } => {}
+                Command::Adopt { turn, speculation } => {
+                    asked_as.insert(turn, speculation);
+                    plain.push(Command::Generate { turn });
+                }
+                Command::CancelReply { turn: id } => {
+                    let turn = asked_as.iter().find(|(_, asked)| **asked == id).map(|(t, _)| *t);
+                    if turn.is_some() || !id.is_speculative() {
+                        plain.push(Command::CancelReply { turn: turn.unwrap_or(id) });
+                    }
+                }
+                Command::Generate { turn } => {
+                    asked_as.remove(&turn);
+                    plain.push(Command::Generate { turn });
+                }
+                Command::AskEndpointing { .. }
+                | Command::Speak { .. }
+                | Command::FinishSpeech { .. }
+                | Command::TrimSpeech { .. }
+                | Command::CutSpeech { .. }
+                | Command::RunTool { .. }
+                | Command::Publish(_)
+                | Command::End { .. } => plain.push(command),
+            }
+        }
+        given.push(plain);
+    }
+    given
 }
 
 proptest! {
@@ -256,6 +436,38 @@ proptest! {
     ) {
         let (_, given) = run(options, &steps);
         check_speeches(&given);
+    }
+
+    #[test]
+    fn nothing_is_spoken_run_or_published_of_a_turn_that_did_not_happen(
+        options in options(), steps in script()
+    ) {
+        let (_, given) = run(options, &steps);
+        let mut supposed = Supposed::default();
+        for (step, commands) in steps.iter().zip(&given) {
+            if let Step::Event(_, event) = step
+                && let Event::ReplyText { turn, .. } | Event::ReplyToolCalls { turn, .. } = event
+                && supposed.running == Some(*turn)
+            {
+                prop_assert!(
+                    commands.iter().all(|c| matches!(c, Command::CancelReply { .. })),
+                    "{event:?} led to {commands:?}"
+                );
+            }
+            commands.iter().for_each(|command| supposed.check(command));
+        }
+    }
+
+    #[test]
+    fn supposing_changes_nothing_but_when_the_model_is_asked(
+        options in options(), steps in script()
+    ) {
+        let with = |speculation| {
+            let mut options = options.clone();
+            options.start_speaking.speculation = speculation;
+            run_as_asked(options, &steps)
+        };
+        prop_assert_eq!(with(true), with(false));
     }
 
     #[test]
