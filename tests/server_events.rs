@@ -326,3 +326,23 @@ async fn what_a_caller_said_and_keys_are_not_logged() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_server_of_ones_own_says_when_the_caller_is_done() {
+    let calls = Calls::start().await;
+    calls.receiver.answer(|message| match message["type"].as_str() {
+        Some("call.endpointing.request") => (200, json!({"timeoutSeconds": 0.9})),
+        _ => (200, json!({})),
+    });
+    let plan = json!({"smartEndpointingPlan": {"provider": "custom-endpointing-model"}});
+    let ended = one_call(&calls, json!({"startSpeakingPlan": plan})).await;
+    let asked = calls.receiver.event("call.endpointing.request").await;
+    assert_eq!(asked.message["call"]["id"], ended["id"]);
+    let last = asked.message["messages"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["role"], &last["message"]), (&json!("user"), &json!("I need a doctor.")));
+    let openai = asked.message["messagesOpenAIFormatted"].as_array().unwrap().last().unwrap();
+    assert_eq!(openai, &json!({"role": "user", "content": "I need a doctor."}));
+    let latency =
+        &ended["artifact"]["performanceMetrics"]["turnLatencies"][0]["endpointingLatency"];
+    assert!(latency.as_u64().unwrap() >= 850, "{latency} ms");
+}

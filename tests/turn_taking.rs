@@ -127,3 +127,49 @@ async fn a_mu_law_leg_carries_the_same_conversation() {
     let outcome = world.converse(placed, vec![world.say("On Thursday please.")]).await;
     assert_eq!(outcome.words_heard(), "Hello. Thursday it is.");
 }
+
+/// How long the caller waits for the first answer, and how often the model was asked.
+async fn answered_after(assistant: Value, question: &str) -> (u64, usize) {
+    let mut llm = FakeLlm::lines(&[("hours", "From nine to five.")]);
+    llm.first_token = Duration::from_millis(300);
+    let world = World::new(llm).await;
+    let placed = world.place(assistant).await;
+    let outcome = world.converse(placed, vec![world.say(question)]).await;
+    assert_eq!(outcome.words_heard(), "Hello. From nine to five.");
+    let latency = &outcome.record["artifact"]["performanceMetrics"]["turnLatencies"][0];
+    let latency = latency["turnLatency"].as_u64().expect("the turn was measured");
+    (latency, world.llm.sessions.opened())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_model_thinks_while_the_end_of_the_turn_is_waited_for() {
+    let plan = |enabled: bool| {
+        json!({"firstMessage": "Hello.", "startSpeakingPlan": {
+            "waitSeconds": 0.8, "speculationEnabled": enabled}})
+    };
+    let (plain, plain_asked) = answered_after(plan(false), "What are your hours?").await;
+    let (early, early_asked) = answered_after(plan(true), "What are your hours?").await;
+    assert_eq!((plain_asked, early_asked), (1, 1));
+    // The model's 300 ms fit into the wait, and so do its first words.
+    let saved = plain - early;
+    assert!((300..=400).contains(&saved), "{plain} ms, and {early} ms with speculation");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_goes_on_is_answered_once_and_on_everything() {
+    let llm = FakeLlm::lines(&[("Or Friday", "Friday it is."), ("Thursday", "Thursday it is.")]);
+    let world = World::new(llm).await;
+    let assistant = json!({"firstMessage": "Hello.", "startSpeakingPlan": {"waitSeconds": 1.5}});
+    let placed = world.place(assistant).await;
+    let mut spoken = tones::speak("Thursday please.", 16_000);
+    spoken.extend(vec![0; 16_000 * 12 / 10]);
+    spoken.extend(tones::speak("Or Friday.", 16_000));
+    let lines = vec![Line::Say(offhook_testkit::caller::Spoken::new("in two breaths", spoken))];
+    let outcome = world.converse(placed, lines).await;
+    assert_eq!(
+        outcome.transcript(),
+        "AI: Hello.\nUser: Thursday please. Or Friday.\nAI: Friday it is."
+    );
+    assert_eq!(outcome.words_heard(), "Hello. Friday it is.");
+    assert_eq!(world.llm.sessions.opened(), 2, "one of them in vain");
+}

@@ -165,7 +165,7 @@ fn text(text: &Text) -> Value {
             Format::DateTime => out["format"] = json!("date-time"),
             Format::Uri => out["format"] = json!("uri"),
             // JSON Schema means expressions of ECMA-262, which has some that we refuse.
-            Format::Regex => {}
+            Format::Regex | Format::Pattern | Format::WaitFunction => {}
         }
     }
     out

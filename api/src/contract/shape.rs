@@ -69,6 +69,10 @@ pub(super) enum Format {
     Uri,
     /// A regular expression of the `regex` crate, or `*`.
     Regex,
+    /// A regular expression of the `regex` crate.
+    Pattern,
+    /// An arithmetic expression in `x`.
+    WaitFunction,
 }
 
 /// A regular expression that is compiled when it is first needed: the table has few, and a cold start needs none.

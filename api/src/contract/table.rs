@@ -147,6 +147,8 @@ fn simple(word: &str, ids: &HashMap<String, ShapeId>) -> Result<Shape, String> {
         "date-time" => text(Some(Format::DateTime)),
         "uri" => text(Some(Format::Uri)),
         "regex" => text(Some(Format::Regex)),
+        "pattern" => text(Some(Format::Pattern)),
+        "wait-function" => text(Some(Format::WaitFunction)),
         _ => Err(format!("unknown type `{word}`")),
     }
 }

@@ -221,6 +221,34 @@ fn each_kind_of_violation_is_named_with_its_path() {
 }
 
 #[test]
+fn what_the_call_would_compile_is_compiled_with_the_document() {
+    let plan = |plan: Value| assistant(json!({"startSpeakingPlan": plan}));
+    let smart = |source: &str| {
+        plan(json!({"smartEndpointingPlan": {"provider": "livekit", "waitFunction": source}}))
+    };
+    assert_eq!(smart("200 + 8000 * x"), [""; 0]);
+    assert_eq!(
+        smart("200 + 8000 * y"),
+        ["startSpeakingPlan.smartEndpointingPlan.waitFunction must be an arithmetic expression \
+             in x: there is no `y` at character 14"]
+    );
+    let rule = |regex: &str| {
+        let rule = json!({"type": "customer", "regex": regex, "timeoutSeconds": 1});
+        plan(json!({"customEndpointingRules": [rule]}))
+    };
+    assert_eq!(rule(r"\d{3}|number"), [""; 0]);
+    assert_eq!(
+        rule("(no"),
+        ["startSpeakingPlan.customEndpointingRules.0.regex must be a valid regular expression: \
+             unclosed group"]
+    );
+    assert_eq!(rule("*").len(), 1);
+    assert_eq!(plan(json!({"speculationEnabled": "no"})).len(), 1);
+    // Not in the contract as providers of the plan: their transcribers do it by themselves.
+    assert_eq!(plan(json!({"smartEndpointingPlan": {"provider": "deepgram-flux"}})).len(), 1);
+}
+
+#[test]
 fn lengths_and_formats_of_other_resources_are_checked() {
     let customer = |number: &str| call(json!({"customer": {"number": number}}));
     assert_eq!(customer("12"), ["customer.number must be longer than or equal to 3 characters"]);

@@ -1,5 +1,6 @@
 //! What a text must look like: length, pattern, format.
 
+use offhook_core::{PatternOptions, TextPattern, WaitFunction};
 use regex::RegexBuilder;
 
 use super::shape::{Format, Text};
@@ -32,6 +33,16 @@ pub(super) fn check(text: &Text, string: &str, mut fault: impl FnMut(&str)) {
         Some(Format::Regex) if !is_regex(string) => {
             fault("must be * or a valid regular expression")
         }
+        Some(Format::Pattern) => {
+            if let Some(problem) = pattern_problem(string) {
+                fault(&format!("must be a valid regular expression: {problem}"));
+            }
+        }
+        Some(Format::WaitFunction) => {
+            if let Err(problem) = WaitFunction::parse(string) {
+                fault(&format!("must be an arithmetic expression in x: {problem}"));
+            }
+        }
         Some(Format::Uuid | Format::DateTime | Format::Uri | Format::Regex) | None => {}
     }
 }
@@ -48,6 +59,13 @@ fn is_uri(string: &str) -> bool {
     let scheme =
         starts && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
     (scheme && !string.contains(char::is_whitespace)) || string.contains("{{")
+}
+
+/// Options stand in another field: with any of them it must still compile.
+fn pattern_problem(string: &str) -> Option<String> {
+    let all = PatternOptions { ignore_case: true, whole_word: true, multi_line: true };
+    let compile = |options| TextPattern::new(string, options).err();
+    compile(PatternOptions::default()).or_else(|| compile(all)).map(|problem| problem.to_string())
 }
 
 fn is_regex(string: &str) -> bool {

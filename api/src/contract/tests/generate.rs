@@ -114,7 +114,8 @@ impl<'t> Generator<'t> {
             Some(Format::Uuid) => json!("123e4567-e89b-42d3-a456-426614174000"),
             Some(Format::DateTime) => json!("2026-05-06T07:08:09.123Z"),
             Some(Format::Uri) => json!("https://host.example/path"),
-            Some(Format::Regex) => json!("yes|no"),
+            Some(Format::Regex | Format::Pattern) => json!("yes|no"),
+            Some(Format::WaitFunction) => json!("200 + 8000 * x"),
             None => {
                 let least = text.size.min.unwrap_or(0.0) as u64;
                 let most = text.size.max.map_or(least + 20, |max| max as u64).min(least + 20);
