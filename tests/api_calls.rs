@@ -271,7 +271,10 @@ async fn an_ended_call_tells_what_happened() {
         transcript.starts_with("AI: Hello.\nUser: I need a doctor.\nAI: You said"),
         "{transcript}"
     );
-    assert!(artifact["performanceMetrics"]["modelLatencyAverage"].as_f64().unwrap() > 0.0);
+    let performance = &artifact["performanceMetrics"];
+    assert!(performance["turnLatencyAverage"].as_f64().unwrap() > 0.0);
+    // The model may have answered before the turn was surely over.
+    assert!(performance["modelLatencyAverage"].as_f64().unwrap() >= 0.0);
     assert_eq!(ended["cost"], ended["costBreakdown"]["total"]);
 
     // The recording is found without a key by whoever was redirected to it.
