@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -23,7 +23,10 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use crate::{CallContext, Leaf, Port, Role, reopen::Reopening};
+use crate::{
+    CallContext, Leaf, Port, Role,
+    reopen::{Loss, Reopening},
+};
 
 /// The transcriber of a call.
 pub struct TranscriberActor {
@@ -57,6 +60,12 @@ pub struct TranscriberSlot {
     committed: AtomicU64,
     /// Samples that providers were sent, repeated ones and silence for lost ones included.
     sent: AtomicU64,
+    /// The caller spoke, and final text of that has not come.
+    owes: AtomicBool,
+    /// Sessions in a row that were given up for saying nothing.
+    silent_sessions: AtomicU32,
+    /// The session at hand was given up for that, and not for an error.
+    suspected: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +86,12 @@ const HINTS_MAX: usize = 4;
 
 /// After the VAD has heard nothing for this long, no provider still owes text for what was said.
 const SILENCE_FORGOTTEN: Duration = Duration::from_secs(5);
+
+/// Speech shorter than this holds no word that a transcriber would owe us.
+const WORD_MIN: Duration = Duration::from_millis(300);
+
+/// Sessions given up in a row for saying nothing: after so many, what sounds is no speech.
+const SILENT_SESSIONS_MAX: u32 = 4;
 
 /// Silence kept when silence is forgotten, so that the next word has an onset. Final text needs no
 /// such margin: it ends between two words, and audio before it would be understood twice.
@@ -125,10 +140,10 @@ impl Role for TranscriberActor {
 impl TranscriberActor {
     fn open(&mut self) {
         let (hints, from_actor) = mpsc::channel(HINTS_MAX);
-        let context = self.context.clone();
+        let (context, opened) = (self.context.clone(), self.reopening.opened.clone());
         let task = Leaf::watched(
             self.context.ports.transcriber.clone(),
-            async move { transcribe(context, from_actor).await },
+            async move { transcribe(context, opened, from_actor).await },
             TranscriberInput::SessionEnded,
         );
         self.session = Some(Session { hints, _task: task });
@@ -137,12 +152,19 @@ impl TranscriberActor {
     fn recover(&mut self, error: ProviderError) {
         let provider = &self.context.spec.stages.transcriber.name;
         let reopen = (self.context.ports.transcriber.clone(), TranscriberInput::Reopen);
-        self.reopening.on_lost(&self.context, provider, error, reopen);
+        let is_suspected = self.context.slots.transcriber.suspected.swap(false, Ordering::AcqRel);
+        let loss = if is_suspected { Loss::Suspected } else { Loss::Counted };
+        self.context.tell(Event::TranscriberLost);
+        self.reopening.on_lost(&self.context, provider, error, loss, reopen);
     }
 }
 
 /// Runs one session until it fails.
-async fn transcribe(context: Arc<CallContext>, hints: mpsc::Receiver<Hint>) -> ProviderError {
+async fn transcribe(
+    context: Arc<CallContext>,
+    opened: Arc<AtomicBool>,
+    hints: mpsc::Receiver<Hint>,
+) -> ProviderError {
     let provider = context.spec.stages.transcriber.provider.clone();
     let capabilities = provider.capabilities();
     let format = choose_format(&capabilities.formats, context.audio.format());
@@ -164,6 +186,7 @@ async fn transcribe(context: Arc<CallContext>, hints: mpsc::Receiver<Hint>) -> P
     metrics::counter!("offhook_provider_requests_total", "kind" => "transcriber",
         "provider" => context.spec.stages.transcriber.name.clone(), "outcome" => "ok")
     .increment(1);
+    opened.store(true, Ordering::Release);
     let mut feed = Feed::new(context, capabilities, format);
     match feed.run(session, hints).await {
         Ok(never) => match never {},
@@ -187,6 +210,8 @@ struct Feed {
     heard_at: Instant,
     /// The caller's speech that has had no answer yet began here.
     speaking_since: Option<Instant>,
+    /// The caller was speaking when we last looked.
+    was_speaking: bool,
     /// Nobody has spoken since.
     quiet_since: Instant,
     /// A partial has come whose final has not.
@@ -201,6 +226,7 @@ impl Feed {
         metrics::counter!("offhook_replayed_audio_milliseconds_total")
             .increment(leg.duration_of(backlog).as_millis() as u64);
         let now = Instant::now();
+        let owes = context.slots.transcriber.owes.load(Ordering::Acquire);
         Self {
             converter: Converter::new(leg, format),
             capabilities,
@@ -209,7 +235,8 @@ impl Feed {
             opened: now,
             sent_at: now,
             heard_at: now,
-            speaking_since: None,
+            speaking_since: owes.then_some(now),
+            was_speaking: false,
             quiet_since: now,
             unfinished: false,
             context,
@@ -299,14 +326,19 @@ impl Feed {
     fn on_event(&mut self, event: SttEvent) {
         self.heard_at = Instant::now();
         self.speaking_since = None;
+        self.context.slots.transcriber.silent_sessions.store(0, Ordering::Release);
         match event {
             SttEvent::SpeechStarted { .. } => {}
             SttEvent::Partial { text } => {
                 self.unfinished = !text.is_empty();
+                if self.unfinished {
+                    self.context.slots.transcriber.owes.store(true, Ordering::Release);
+                }
                 self.context.tell(Event::Transcript { text, is_final: false });
             }
             SttEvent::Final { text, until } => {
                 self.unfinished = false;
+                self.context.slots.transcriber.owes.store(false, Ordering::Release);
                 let leg = self.context.audio.format();
                 let until = (self.origin + leg.samples_in(until)).min(self.cursor);
                 self.commit(until);
@@ -337,24 +369,46 @@ impl Feed {
         push(session, SttInput::KeepAlive).await
     }
 
-    /// A session that says nothing while the caller speaks raises no error by itself.
+    /// A session that says nothing to what the caller said raises no error by itself.
     fn watch_progress(&mut self) -> Result<(), ProviderError> {
-        if !self.context.caller_speaks() {
-            self.speaking_since = None;
+        let speaks = self.context.caller_speaks();
+        if speaks {
+            if !self.was_speaking && !self.context.slots.transcriber.owes.load(Ordering::Acquire) {
+                self.forget_silence_before_speech();
+            }
+            self.context.slots.transcriber.owes.store(true, Ordering::Release);
+            self.quiet_since = Instant::now();
+            self.speaking_since.get_or_insert_with(Instant::now);
+        } else {
+            // Too short to hold a word: a click.
+            if self.was_speaking && self.speaking_since.is_some_and(|at| at.elapsed() < WORD_MIN) {
+                self.speaking_since = None;
+                self.context.slots.transcriber.owes.store(self.unfinished, Ordering::Release);
+            }
             self.forget_silence();
-            return Ok(());
         }
-        self.quiet_since = Instant::now();
-        let since = *self.speaking_since.get_or_insert_with(Instant::now);
+        self.was_speaking = speaks;
+        let Some(since) = self.speaking_since else { return Ok(()) };
         let silent = since.max(self.heard_at).elapsed();
+        let slot = &self.context.slots.transcriber;
+        let gone = slot.silent_sessions.load(Ordering::Acquire);
         let limit = self.context.settings.calls.stt_stall_timeout;
-        if silent < limit {
+        if silent < limit || gone >= SILENT_SESSIONS_MAX {
             return Ok(());
         }
+        slot.silent_sessions.fetch_add(1, Ordering::AcqRel);
+        slot.suspected.store(true, Ordering::Release);
         Err(ProviderError::new(
             FailureClass::Stalled,
-            format!("the caller speaks and the transcriber has said nothing for {silent:.1?}"),
+            format!("the caller spoke and the transcriber has said nothing for {silent:.1?}"),
         ))
+    }
+
+    /// What lies between the last final text and the onset of speech need not be heard again: at
+    /// its own pace, a provider would take seconds to get to the words.
+    fn forget_silence_before_speech(&mut self) {
+        let kept = self.context.audio.format().samples_in(SILENCE_KEPT);
+        self.commit(self.context.caller_onset().saturating_sub(kept).min(self.cursor));
     }
 
     /// Silence needs no final text: a successor does not have to hear it again.
@@ -362,6 +416,7 @@ impl Feed {
         if !self.unfinished && self.quiet_since.elapsed() >= SILENCE_FORGOTTEN {
             let kept = self.context.audio.format().samples_in(SILENCE_KEPT);
             self.commit(self.cursor.saturating_sub(kept));
+            self.context.slots.transcriber.owes.store(false, Ordering::Release);
         }
     }
 

@@ -34,6 +34,8 @@ pub enum VadInput {
 pub struct VadSlot {
     cursor: AtomicU64,
     in_speech: AtomicBool,
+    /// Position in the caller's audio at which they last began to speak.
+    onset: AtomicU64,
 }
 
 /// Most audio looked at in one step, so that a backlog does not hold up a worker thread.
@@ -68,6 +70,11 @@ impl CallContext {
     pub fn caller_speaks(&self) -> bool {
         self.slots.vad.in_speech.load(Ordering::Acquire)
     }
+
+    /// Position in the caller's audio at which they last began to speak.
+    pub(crate) fn caller_onset(&self) -> u64 {
+        self.slots.vad.onset.load(Ordering::Acquire)
+    }
 }
 
 async fn listen(context: Arc<CallContext>) {
@@ -98,6 +105,7 @@ async fn listen(context: Arc<CallContext>) {
             orphaned = false;
             match edge {
                 VadEdge::Started { at } => {
+                    slot.onset.store(format.samples_in(origin + at), Ordering::Release);
                     slot.in_speech.store(true, Ordering::Release);
                     let at = context.audio.call_time(origin + at);
                     context.tell(Event::SpeechStarted { at });

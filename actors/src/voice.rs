@@ -6,7 +6,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -26,7 +29,11 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use crate::{CallContext, Leaf, Port, Role, reopen::Reopening, transcriber::choose_format};
+use crate::{
+    CallContext, Leaf, Port, Role,
+    reopen::{Loss, Reopening},
+    transcriber::choose_format,
+};
 
 /// The voice of a call.
 pub struct VoiceActor {
@@ -248,7 +255,7 @@ impl VoiceActor {
             return;
         }
         let reopen = (self.context.ports.voice.clone(), VoiceInput::Reopen);
-        self.reopening.on_lost(&self.context, provider, error, reopen);
+        self.reopening.on_lost(&self.context, provider, error, Loss::Counted, reopen);
     }
 
     /// Opens a session unless there is one, and hands over what the last one still owed.
@@ -258,10 +265,10 @@ impl VoiceActor {
             return;
         }
         let (texts, from_actor) = mpsc::channel(TEXTS_MAX);
-        let context = self.context.clone();
+        let (context, opened) = (self.context.clone(), self.reopening.opened.clone());
         let task = Leaf::watched(
             self.context.ports.voice.clone(),
-            async move { speak(context, from_actor).await },
+            async move { speak(context, opened, from_actor).await },
             VoiceInput::SessionEnded,
         );
         voice.session = Some(Session { texts, _task: task });
@@ -361,7 +368,11 @@ impl Voice {
 }
 
 /// Runs one session until it fails.
-async fn speak(context: Arc<CallContext>, mut texts: mpsc::Receiver<TtsInput>) -> ProviderError {
+async fn speak(
+    context: Arc<CallContext>,
+    opened: Arc<AtomicBool>,
+    mut texts: mpsc::Receiver<TtsInput>,
+) -> ProviderError {
     let stage = &context.spec.stages.voice;
     let leg = context.audio.format();
     let format = choose_format(&stage.provider.capabilities().formats, leg);
@@ -374,6 +385,7 @@ async fn speak(context: Arc<CallContext>, mut texts: mpsc::Receiver<TtsInput>) -
             return ProviderError::new(FailureClass::Timeout, detail);
         }
     };
+    opened.store(true, Ordering::Release);
     let mut run = Run {
         format,
         converters: BTreeMap::new(),

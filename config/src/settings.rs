@@ -177,8 +177,8 @@ sections! {
         restarts_window: Duration as Span = default "60s", "duration", "1s" to "1h";
         /// Longest wait for a provider's connection: TCP, TLS and websocket handshake together.
         provider_connect_timeout: Duration as Span = default "5s", "duration", "100ms" to "1m";
-        /// Longest wait for a transcriber's answer while the caller speaks, before it is replaced.
-        stt_stall_timeout: Duration as Span = default "8s", "duration", "500ms" to "1m";
+        /// Longest wait for a transcriber's answer to what the caller said, before it is replaced.
+        stt_stall_timeout: Duration as Span = default "3s", "duration", "500ms" to "1m";
         /// Longest wait for a model's first token before it is taken for dead.
         llm_first_token_timeout: Duration as Span = default "10s", "duration", "500ms" to "2m";
         /// Longest wait for a voice's first audio before it is taken for dead.

@@ -205,6 +205,7 @@ impl Conversation {
             }
             (_, Event::SpeechStarted { at }) => self.voice_started(at),
             (_, Event::SpeechStopped { at }) => self.voice_stopped(at),
+            (_, Event::TranscriberLost) => self.utterance.transcriber_lost(self.now),
             (_, Event::EndOfTurn) => {
                 self.native_end_of_turn = true;
                 self.utterance.end_of_turn(self.now);

@@ -138,6 +138,8 @@ pub enum Event {
     TurnResumed,
     /// The transcriber's own judgement that the caller's turn is over.
     EndOfTurn,
+    /// The transcriber's session was lost: what the caller says is transcribed by the next one.
+    TranscriberLost,
     /// The answer to [`Command::AskEndpointing`]: the silence after which the turn is over.
     EndpointingAnswered {
         request: u32,

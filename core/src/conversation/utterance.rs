@@ -46,6 +46,10 @@ const SERVER_DUE: Duration = Duration::from_millis(500);
 /// that is what a caller takes for a dead line.
 const NATIVE_DUE: Duration = Duration::from_millis(2_500);
 
+/// How long a turn waits for the words of a transcriber that is being replaced: a provider that
+/// refuses for some seconds, and the replay to it. Longer, and the caller asks who is there.
+const REPLACED_DUE: Duration = Duration::from_secs(6);
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Utterance {
     finals: String,
@@ -63,6 +67,8 @@ pub(super) struct Utterance {
     suspicion: Suspicion,
     /// The transcriber judges ends of turns, and this partial has not had its judgement.
     awaits_native: bool,
+    /// The transcriber was lost in it, and nothing was heard since.
+    lost_at: Option<CallTime>,
     /// A question whose answer was given up because the caller went on.
     pub unanswered: Option<Key>,
 }
@@ -173,6 +179,7 @@ impl Utterance {
         let text = text.trim();
         let before = self.text();
         self.final_due = None;
+        self.lost_at = None;
         if is_final {
             self.finals = join(&self.finals, text);
             self.partial.clear();
@@ -204,6 +211,20 @@ impl Utterance {
 
     pub(super) fn end_of_turn(&mut self, now: CallTime) {
         self.end_of_turn_at = Some(now);
+    }
+
+    /// The transcriber was lost: if something was said, more of it is to come.
+    pub(super) fn transcriber_lost(&mut self, now: CallTime) {
+        let is_heard = match self.voice {
+            Voice::Speaking { stale: false, .. } => true,
+            Voice::Stopped { at, .. } => {
+                self.has_partial() || self.text_at.is_none_or(|text_at| text_at < at)
+            }
+            Voice::Silent | Voice::Speaking { stale: true, .. } => self.has_partial(),
+        };
+        if is_heard {
+            self.lost_at = Some(now);
+        }
     }
 
     pub(super) fn had_end_of_turn(&self) -> bool {
@@ -264,6 +285,12 @@ impl Utterance {
 
     /// When the utterance is over and what is waited for until then; `None`: there is none.
     pub(super) fn wait(&self, plan: &StartSpeaking) -> Option<(CallTime, Wait)> {
+        let (due, wait) = self.wait_for_transcriber_in_order(plan)?;
+        let due = self.lost_at.map_or(due, |lost| due.max(lost + REPLACED_DUE));
+        Some((due, wait))
+    }
+
+    fn wait_for_transcriber_in_order(&self, plan: &StartSpeaking) -> Option<(CallTime, Wait)> {
         if let Some(due) = self.final_due {
             return Some((due, Wait::Final));
         }
@@ -304,7 +331,7 @@ impl Utterance {
 
     /// From when on the turn is likely over: with the caller's next breath, or never, it is `None`.
     pub(super) fn likely_over_at(&self) -> Option<CallTime> {
-        let text_at = self.text_at?;
+        let text_at = self.text_at.filter(|_| self.lost_at.is_none())?;
         match (self.suspicion, self.voice) {
             (Suspicion::Over, _) => Some(text_at),
             (Suspicion::GoesOn, _) | (Suspicion::None, Voice::Speaking { stale: false, .. }) => {
