@@ -111,7 +111,7 @@ class Caller:
         if self._on_speech:
             self._hooks.add(asyncio.create_task(self._on_speech(number)))
         # The gap after the last word is silence already.
-        audio = tones.speak(scenario.sentence(self._number, number))[: -tones.GAP]
+        audio = tones.speak(tuple(scenario.sentence(self._number, number)))[: -tones.GAP]
         for begin in range(0, len(audio), FRAME_BYTES):
             await clock.tick()
             await socket.send(audio[begin : begin + FRAME_BYTES].ljust(FRAME_BYTES, _SILENCE[:1]))

@@ -14,13 +14,14 @@ TURNS = 7
 # Words of the model's answer after the two of the turn.
 ANSWER_WORDS = 8
 
-# Said after the two numbers of the turn: there is something left to be cut off. One number alone names no turn.
-LAST_WORD = 1901
+# Said after the two numbers of the turn, so that a sentence takes a second: there is something left to be cut off. One
+# number alone names no turn.
+LAST_WORDS = (1901, 1902, 1903)
 
 
 def sentence(caller, turn):
     """What a caller says in a turn. The first two numbers name it."""
-    return [caller, turn, LAST_WORD]
+    return [caller, turn, *LAST_WORDS]
 
 
 def answer(caller, turn):
