@@ -270,6 +270,8 @@ impl Conversation {
             ) => {}
 
             (_, Event::SpeechBegan { speech }) => self.speech_began(speech),
+            // Nobody listens for voicemails.
+            (_, Event::Beep { .. } | Event::Answered { .. }) => {}
         }
     }
 

@@ -113,6 +113,17 @@ pub enum AddedRole {
     Assistant,
 }
 
+/// Who answered a call that we made, by the carrier's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answerer {
+    Human,
+    /// A voicemail, which may still be greeting.
+    Voicemail,
+    /// A voicemail whose greeting is over.
+    VoicemailReady,
+}
+
 /// What has happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
@@ -140,6 +151,14 @@ pub enum Event {
     EndOfTurn,
     /// The transcriber's session was lost: what the caller says is transcribed by the next one.
     TranscriberLost,
+    /// A voicemail's beep was heard; `at` is its end in the audio.
+    Beep {
+        at: CallTime,
+    },
+    /// The carrier says who answered.
+    Answered {
+        by: Answerer,
+    },
     /// The answer to [`Command::AskEndpointing`]: the silence after which the turn is over.
     EndpointingAnswered {
         request: u32,

@@ -23,7 +23,7 @@ pub use conversation::Conversation;
 pub use end_of_turn::{Cues, EndOfTurnEstimator, TextEstimator};
 pub use ended::{Blame, EndedReason};
 pub use event::{
-    AddedRole, Command, Control, Deadline, Event, Finish, SpeechId, ToolOutcome, TurnId,
+    AddedRole, Answerer, Command, Control, Deadline, Event, Finish, SpeechId, ToolOutcome, TurnId,
 };
 pub use failure::{FailureClass, Stage, StageFailure};
 pub use message::{Entry, Message, ToolCall};
