@@ -16,8 +16,11 @@ mod barge_in;
 mod caller;
 mod closing;
 mod control;
+mod echo;
 mod endpointing;
 mod history;
+mod hooks;
+mod pause;
 pub(crate) mod phrases;
 mod reply;
 mod seam;
@@ -28,16 +31,23 @@ mod timers;
 mod tools;
 mod turn;
 mod utterance;
+mod voicemail;
 
 use self::{
-    closing::Closing, endpointing::Estimator, history::History, seam::Seam,
-    speculation::Speculations, speeches::Speeches, tools::ToolRuns, turn::Turn,
-    utterance::Utterance,
+    closing::Closing, echo::Sounded, endpointing::Estimator, history::History, hooks::Hooks,
+    pause::Pause, seam::Seam, speculation::Speculations, speeches::Speeches, tools::ToolRuns,
+    turn::Turn, utterance::Utterance, voicemail::Voicemail,
 };
 use crate::{
     CallOptions, CallTime, Command, Deadline, EndOfTurnEstimator, Entry, Event, Message,
     ServerEvent, TextEstimator, TurnId,
 };
+
+pub use pause::Interruptions;
+
+/// What the model is told of a reply that the caller interrupted.
+const CUT_SHORT: &str =
+    "The caller interrupted you there: of that reply they heard nothing more than these words.";
 
 /// One call's conversation.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,10 +76,17 @@ pub struct Conversation {
     reply_wanted: bool,
     /// Messages that clients added.
     messages_added: u32,
+    interruptions: Interruptions,
+    hooks: Hooks,
+    voicemail: Voicemail,
+    /// What the other side said while a voicemail is thought of.
+    voicemail_heard: String,
+    /// What the assistant said last, while an echo of it may come.
+    sounded: Option<Sounded>,
     /// The assistant was interrupted and stays silent until then.
     quiet_until: CallTime,
-    /// Known from the moment that the leg is up.
-    max_duration_at: Option<CallTime>,
+    /// When the leg came up.
+    began_at: Option<CallTime>,
     /// What the event at hand has led to so far; empty between events.
     commands: Vec<Command>,
 }
@@ -85,6 +102,8 @@ enum Floor {
     Caller,
     /// The assistant thinks, waits for tools or speaks. The caller may be speaking over it.
     Assistant(Turn),
+    /// The assistant was stopped for a voice; words will show whether it was interrupted.
+    Paused(Pause),
     /// The last words are spoken.
     Closing(Closing),
     /// The call is over; nothing more is commanded.
@@ -119,8 +138,13 @@ impl Conversation {
             muted: false,
             reply_wanted: false,
             messages_added: 0,
+            interruptions: Interruptions::default(),
+            hooks: Hooks::default(),
+            voicemail: Voicemail::default(),
+            voicemail_heard: String::new(),
+            sounded: None,
             quiet_until: CallTime::ZERO,
-            max_duration_at: None,
+            began_at: None,
             commands: Vec::new(),
         }
     }
@@ -128,6 +152,11 @@ impl Conversation {
     /// Takes one event and says what to do about it.
     pub fn handle(&mut self, now: CallTime, event: Event) -> Vec<Command> {
         self.now = self.now.max(now);
+        if let Event::Transcript { text, is_final } = &event
+            && !self.is_over()
+        {
+            self.overhear(text, *is_final);
+        }
         self.decide(event);
         self.settle();
         std::mem::take(&mut self.commands)
@@ -153,7 +182,7 @@ impl Conversation {
     /// Models insist on a result for each of their calls.
     pub fn prompt(&self) -> Vec<Message> {
         let speaking = self.speeches.playing().iter().map(|speech| {
-            let content = speech.text.trim().to_owned();
+            let content = speech.whole_text();
             (speech.key, Message::Assistant { content, interrupted: false })
         });
         let running = self.tools.running().map(|run| (run.key, run.still_running()));
@@ -161,8 +190,13 @@ impl Conversation {
 
         let mut keyed: Vec<_> = recorded.chain(speaking).chain(running).collect();
         keyed.sort_by_key(|(key, _)| *key);
-        let spoken = keyed.into_iter().map(|(_, message)| message);
-        self.options.preamble.iter().cloned().chain(spoken).collect()
+        let spoken = keyed.into_iter().flat_map(|(_, message)| {
+            let was_cut = matches!(message, Message::Assistant { interrupted: true, .. });
+            let note = was_cut.then(|| Message::System { content: CUT_SHORT.into() });
+            [Some(message), note].into_iter().flatten()
+        });
+        let preamble = self.options.preamble.iter().cloned();
+        preamble.chain(spoken).chain(self.aside()).collect()
     }
 
     /// What was said and done so far, oldest first, without the preamble.
@@ -182,6 +216,8 @@ impl Conversation {
 
     fn decide(&mut self, event: Event) {
         match (&self.floor, event) {
+            (Floor::Paused(pause), event) if pause.holds(&event) => self.hold_in_pause(event),
+
             // What a speech or a tool came to belongs into the history even after the end.
             (_, Event::SpeechHeard { speech }) => self.speech_heard(speech),
             (_, Event::SpeechCut { speech, heard }) => self.speech_cut(speech, &heard),
@@ -209,6 +245,7 @@ impl Conversation {
             (_, Event::EndOfTurn) => {
                 self.native_end_of_turn = true;
                 self.utterance.end_of_turn(self.now);
+                self.turn_ended_in_pause();
             }
             (_, Event::EagerEndOfTurn) => {
                 self.native_end_of_turn = true;
@@ -227,6 +264,9 @@ impl Conversation {
             }
             (Floor::Caller | Floor::Closing(_), Event::Transcript { text, is_final }) => {
                 self.hear(&text, is_final);
+            }
+            (Floor::Paused(_), Event::Transcript { text, is_final }) => {
+                self.hear_in_pause(&text, is_final);
             }
             (Floor::Assistant(turn), Event::Transcript { text, is_final }) => {
                 let was_answered_lately = turn.answers_words_before(self.now);
@@ -270,8 +310,8 @@ impl Conversation {
             ) => {}
 
             (_, Event::SpeechBegan { speech }) => self.speech_began(speech),
-            // Nobody listens for voicemails.
-            (_, Event::Beep { .. } | Event::Answered { .. }) => {}
+            (_, Event::Beep { .. }) => self.beeped(),
+            (_, Event::Answered { by }) => self.answered(by),
         }
     }
 
@@ -279,6 +319,7 @@ impl Conversation {
     /// nobody needs is given up.
     fn settle(&mut self) {
         self.release_queued();
+        self.ask_prompted();
         match &self.floor {
             Floor::Assistant(turn) if turn.is_done() && self.speeches.playing().is_empty() => {
                 match turn.ending.clone() {
@@ -293,11 +334,25 @@ impl Conversation {
             | Floor::Idle { .. }
             | Floor::Caller
             | Floor::Assistant(_)
+            | Floor::Paused(_)
             | Floor::Closing(_)
             | Floor::Ended => {}
         }
         self.ask_endpointing();
         self.review_speculation();
+    }
+
+    /// What the model is told for the present turn alone.
+    fn aside(&self) -> Vec<Message> {
+        match &self.floor {
+            Floor::Assistant(turn) => turn.aside.clone(),
+            Floor::Ringing
+            | Floor::Idle { .. }
+            | Floor::Caller
+            | Floor::Paused(_)
+            | Floor::Closing(_)
+            | Floor::Ended => Vec::new(),
+        }
     }
 
     fn command(&mut self, command: Command) {

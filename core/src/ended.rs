@@ -15,6 +15,8 @@ pub enum EndedReason {
     AssistantSaidEndCallPhrase,
     AssistantEndedCallAfterMessageSpoken,
     SilenceTimedOut,
+    /// A voicemail answered.
+    Voicemail,
     ExceededMaxDuration,
     /// A client ended it through the API or the control URL.
     ManuallyCanceled,
@@ -75,6 +77,7 @@ impl EndedReason {
             | Self::AssistantSaidEndCallPhrase
             | Self::AssistantEndedCallAfterMessageSpoken
             | Self::SilenceTimedOut
+            | Self::Voicemail
             | Self::ExceededMaxDuration
             | Self::ManuallyCanceled
             | Self::CallDeleted => Blame::Nobody,
@@ -97,6 +100,7 @@ impl EndedReason {
                 "assistant-ended-call-after-message-spoken"
             }
             Self::SilenceTimedOut => "silence-timed-out",
+            Self::Voicemail => "voicemail",
             Self::ExceededMaxDuration => "exceeded-max-duration",
             Self::ManuallyCanceled => "manually-canceled",
             Self::CallDeleted => "call-deleted",
@@ -164,6 +168,7 @@ const PLAIN: &[EndedReason] = &[
     EndedReason::AssistantSaidEndCallPhrase,
     EndedReason::AssistantEndedCallAfterMessageSpoken,
     EndedReason::SilenceTimedOut,
+    EndedReason::Voicemail,
     EndedReason::ExceededMaxDuration,
     EndedReason::ManuallyCanceled,
     EndedReason::CallDeleted,

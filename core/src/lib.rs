@@ -7,6 +7,7 @@ mod end_of_turn;
 mod ended;
 mod event;
 mod failure;
+mod hook;
 mod message;
 mod options;
 mod restart;
@@ -17,15 +18,17 @@ mod start_speaking;
 mod text_chunks;
 mod text_pattern;
 mod time;
+mod voicemail;
 mod wait_function;
 
-pub use conversation::Conversation;
+pub use conversation::{Conversation, Interruptions};
 pub use end_of_turn::{Cues, EndOfTurnEstimator, TextEstimator};
 pub use ended::{Blame, EndedReason};
 pub use event::{
     AddedRole, Answerer, Command, Control, Deadline, Event, Finish, SpeechId, ToolOutcome, TurnId,
 };
 pub use failure::{FailureClass, Stage, StageFailure};
+pub use hook::{Hook, HookAction, HookTrigger};
 pub use message::{Entry, Message, ToolCall};
 pub use options::{CallOptions, FirstMessageMode, StopSpeaking, ToolKind, ToolMessage, ToolSpec};
 pub use restart::{Disposition, Intensity, RestartBudget};
@@ -35,4 +38,5 @@ pub use start_speaking::{EndpointingRule, StartSpeaking, TurnJudge};
 pub use text_chunks::{ChunkPlan, Chunking, TextChunker};
 pub use text_pattern::{BadPattern, PatternOptions, TextPattern};
 pub use time::CallTime;
+pub use voicemail::VoicemailPlan;
 pub use wait_function::{BadWaitFunction, WAIT_MAX, WaitFunction};

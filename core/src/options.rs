@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::StartSpeaking;
+use crate::{Hook, StartSpeaking, VoicemailPlan};
 
 /// Who speaks first, and what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +97,14 @@ pub struct CallOptions {
     pub end_call_phrases: Vec<String>,
     /// Spoken before the assistant ends the call.
     pub end_call_message: Option<String>,
+    /// Spoken before silence ends the call, in place of `end_call_message`.
+    #[serde(default)]
+    pub silence_timeout_message: Option<String>,
+    #[serde(default)]
+    pub hooks: Vec<Hook>,
+    /// Absent: nobody listens for voicemails.
+    #[serde(default)]
+    pub voicemail: Option<VoicemailPlan>,
     pub tools: Vec<ToolSpec>,
     /// Spoken when the model or the transcriber has failed for good, before the call ends.
     pub apology: String,
@@ -123,6 +131,9 @@ impl Default for CallOptions {
             max_duration: Duration::from_secs(600),
             end_call_phrases: Vec::new(),
             end_call_message: None,
+            silence_timeout_message: None,
+            hooks: Vec::new(),
+            voicemail: None,
             tools: Vec::new(),
             apology: "I am sorry, something went wrong on our side. Please call again later."
                 .into(),

@@ -2,13 +2,15 @@
 
 use super::{
     Conversation, Floor,
-    barge_in::{self, Words},
+    barge_in::Words,
     history::{Key, join},
     seam::Seam,
     turn::{Abandoned, Turn},
     utterance::{Spoken, Wait},
 };
-use crate::{CallTime, Command, Entry, Message, Role, ServerEvent, SpeechStatus, TranscriptType};
+use crate::{
+    CallTime, Command, Entry, HookTrigger, Message, Role, ServerEvent, SpeechStatus, TranscriptType,
+};
 
 impl Conversation {
     pub(super) fn voice_started(&mut self, at: CallTime) {
@@ -23,8 +25,13 @@ impl Conversation {
         }
     }
 
-    /// Takes a transcript into the utterance, without the words that were answered already.
-    pub(super) fn hear(&mut self, text: &str, is_final: bool) {
+    /// Takes a transcript into the utterance, without the words that were answered already, unless
+    /// it is an echo of the assistant. Returns whether it is.
+    pub(super) fn hear(&mut self, text: &str, is_final: bool) -> bool {
+        if self.is_echo(text) {
+            self.utterance.hear("", is_final, self.now);
+            return true;
+        }
         if !text.trim().is_empty() {
             let transcript_type =
                 if is_final { TranscriptType::Final } else { TranscriptType::Partial };
@@ -36,6 +43,7 @@ impl Conversation {
         if self.utterance.has_words() {
             self.judge_utterance();
         }
+        false
     }
 
     /// Takes a transcript that came while the assistant held the floor.
@@ -55,17 +63,16 @@ impl Conversation {
         if is_late && is_final && self.restart_unheard_turn() {
             return;
         }
-        let interrupts = match barge_in::judge(&self.options.stop_speaking, &self.utterance.text())
-        {
-            Words::Acknowledge => {
+        let interrupts = match self.judge_words() {
+            Some(Words::Acknowledge) => {
                 if is_final {
                     self.utterance.forget_words();
                 }
                 false
             }
-            Words::InterruptInAnyCase => true,
-            Words::Interrupt => !is_late,
-            Words::Wait => false,
+            Some(Words::InterruptInAnyCase) => true,
+            Some(Words::Interrupt) => !is_late,
+            None | Some(Words::Wait) => false,
         };
         if interrupts && self.is_interruptible() {
             self.interrupt();
@@ -82,6 +89,7 @@ impl Conversation {
                 Floor::Ringing
                 | Floor::Idle { .. }
                 | Floor::Caller
+                | Floor::Paused(_)
                 | Floor::Closing(_)
                 | Floor::Ended,
             ) => false,
@@ -107,6 +115,15 @@ impl Conversation {
         } else {
             Floor::Assistant(Turn::message(self.turn, self.now))
         };
+        if was_audible {
+            self.interrupted();
+        }
+    }
+
+    /// The caller has cut the assistant off, by words.
+    pub(super) fn interrupted(&mut self) {
+        self.interruptions.confirmed += 1;
+        self.trigger_all(HookTrigger::AssistantInterrupted);
     }
 
     /// What was awaited of the utterance did not come.
@@ -133,7 +150,7 @@ impl Conversation {
         let unanswered = self.utterance.unanswered.take();
         let spoken = self.utterance.take(self.now);
         let answers = self.record_caller(&spoken, unanswered);
-        if self.muted || answers.is_none() {
+        if self.is_silent() || answers.is_none() {
             self.yield_floor();
             return;
         }
@@ -147,10 +164,11 @@ impl Conversation {
     pub(super) fn yield_floor(&mut self) {
         if self.utterance.wait(&self.options.start_speaking).is_some() {
             self.floor = Floor::Caller;
-        } else if self.reply_wanted && !self.muted {
+        } else if self.reply_wanted && !self.is_silent() {
             self.begin_turn(None, true);
         } else {
             self.floor = Floor::Idle { since: self.now };
+            self.silence_began();
         }
     }
 
@@ -165,6 +183,7 @@ impl Conversation {
         if text.is_empty() {
             return unanswered;
         }
+        self.caller_spoke();
         let earlier = unanswered
             .filter(|key| self.history.last_key() == Some(*key))
             .and_then(|key| Some((key, self.history.user_text(key)?.to_owned())));

@@ -25,7 +25,7 @@ pub(super) struct Closing {
 impl Conversation {
     /// Ends the call after `message` was heard, or at once when there is none to speak.
     pub(super) fn close(&mut self, reason: EndedReason, message: Option<String>) {
-        let message = message.filter(|text| !text.trim().is_empty() && !self.muted);
+        let message = message.filter(|text| !text.trim().is_empty() && !self.is_silent());
         let (Some(text), false) = (message, self.floor == Floor::Ringing) else {
             self.end(reason);
             return;
@@ -47,6 +47,7 @@ impl Conversation {
             | Floor::Idle { .. }
             | Floor::Caller
             | Floor::Assistant(_)
+            | Floor::Paused(_)
             | Floor::Ended => reason,
         };
         self.drop_speculation();
@@ -85,6 +86,7 @@ impl Conversation {
                 | Floor::Idle { .. }
                 | Floor::Caller
                 | Floor::Assistant(_)
+                | Floor::Paused(_)
                 | Floor::Ended,
             ) => self.close(reason, Some(self.options.apology.clone())),
         }

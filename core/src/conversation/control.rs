@@ -12,7 +12,8 @@ const MESSAGES_ADDED_MAX: u32 = 200;
 impl Conversation {
     pub(super) fn leg_connected(&mut self) {
         self.floor = Floor::Idle { since: self.now };
-        self.max_duration_at = Some(self.now + self.options.max_duration);
+        self.began_at = Some(self.now);
+        self.silence_began();
         self.publish(ServerEvent::StatusUpdate {
             status: CallStatus::InProgress,
             ended_reason: None,
@@ -58,7 +59,7 @@ impl Conversation {
             (_, Control::UnmuteAssistant) => self.muted = false,
             (Floor::Ringing, Control::SayFirstMessage) => {}
             (
-                Floor::Idle { .. } | Floor::Caller | Floor::Assistant(_),
+                Floor::Idle { .. } | Floor::Caller | Floor::Assistant(_) | Floor::Paused(_),
                 Control::SayFirstMessage,
             ) => self.say_first_message(),
         }
@@ -72,11 +73,11 @@ impl Conversation {
         then_end: Option<EndedReason>,
     ) {
         // An end that hangs on what is cut off hangs on this instead.
-        let then_end =
-            then_end.or_else(|| interrupt_assistant.then(|| self.speeches.asked_end()).flatten());
+        let then_end = then_end.or_else(|| interrupt_assistant.then(|| self.asked_end()).flatten());
         if interrupt_assistant {
             self.abandon_turn(Abandoned::All);
         }
+        self.silence_broken();
         let speech = self.say(content, interruptible, then_end.clone());
         if let (None, Some(reason)) = (speech, then_end) {
             // It will not be heard, but the end that hangs on it was asked for.
@@ -84,7 +85,7 @@ impl Conversation {
         }
     }
 
-    fn add_message(&mut self, role: AddedRole, content: String, trigger_response: bool) {
+    pub(super) fn add_message(&mut self, role: AddedRole, content: String, trigger_response: bool) {
         let message = match role {
             AddedRole::System => Message::System { content },
             AddedRole::User => Message::User { content },
@@ -96,19 +97,21 @@ impl Conversation {
         self.messages_added += 1;
         self.history.push(Entry { at: self.now, until: self.now, message });
         self.publish(ServerEvent::ConversationUpdate);
-        if !trigger_response || self.muted {
+        if !trigger_response || self.is_silent() {
             return;
         }
         match self.floor {
             Floor::Idle { .. } => self.begin_turn(None, true),
             // The reply to what they say next, or to what is being said, comes first.
-            Floor::Ringing | Floor::Caller | Floor::Assistant(_) => self.reply_wanted = true,
+            Floor::Ringing | Floor::Caller | Floor::Assistant(_) | Floor::Paused(_) => {
+                self.reply_wanted = true;
+            }
             Floor::Closing(_) | Floor::Ended => {}
         }
     }
 
     fn mute(&mut self) {
-        let asked_end = self.speeches.asked_end();
+        let asked_end = self.asked_end();
         self.muted = true;
         self.reply_wanted = false;
         self.abandon_turn(Abandoned::All);
@@ -118,8 +121,23 @@ impl Conversation {
         }
     }
 
+    /// Why the call ends after what is being said, or was when it was stopped.
+    fn asked_end(&self) -> Option<EndedReason> {
+        let stopped = match &self.floor {
+            Floor::Paused(pause) => pause.asked_end(),
+            Floor::Ringing
+            | Floor::Idle { .. }
+            | Floor::Caller
+            | Floor::Assistant(_)
+            | Floor::Closing(_)
+            | Floor::Ended => None,
+        };
+        stopped.or_else(|| self.speeches.asked_end())
+    }
+
     fn say_first_message(&mut self) {
         let interruptible = self.options.first_message_interruptions_enabled;
+        self.silence_broken();
         match self.options.first_message.clone() {
             Some(text) => {
                 self.say(text, interruptible, None);
@@ -131,11 +149,12 @@ impl Conversation {
     fn generate_first_message(&mut self) {
         let interruptible = self.options.first_message_interruptions_enabled;
         match self.floor {
-            Floor::Idle { .. } if !self.muted => self.begin_turn(None, interruptible),
+            Floor::Idle { .. } if !self.is_silent() => self.begin_turn(None, interruptible),
             Floor::Idle { .. }
             | Floor::Ringing
             | Floor::Caller
             | Floor::Assistant(_)
+            | Floor::Paused(_)
             | Floor::Closing(_)
             | Floor::Ended => {}
         }

@@ -30,7 +30,7 @@ pub(super) fn is_one_of(text: &str, phrases: &[String]) -> bool {
 }
 
 /// Whether one of `phrases` occurs in `text`, at word boundaries where the script has them.
-pub(super) fn contains_any(text: &str, phrases: &[String]) -> bool {
+pub(crate) fn contains_any(text: &str, phrases: &[String]) -> bool {
     let text = words(text);
     phrases.iter().any(|phrase| contains(&text, &words(phrase)))
 }

@@ -8,8 +8,8 @@ use super::{
     turn::{Abandoned, Reply, Turn},
 };
 use crate::{
-    Command, EndedReason, Entry, FailureClass, Finish, Message, ServerEvent, SpeechSource, Stage,
-    StageFailure, TurnId,
+    Command, EndedReason, Entry, FailureClass, Finish, HookTrigger, Message, ServerEvent,
+    SpeechSource, Stage, StageFailure, TurnId,
 };
 
 /// Silence of the model that the caller may notice.
@@ -33,6 +33,7 @@ impl Conversation {
         self.turn = self.turn.next();
         self.said.clear();
         self.reply_wanted = false;
+        self.silence_broken();
         self.speculations.turn_begun();
         let turn = Turn::reply(self.turn, self.now, self.quiet_until);
         self.floor = Floor::Assistant(Turn { answers, interruptible, ..turn });
@@ -157,6 +158,7 @@ impl Conversation {
         if let Floor::Assistant(turn) = &mut self.floor {
             turn.hang_was_published = true;
             self.publish(ServerEvent::Hang);
+            self.trigger_all(HookTrigger::ModelSilent);
         }
     }
 
@@ -183,6 +185,7 @@ impl Conversation {
     /// Gives up the assistant's turn: the model is stopped, and what was to be spoken is dropped
     /// as far as `what` goes. Tools go on.
     pub(super) fn abandon_turn(&mut self, what: Abandoned) {
+        self.give_up_pause(false);
         if let Floor::Assistant(turn) = &mut self.floor {
             let asked_as = turn.asked_as();
             turn.reply = Reply::Done;

@@ -2,6 +2,7 @@
 
 use super::{
     Conversation, Floor,
+    echo::Sounded,
     history::join,
     phrases,
     speeches::{CUT_ANSWER_DUE, Queued, Speech},
@@ -21,7 +22,7 @@ impl Conversation {
         interruptible: bool,
         then_end: Option<EndedReason>,
     ) -> Option<SpeechId> {
-        if self.muted || text.trim().is_empty() {
+        if self.is_silent() || text.trim().is_empty() {
             return None;
         }
         let id = self.speeches.new_id();
@@ -36,7 +37,7 @@ impl Conversation {
             let may_speak = match self.floor {
                 Floor::Idle { .. } | Floor::Assistant(_) => true,
                 Floor::Caller => !next.interruptible,
-                Floor::Ringing | Floor::Closing(_) | Floor::Ended => false,
+                Floor::Ringing | Floor::Paused(_) | Floor::Closing(_) | Floor::Ended => false,
             };
             if !may_speak || self.speeches.open().is_some() {
                 return;
@@ -82,9 +83,11 @@ impl Conversation {
             key: self.history.reserve(),
             source,
             text: text.into(),
+            before: String::new(),
             interruptible,
             then_end,
             began_at: None,
+            first_began_at: None,
             finished_at: None,
         };
         self.speeches.play(speech, self.now);
@@ -106,12 +109,15 @@ impl Conversation {
             cut.began_at.get_or_insert(now);
             return;
         }
+        if self.stopped_began(id) {
+            return;
+        }
         let Some(speech) = self.speeches.get_mut(id) else { return };
         if speech.began_at.is_some() {
             return;
         }
         speech.began_at = Some(now);
-        let (turn_id, source, own_text) = (speech.turn, speech.source, speech.text.clone());
+        let (turn_id, source, own_text) = (speech.turn, speech.source, speech.whole_text());
         if let Floor::Assistant(turn) = &mut self.floor
             && turn.id == turn_id
         {
@@ -125,19 +131,24 @@ impl Conversation {
     pub(super) fn speech_heard(&mut self, id: SpeechId) {
         if let Some(speech) = self.speeches.take_cut(id) {
             // It was over before the cut could reach it.
-            self.record_heard(&speech, &speech.text, false);
+            self.record_heard(&speech, &speech.text, false, self.now);
             self.generate_if_due();
             return;
         }
-        if self.speeches.open().is_some_and(|open| open.id == id) {
+        let is_open = self.speeches.open().is_some_and(|open| open.id == id);
+        if is_open || self.heard_of_stopped(id, None) {
             return;
         }
         let Some(speech) = self.speeches.remove(id, self.now) else { return };
-        if speech.began_at.is_some() {
-            self.publish_assistant_speech(SpeechStatus::Stopped, speech.turn.0);
-        }
-        self.record_heard(&speech, &speech.text, false);
-        if phrases::contains_any(&speech.text, &self.options.end_call_phrases) {
+        self.fell_silent(&speech);
+        let heard = speech.text.clone();
+        self.speech_is_over(speech, &heard);
+    }
+
+    /// A speech was heard to its end, `heard` being its last text.
+    pub(super) fn speech_is_over(&mut self, speech: Speech, heard: &str) {
+        self.record_heard(&speech, heard, false, self.now);
+        if phrases::contains_any(&speech.whole_text(), &self.options.end_call_phrases) {
             self.end(EndedReason::AssistantSaidEndCallPhrase);
             return;
         }
@@ -148,24 +159,34 @@ impl Conversation {
     /// to give up by itself.
     pub(super) fn speech_cut(&mut self, id: SpeechId, heard: &str) {
         if let Some(speech) = self.speeches.take_cut(id) {
-            self.record_heard(&speech, heard, true);
+            self.record_heard(&speech, heard, true, self.now);
             self.generate_if_due();
+            return;
+        }
+        if self.heard_of_stopped(id, Some(heard)) {
             return;
         }
         if self.speeches.open().is_some_and(|open| open.id == id) {
             self.finish_reply_speech();
         }
         let Some(speech) = self.speeches.remove(id, self.now) else { return };
-        if speech.began_at.is_some() {
-            self.publish_assistant_speech(SpeechStatus::Stopped, speech.turn.0);
-        }
-        self.record_heard(&speech, heard, true);
+        self.fell_silent(&speech);
+        self.record_heard(&speech, heard, true, self.now);
         self.speech_over(speech);
     }
 
     /// The voice dropped the end of a speech.
     pub(super) fn speech_trimmed(&mut self, id: SpeechId, text: &str) {
-        let playing = self.speeches.get_mut(id);
+        let stopped = match &mut self.floor {
+            Floor::Paused(pause) => pause.speech_mut(id),
+            Floor::Ringing
+            | Floor::Idle { .. }
+            | Floor::Caller
+            | Floor::Assistant(_)
+            | Floor::Closing(_)
+            | Floor::Ended => None,
+        };
+        let playing = stopped.or(self.speeches.get_mut(id));
         let of_turn = playing.as_ref().is_some_and(|speech| speech.turn == self.turn);
         let dropped = match playing {
             Some(speech) if speech.text.starts_with(text) => speech.text.split_off(text.len()),
@@ -202,13 +223,25 @@ impl Conversation {
     }
 
     fn cut_speech(&mut self, id: SpeechId, answer_due: CallTime) -> Option<Speech> {
-        let speech = self.speeches.remove(id, self.now)?;
-        self.command(Command::CutSpeech { speech: id });
-        if speech.began_at.is_some() {
-            self.publish_assistant_speech(SpeechStatus::Stopped, speech.turn.0);
-        }
+        let speech = self.silence_speech(id)?;
         self.speeches.remember_cut(speech.clone(), answer_due);
         Some(speech)
+    }
+
+    /// Has the voice stop a speech, whatever becomes of it.
+    pub(super) fn silence_speech(&mut self, id: SpeechId) -> Option<Speech> {
+        let speech = self.speeches.remove(id, self.now)?;
+        self.command(Command::CutSpeech { speech: id });
+        self.fell_silent(&speech);
+        Some(speech)
+    }
+
+    /// A speech sounds no more, if it did.
+    fn fell_silent(&mut self, speech: &Speech) {
+        if speech.began_at.is_some() {
+            self.publish_assistant_speech(SpeechStatus::Stopped, speech.turn.0);
+            self.sounded = Sounded::of(speech, self.now);
+        }
     }
 
     /// What waited for a speech goes on, now that it was heard or never will be.
@@ -220,23 +253,29 @@ impl Conversation {
         self.run_blocked_calls(speech.id);
     }
 
-    fn record_heard(&mut self, speech: &Speech, heard: &str, interrupted: bool) {
-        let heard = heard.trim();
+    pub(super) fn record_heard(
+        &mut self,
+        speech: &Speech,
+        heard: &str,
+        interrupted: bool,
+        until: CallTime,
+    ) {
+        let heard = join(&speech.before, heard.trim());
         if heard.is_empty() {
             return;
         }
         self.history.insert(
             speech.key,
             Entry {
-                at: speech.began_at.unwrap_or(self.now),
-                until: self.now,
-                message: Message::Assistant { content: heard.into(), interrupted },
+                at: speech.first_began_at().unwrap_or(self.now),
+                until,
+                message: Message::Assistant { content: heard.clone(), interrupted },
             },
         );
         self.publish(ServerEvent::Transcript {
             role: Role::Assistant,
             transcript_type: TranscriptType::Final,
-            transcript: heard.into(),
+            transcript: heard,
         });
         self.publish(ServerEvent::ConversationUpdate);
     }

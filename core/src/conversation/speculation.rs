@@ -90,7 +90,7 @@ impl Conversation {
     pub(super) fn speculation_at(&self) -> Option<CallTime> {
         let plan = &self.options.start_speaking;
         let may = plan.speculation
-            && !self.muted
+            && !self.is_silent()
             && self.floor == Floor::Caller
             && self.speculations.current.is_none()
             && self.speculations.in_turn < SPECULATIONS_MAX;
@@ -148,7 +148,7 @@ impl Conversation {
         self.speculations.current.as_ref().is_some_and(|current| {
             let since = self.utterance.speaking_since();
             !current.is_sure
-                && !self.muted
+                && !self.is_silent()
                 && self.floor == Floor::Caller
                 && (since.is_none() || since == current.speaking_since)
                 && current.revision == self.history.revision()
@@ -202,6 +202,7 @@ impl Conversation {
             Floor::Ringing
             | Floor::Idle { .. }
             | Floor::Caller
+            | Floor::Paused(_)
             | Floor::Closing(_)
             | Floor::Ended => false,
         };

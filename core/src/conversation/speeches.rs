@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::history::Key;
+use super::history::{Key, join};
 use crate::{CallTime, EndedReason, SpeechId, SpeechSource, TurnId};
 
 /// How long the voice has to say how much of a speech it cut was heard; then nobody waits for it.
@@ -39,11 +39,27 @@ pub(super) struct Speech {
     pub key: Key,
     pub source: SpeechSource,
     pub text: String,
+    /// What was heard of it before it was stopped and resumed with the rest, `text`.
+    pub before: String,
     pub interruptible: bool,
     pub then_end: Option<EndedReason>,
     pub began_at: Option<CallTime>,
+    /// When that which was heard before began to sound.
+    pub first_began_at: Option<CallTime>,
     /// When the voice had all of its text; `None` while more may come.
     pub finished_at: Option<CallTime>,
+}
+
+impl Speech {
+    /// All of it, whether it was stopped in the middle or not.
+    pub(super) fn whole_text(&self) -> String {
+        join(&self.before, self.text.trim())
+    }
+
+    /// When its first word began to sound.
+    pub(super) fn first_began_at(&self) -> Option<CallTime> {
+        self.first_began_at.or(self.began_at)
+    }
 }
 
 /// A speech that was cut off, until the voice says how much of it was heard.

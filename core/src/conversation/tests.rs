@@ -6,13 +6,16 @@ mod barge_in;
 mod controls;
 mod endings;
 mod endpointing;
+mod false_interruptions;
 mod first_message;
 mod history;
+mod hooks;
 mod properties;
 mod replies;
 mod speculation;
 mod start_speaking;
 mod tools;
+mod voicemail;
 
 use std::{fmt::Write as _, time::Duration};
 

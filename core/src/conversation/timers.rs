@@ -18,10 +18,14 @@ const TIMERS_PER_WAKE_UP: usize = 1_000;
 pub(super) enum Timer {
     MaxDuration,
     Silence,
+    SilenceHook,
+    AgeHook,
+    Voicemail,
     Closing,
     Utterance(Wait),
     Speculation,
     BargeIn,
+    Resume,
     ReplyDue,
     Hang,
     ReplyOverdue,
@@ -36,12 +40,16 @@ impl Timer {
         match self {
             Self::MaxDuration => "max duration",
             Self::Silence => "silence",
+            Self::SilenceHook => "caller silent",
+            Self::AgeHook => "call aged",
+            Self::Voicemail => "voicemail",
             Self::Closing => "closing",
             Self::Utterance(Wait::Silence) => "endpointing",
             Self::Utterance(Wait::Final) => "final transcript",
             Self::Utterance(Wait::Words) => "no words",
             Self::Speculation => "speculation",
             Self::BargeIn => "barge-in",
+            Self::Resume => "resume",
             Self::ReplyDue => "reply due",
             Self::Hang => "hang",
             Self::ReplyOverdue => "reply overdue",
@@ -74,13 +82,18 @@ impl Conversation {
                 self.close(EndedReason::ExceededMaxDuration, goodbye);
             }
             Timer::Silence => {
-                let goodbye = self.options.end_call_message.clone();
+                let own = self.options.silence_timeout_message.clone();
+                let goodbye = own.or_else(|| self.options.end_call_message.clone());
                 self.close(EndedReason::SilenceTimedOut, goodbye);
             }
+            Timer::SilenceHook => self.silence_hook_due(),
+            Timer::AgeHook => self.age_hook_due(),
+            Timer::Voicemail => self.voicemail_due(),
             Timer::Closing => self.closing_overdue(),
             Timer::Utterance(wait) => self.utterance_due(wait),
             Timer::Speculation => self.speculate(),
-            Timer::BargeIn => self.interrupt(),
+            Timer::BargeIn => self.interrupt_by_voice(),
+            Timer::Resume => self.pause_over(),
             Timer::ReplyDue => self.generate_if_due(),
             Timer::Hang => self.publish_hang(),
             Timer::ReplyOverdue => self.reply_overdue(),
@@ -91,25 +104,37 @@ impl Conversation {
     }
 
     fn timers(&self) -> Vec<Option<(CallTime, Timer)>> {
-        let max_duration = self.max_duration_at.map(|at| (at, Timer::MaxDuration));
+        let age_hook = self.age_hook_at().map(|(at, _)| (at, Timer::AgeHook));
+        let end = self.began_at.map(|at| (at + self.options.max_duration, Timer::MaxDuration));
+        let voicemail = self.voicemail_at().map(|at| (at, Timer::Voicemail));
+        let of_age = [age_hook, voicemail, end].into_iter().flatten().min_by_key(|(due, _)| *due);
         match &self.floor {
             Floor::Ringing | Floor::Ended => vec![],
             Floor::Idle { since } => {
                 let silence = *since + self.options.silence_timeout;
-                vec![max_duration, Some((silence, Timer::Silence))]
+                // The one whose greeting is listened to is no caller.
+                if self.awaits_beep() {
+                    return vec![of_age];
+                }
+                // What breaks the silence comes before what ends it.
+                let hook = self.silence_hook_at().map(|(at, _)| (at, Timer::SilenceHook));
+                vec![of_age, hook, Some((silence, Timer::Silence))]
             }
             Floor::Caller => {
                 let wait = self.utterance.wait(&self.options.start_speaking);
                 vec![
-                    max_duration,
+                    of_age,
                     wait.map(|(due, wait)| (due, Timer::Utterance(wait))),
                     self.speculation_at().map(|at| (at, Timer::Speculation)),
                 ]
             }
             Floor::Assistant(turn) => {
                 let mut timers = self.turn_timers(turn);
-                timers.push(max_duration);
+                timers.push(of_age);
                 timers
+            }
+            Floor::Paused(pause) => {
+                vec![of_age, Some((self.resume_at(pause), Timer::Resume))]
             }
             Floor::Closing(closing) => vec![Some((closing.until, Timer::Closing))],
         }
@@ -154,7 +179,8 @@ impl Conversation {
             Reply::Tools | Reply::Done => false,
         };
         let is_in_the_way = makes_a_reply || !self.speeches.playing().is_empty();
-        if plan.num_words > 0 || !is_in_the_way || !self.is_interruptible() {
+        let may_cut = plan.num_words == 0 && Self::is_cut_by_voice(turn);
+        if !may_cut || !is_in_the_way || !self.is_interruptible() {
             return None;
         }
         match barge_in::judge(plan, &self.utterance.text()) {

@@ -68,6 +68,13 @@ impl ToolRuns {
         runs.map(|run| run.at + RESULT_DUE).min()
     }
 
+    /// What waited for one speech waits for another in its place.
+    pub(super) fn wait_for_other(&mut self, speech: SpeechId, other: SpeechId) {
+        for run in self.0.iter_mut().filter(|run| run.blocked_by == Some(speech)) {
+            run.blocked_by = Some(other);
+        }
+    }
+
     fn take_where(&mut self, is_wanted: impl Fn(&ToolRun) -> bool) -> Option<ToolRun> {
         let index = self.0.iter().position(is_wanted)?;
         Some(self.0.remove(index))
@@ -131,13 +138,15 @@ impl Conversation {
 
     /// The caller was told that a tool is at work, and its turn is over: they still want to know.
     fn tell_late_result(&mut self) {
-        if self.muted {
+        if self.is_silent() {
             return;
         }
         match self.floor {
             Floor::Idle { .. } => self.begin_turn(None, true),
             // The reply to what they say next knows the result; the one being made does not.
-            Floor::Ringing | Floor::Caller | Floor::Assistant(_) => self.reply_wanted = true,
+            Floor::Ringing | Floor::Caller | Floor::Assistant(_) | Floor::Paused(_) => {
+                self.reply_wanted = true;
+            }
             Floor::Closing(_) | Floor::Ended => {}
         }
     }

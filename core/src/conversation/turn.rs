@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{history::Key, speeches::Speech};
-use crate::{CallTime, EndedReason, SpeechId, SpeechSource, TurnId};
+use crate::{CallTime, EndedReason, Message, SpeechId, SpeechSource, TurnId};
 
 /// How long after a turn began words without a new voice still belong to its question.
 ///
@@ -22,6 +22,10 @@ pub(super) struct Turn {
     /// A speech of it has begun to sound.
     pub began_speaking: bool,
     pub hang_was_published: bool,
+    /// What the model is told for this turn alone, behind the conversation.
+    pub aside: Vec<Message>,
+    /// Times that it was stopped for a voice that brought no words.
+    pub false_cuts: u32,
     /// Times that tools were run in it.
     pub tool_rounds: u32,
     /// What the calls of the present round came to, by their places.
@@ -105,6 +109,8 @@ impl Turn {
             interruptible: true,
             began_speaking: false,
             hang_was_published: false,
+            aside: Vec::new(),
+            false_cuts: 0,
             tool_rounds: 0,
             answered_calls: Vec::new(),
             delayed: Vec::new(),

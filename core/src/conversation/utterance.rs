@@ -283,6 +283,22 @@ impl Utterance {
         }
     }
 
+    /// Since when the caller has been silent after they spoke.
+    pub(super) fn silent_since(&self) -> Option<CallTime> {
+        match self.voice {
+            Voice::Stopped { at, .. } => Some(at),
+            Voice::Speaking { .. } | Voice::Silent => None,
+        }
+    }
+
+    /// The voice that sounds, or sounded last, was none: it is no news any more.
+    pub(super) fn ignore_voice(&mut self) {
+        self.voice = match self.voice {
+            Voice::Speaking { since, .. } => Voice::Speaking { since, stale: true },
+            Voice::Silent | Voice::Stopped { .. } => Voice::Silent,
+        };
+    }
+
     /// When the utterance is over and what is waited for until then; `None`: there is none.
     pub(super) fn wait(&self, plan: &StartSpeaking) -> Option<(CallTime, Wait)> {
         let (due, wait) = self.wait_for_transcriber_in_order(plan)?;

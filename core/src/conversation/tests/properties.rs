@@ -6,8 +6,8 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 use crate::{
-    AddedRole, Control, EndpointingRule, PatternOptions, StartSpeaking, StopSpeaking, TextPattern,
-    TurnJudge, WaitFunction,
+    AddedRole, Answerer, Control, EndpointingRule, Hook, HookAction, HookTrigger, PatternOptions,
+    StartSpeaking, StopSpeaking, TextPattern, TurnJudge, VoicemailPlan, WaitFunction,
 };
 
 /// One step of a random call: what happens, and how long after the step before.
@@ -31,6 +31,8 @@ fn words() -> impl Strategy<Value = String> {
         "I want",
         "I want to go.",
         "It is 555",
+        "leave a message",
+        "Hello?",
         "你好。",
     ])
     .prop_map(str::to_owned)
@@ -112,6 +114,13 @@ fn event() -> impl Strategy<Value = Event> {
             text: format!("model {text}"),
         }),
         3 => control().prop_map(Event::Control),
+        1 => any::<u32>().prop_map(|at| Event::Beep { at: CallTime::from_millis(at.into()) }),
+        1 => prop::sample::select(vec![
+            Answerer::Human,
+            Answerer::Voicemail,
+            Answerer::VoicemailReady,
+        ])
+        .prop_map(|by| Event::Answered { by }),
     ]
 }
 
@@ -180,6 +189,39 @@ fn rule() -> EndpointingRule {
     EndpointingRule { assistant: None, customer: Some(pattern), timeout: ms(2_000) }
 }
 
+fn hooks() -> impl Strategy<Value = Vec<Hook>> {
+    let trigger = prop_oneof![
+        (0..60_000u64, 0..4u32, any::<bool>()).prop_map(|(timeout, count_max, resets_on_words)| {
+            HookTrigger::CallerSilent { timeout: ms(timeout), count_max, resets_on_words }
+        }),
+        Just(HookTrigger::AssistantInterrupted),
+        (0..200_000u64).prop_map(|age| HookTrigger::CallAged { age: ms(age) }),
+        Just(HookTrigger::ModelSilent),
+    ];
+    let action = prop_oneof![
+        4 => vec(Just("hook".to_owned()), 0..3).prop_map(|texts| HookAction::Say { texts }),
+        2 => Just(HookAction::Ask { messages: vec![Message::System { content: "ask".into() }] }),
+        2 => any::<bool>().prop_map(|trigger_response| HookAction::AddMessage {
+            role: AddedRole::System,
+            content: "added".into(),
+            trigger_response,
+        }),
+        1 => Just(HookAction::EndCall),
+    ];
+    let hook = (trigger, vec(action, 0..3)).prop_map(|(on, actions)| Hook { on, actions });
+    vec(hook, 0..3)
+}
+
+fn voicemail() -> impl Strategy<Value = Option<VoicemailPlan>> {
+    let plan = any::<bool>().prop_map(|has_message| VoicemailPlan {
+        start_at: ms(1_000),
+        until: ms(40_000),
+        beep_due: ms(30_000),
+        message: has_message.then(|| "message".into()),
+    });
+    prop::option::of(plan)
+}
+
 fn options() -> impl Strategy<Value = CallOptions> {
     let mode = prop::sample::select(vec![
         FirstMessageMode::AssistantSpeaksFirst,
@@ -193,9 +235,14 @@ fn options() -> impl Strategy<Value = CallOptions> {
         Duration::MAX,
     ]);
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
-    (mode, 0..3u32, limit.clone(), limit, flags, start_speaking()).prop_map(
-        |(first_message_mode, num_words, silence_timeout, max_duration, flags, start_speaking)| {
+    let by_itself = (hooks(), voicemail());
+    let plans = (start_speaking(), by_itself);
+    (mode, 0..3u32, limit.clone(), limit, flags, plans).prop_map(
+        |(first_message_mode, num_words, silence_timeout, max_duration, flags, plans)| {
+            let (start_speaking, (hooks, voicemail)) = plans;
             CallOptions {
+                hooks,
+                voicemail,
                 start_speaking,
                 first_message_mode,
                 first_message: flags.0.then(|| "first message".into()),
@@ -417,6 +464,16 @@ fn run_as_asked(options: CallOptions, steps: &[Step]) -> Vec<Vec<Command>> {
     given
 }
 
+/// Whether a text is what was reported heard, in one piece, or in several where it was stopped and
+/// resumed.
+fn is_made_of(text: &str, reported: &HashSet<String>) -> bool {
+    reported.contains(text)
+        || reported.iter().filter(|piece| !piece.is_empty()).any(|piece| {
+            let rest = text.strip_prefix(piece.as_str());
+            rest.is_some_and(|rest| is_made_of(rest.trim_start(), reported))
+        })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
@@ -493,7 +550,7 @@ proptest! {
                 }
             }
         }
-        let mut reported = HashSet::new();
+        let mut reported = HashSet::from([String::new()]);
         for step in &steps {
             match step {
                 Step::Event(_, Event::SpeechHeard { speech }) => {
@@ -511,7 +568,7 @@ proptest! {
         }
         for entry in conversation.history() {
             if let Message::Assistant { content, .. } = &entry.message {
-                prop_assert!(reported.contains(content), "{content:?} was not heard");
+                prop_assert!(is_made_of(content, &reported), "{content:?} was not heard");
             }
         }
     }

@@ -237,29 +237,28 @@ fn a_caller_who_goes_on_after_the_turn_was_taken_interrupts_as_ever() {
         script.clone(),
         3_400,
         expect![[r#"
-        0.000s  ~InProgress, ~assistant.started
-        1.000s  ~user Started 0
-        1.650s  ~user Stopped 0
-        1.700s  ~user: "Cancel it.", Speculate speculation-1
-        2.000s  endpointing -> ~history, Adopt speculation-1 as turn-1, Speak #1 "Gladly, it is cancelled.", ~model-output turn-1
-        2.100s  ~assistant Started 1, ~speechStarted 1 Model "Gladly, it is cancelled."
-        2.400s  ~user Started 1
-        2.600s  barge-in -> CancelReply speculation-1, Cut #1, ~assistant Stopped 1, ~user-interrupted turn-1
-        2.700s  ~assistant: "Gladly,", ~history
-        3.000s  ~user Stopped 1
-        3.050s  ~user: "No wait."
-        3.300s  endpointing -> ~history
-    "#]],
+            0.000s  ~InProgress, ~assistant.started
+            1.000s  ~user Started 0
+            1.650s  ~user Stopped 0
+            1.700s  ~user: "Cancel it.", Speculate speculation-1
+            2.000s  endpointing -> ~history, Adopt speculation-1 as turn-1, Speak #1 "Gladly, it is cancelled.", ~model-output turn-1
+            2.100s  ~assistant Started 1, ~speechStarted 1 Model "Gladly, it is cancelled."
+            2.400s  ~user Started 1
+            2.600s  barge-in -> Cut #1, ~assistant Stopped 1, ~user-interrupted turn-1
+            3.000s  ~user Stopped 1
+            3.050s  ~user: "No wait.", CancelReply speculation-1, ~assistant: "Gladly,", ~history
+            3.300s  endpointing -> ~history
+        "#]],
     );
     check_history(
         eager(),
         script,
         3_400,
         expect![[r#"
-        1.000s .. 1.600s  user: Cancel it.
-        2.100s .. 2.700s  assistant: Gladly,--
-        2.400s .. 2.900s  user: No wait.
-    "#]],
+            1.000s .. 1.600s  user: Cancel it.
+            2.100s .. 2.700s  assistant: Gladly,--
+            2.400s .. 2.900s  user: No wait.
+        "#]],
     );
 }
 
@@ -327,20 +326,19 @@ fn the_silence_after_an_interruption_is_kept_by_a_reply_that_is_ready() {
         script,
         6_000,
         expect![[r#"
-        0.000s  ~InProgress, ~assistant.started
-        1.000s  ~user Started 0
-        1.650s  ~user Stopped 0
-        1.700s  ~user: "Hello.", Speculate speculation-1
-        2.000s  endpointing -> ~history, Adopt speculation-1 as turn-1, Speak #1 "Let me tell you a long story.", ~model-output turn-1, Finish #1
-        2.200s  ~assistant Started 1, ~speechStarted 1 Model "Let me tell you a long story."
-        2.600s  ~user Started 1
-        2.800s  barge-in -> Cut #1, ~assistant Stopped 1, ~user-interrupted turn-1
-        2.810s  ~assistant: "Let me tell", ~history
-        3.000s  ~user Stopped 1
-        3.100s  ~user: "Stop, please.", Speculate speculation-2
-        3.350s  endpointing -> ~history
-        4.800s  reply due -> Adopt speculation-2 as turn-2, Speak #2 "Sorry.", ~model-output turn-2
-    "#]],
+            0.000s  ~InProgress, ~assistant.started
+            1.000s  ~user Started 0
+            1.650s  ~user Stopped 0
+            1.700s  ~user: "Hello.", Speculate speculation-1
+            2.000s  endpointing -> ~history, Adopt speculation-1 as turn-1, Speak #1 "Let me tell you a long story.", ~model-output turn-1, Finish #1
+            2.200s  ~assistant Started 1, ~speechStarted 1 Model "Let me tell you a long story."
+            2.600s  ~user Started 1
+            2.800s  barge-in -> Cut #1, ~assistant Stopped 1, ~user-interrupted turn-1
+            3.000s  ~user Stopped 1
+            3.100s  ~user: "Stop, please.", ~assistant: "Let me tell", ~history, Speculate speculation-2
+            3.350s  endpointing -> ~history
+            4.800s  reply due -> Adopt speculation-2 as turn-2, Speak #2 "Sorry.", ~model-output turn-2
+        "#]],
     );
 }
 

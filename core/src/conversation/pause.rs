@@ -1,0 +1,341 @@
+//! Interruptions that may turn out to be none.
+//!
+//! The caller's voice alone cuts the assistant, before anybody knows what was said. Until words
+//! show that it was an interruption, nothing is lost: the model goes on and its output is held, and
+//! speeches remember where they were cut. Without words, or with nothing but an acknowledgement or
+//! an echo, each speech goes on at the first word that was not heard.
+
+use std::time::Duration;
+
+use super::{
+    Conversation, Floor,
+    barge_in::{self, Words},
+    history::join,
+    speeches::{CUT_ANSWER_DUE, Speech},
+    turn::{Reply, Turn},
+};
+use crate::{CallTime, Command, EndedReason, Event, ServerEvent, SpeechId};
+
+/// How long after the cut words may take to come while the voice goes on.
+///
+/// What is resumed is heard within two seconds of the cut; voices take up to half a second to
+/// begin.
+const WORDS_DUE: Duration = Duration::from_millis(1_500);
+
+/// How long after the voice fell silent its words may take to come: streaming transcribers take
+/// 300 ms, and under load twice that.
+const LAST_WORDS_DUE: Duration = Duration::from_millis(800);
+
+/// Times in one turn of the assistant that a voice without words cuts it. After that it takes
+/// words: where it coughs or bangs all the time, an agent that stops each time is no help.
+const FALSE_CUTS_MAX: u32 = 3;
+
+/// Pieces of a reply that are held: more than a model makes in [`WORDS_DUE`].
+const HELD_MAX: usize = 4_000;
+
+/// How many of the caller's interruptions were what they seemed to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Interruptions {
+    /// Words were said.
+    pub confirmed: u32,
+    /// No words were, or none that wanted the floor; the assistant went on.
+    pub mistaken: u32,
+}
+
+/// The assistant's turn, stopped for a voice that has brought no words.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Pause {
+    turn: Turn,
+    since: CallTime,
+    was_audible: bool,
+    /// In the order of playing.
+    speeches: Vec<Stopped>,
+    /// What the turn's model and tools said meanwhile.
+    held: Vec<Event>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Stopped {
+    speech: Speech,
+    /// What the voice says was heard of it, once it does, and when that was.
+    heard: Option<(String, CallTime)>,
+}
+
+impl Pause {
+    /// Whether an answer belongs to the turn that was stopped, and is to be held.
+    pub(super) fn holds(&self, event: &Event) -> bool {
+        if let Event::ToolFinished { turn, .. } = event {
+            return *turn == self.turn.id;
+        }
+        if let Event::ReplyText { turn, .. }
+        | Event::ReplyToolCalls { turn, .. }
+        | Event::ReplyFinished { turn, .. }
+        | Event::ReplyFailed { turn, .. } = event
+        {
+            return self.turn.is_generating(*turn);
+        }
+        false
+    }
+
+    /// Why the call ends after one of its speeches, where a client asked for that.
+    pub(super) fn asked_end(&self) -> Option<EndedReason> {
+        self.speeches.iter().find_map(|stopped| stopped.speech.then_end.clone())
+    }
+
+    /// A speech that was stopped.
+    pub(super) fn speech_mut(&mut self, id: SpeechId) -> Option<&mut Speech> {
+        self.find(id).map(|stopped| &mut stopped.speech)
+    }
+
+    fn find(&mut self, id: SpeechId) -> Option<&mut Stopped> {
+        self.speeches.iter_mut().find(|stopped| stopped.speech.id == id)
+    }
+}
+
+impl Conversation {
+    /// How many of the caller's interruptions were what they seemed to be.
+    pub fn interruptions(&self) -> Interruptions {
+        self.interruptions
+    }
+
+    /// The caller's voice has lasted long enough to interrupt.
+    pub(super) fn interrupt_by_voice(&mut self) {
+        // What they may not interrupt sounds on, so that there is no stopping as a whole.
+        if self.speeches.playing().iter().any(|speech| !speech.interruptible) {
+            self.interrupt();
+            return;
+        }
+        let floor = std::mem::replace(&mut self.floor, Floor::Caller);
+        let Floor::Assistant(turn) = floor else {
+            self.floor = floor;
+            return;
+        };
+        let was_audible = self.speeches.is_audible();
+        let ids: Vec<_> = self.speeches.playing().iter().map(|speech| speech.id).collect();
+        let speeches = ids.into_iter().filter_map(|id| self.silence_speech(id));
+        let speeches = speeches.map(|speech| Stopped { speech, heard: None }).collect();
+        if was_audible {
+            self.publish(ServerEvent::UserInterrupted { turn_id: self.turn.wire_id() });
+        }
+        let held = Vec::new();
+        self.floor = Floor::Paused(Pause { turn, since: self.now, was_audible, speeches, held });
+    }
+
+    /// Whether a voice without words still cuts this turn.
+    pub(super) fn is_cut_by_voice(turn: &Turn) -> bool {
+        turn.false_cuts < FALSE_CUTS_MAX
+    }
+
+    /// When the assistant goes on unless words come.
+    pub(super) fn resume_at(&self, pause: &Pause) -> CallTime {
+        let due = pause.since + WORDS_DUE;
+        let silent_at = self.utterance.silent_since();
+        silent_at.map_or(due, |at| due.min((at + LAST_WORDS_DUE).max(pause.since)))
+    }
+
+    /// Time is up: what words there are decide.
+    pub(super) fn pause_over(&mut self) {
+        match self.judge_words() {
+            None | Some(Words::Acknowledge) => self.resume(),
+            Some(Words::Interrupt | Words::InterruptInAnyCase | Words::Wait) => {
+                self.give_up_pause(true);
+            }
+        }
+    }
+
+    /// Takes a transcript that came while the assistant was stopped.
+    pub(super) fn hear_in_pause(&mut self, text: &str, is_final: bool) {
+        let was_echo = self.hear(text, is_final);
+        match self.judge_words() {
+            None if was_echo && is_final => self.resume(),
+            Some(Words::Acknowledge) if is_final => {
+                self.utterance.forget_words();
+                self.resume();
+            }
+            Some(Words::Interrupt | Words::InterruptInAnyCase) => self.give_up_pause(true),
+            None | Some(Words::Acknowledge | Words::Wait) => {}
+        }
+    }
+
+    /// The transcriber says that the caller's turn is over: an acknowledgement will be no more.
+    pub(super) fn turn_ended_in_pause(&mut self) {
+        let is_paused = matches!(self.floor, Floor::Paused(_));
+        if is_paused && self.judge_words() == Some(Words::Acknowledge) {
+            self.utterance.forget_words();
+            self.resume();
+        }
+    }
+
+    pub(super) fn hold_in_pause(&mut self, event: Event) {
+        let Floor::Paused(pause) = &mut self.floor else { return };
+        pause.held.push(event);
+        if pause.held.len() > HELD_MAX {
+            self.resume();
+        }
+    }
+
+    /// Notes what the voice says of a speech that was stopped; `None`: all of it was heard. Returns
+    /// whether it was such a speech.
+    pub(super) fn heard_of_stopped(&mut self, id: SpeechId, heard: Option<&str>) -> bool {
+        let now = self.now;
+        let Floor::Paused(pause) = &mut self.floor else { return false };
+        let Some(stopped) = pause.find(id) else { return false };
+        let heard = heard.unwrap_or(&stopped.speech.text);
+        stopped.heard.get_or_insert_with(|| (heard.to_owned(), now));
+        true
+    }
+
+    /// A speech that was stopped had begun to sound before the voice knew; returns whether it was
+    /// such a speech.
+    pub(super) fn stopped_began(&mut self, id: SpeechId) -> bool {
+        let now = self.now;
+        let Floor::Paused(pause) = &mut self.floor else { return false };
+        let Some(stopped) = pause.find(id) else { return false };
+        stopped.speech.began_at.get_or_insert(now);
+        true
+    }
+
+    /// The assistant keeps the floor after all, and goes on where it was stopped.
+    fn resume(&mut self) {
+        let floor = std::mem::replace(&mut self.floor, Floor::Caller);
+        let Floor::Paused(Pause { mut turn, was_audible, speeches, held, .. }) = floor else {
+            self.floor = floor;
+            return;
+        };
+        self.interruptions.mistaken += u32::from(was_audible);
+        self.utterance.ignore_voice();
+        if !self.utterance.has_words() {
+            self.utterance.take(self.now);
+        }
+        turn.false_cuts += 1;
+        if let Reply::Generating { last_output_at, speech, .. } = &mut turn.reply {
+            *last_output_at = self.now;
+            *speech = None;
+        }
+        self.floor = Floor::Assistant(turn);
+        for Stopped { speech, heard } in speeches {
+            let heard = heard.map(|(heard, _)| heard).unwrap_or_default();
+            self.resume_speech(speech, &heard);
+            if !matches!(self.floor, Floor::Assistant(_)) {
+                return;
+            }
+        }
+        for event in held {
+            self.decide(event);
+        }
+    }
+
+    /// Has the rest of a speech spoken, under a new name at the place of the old one.
+    fn resume_speech(&mut self, mut speech: Speech, heard: &str) {
+        let rest = rest_of(&speech.text, heard).to_owned();
+        if rest.chars().any(char::is_alphanumeric) {
+            let id = self.speeches.new_id();
+            self.tools.wait_for_other(speech.id, id);
+            let first_began_at = speech.first_began_at();
+            let before = join(&speech.before, heard);
+            speech = Speech { id, text: rest, before, first_began_at, began_at: None, ..speech };
+            self.replay_speech(speech);
+        } else {
+            self.speech_is_over(speech, heard);
+        }
+    }
+
+    fn replay_speech(&mut self, mut speech: Speech) {
+        let (id, text) = (speech.id, speech.text.clone());
+        let is_open = speech.finished_at.is_none();
+        if !is_open {
+            speech.finished_at = Some(self.now);
+        } else if let Floor::Assistant(turn) = &mut self.floor
+            && let Reply::Generating { speech, .. } = &mut turn.reply
+        {
+            *speech = Some(id);
+        }
+        self.speeches.play(speech, self.now);
+        self.command(Command::Speak { speech: id, text });
+        if !is_open {
+            self.command(Command::FinishSpeech { speech: id });
+        }
+    }
+
+    /// What was stopped is over. `is_confirmed`: the caller's words took the floor.
+    pub(super) fn give_up_pause(&mut self, is_confirmed: bool) {
+        let floor = std::mem::replace(&mut self.floor, Floor::Caller);
+        let Floor::Paused(Pause { turn, since, was_audible, speeches, held }) = floor else {
+            self.floor = floor;
+            return;
+        };
+        if let Some(turn) = turn.asked_as() {
+            self.command(Command::CancelReply { turn });
+        }
+        for id in self.speeches.drop_queued(|message| message.interruptible) {
+            self.refuse_blocked_calls(id);
+        }
+        for Stopped { speech, heard } in speeches {
+            let id = speech.id;
+            match heard {
+                Some((heard, at)) => {
+                    self.record_heard(&speech, &heard, heard != speech.text, at);
+                }
+                None => self.speeches.remember_cut(speech, since + CUT_ANSWER_DUE),
+            }
+            self.refuse_blocked_calls(id);
+        }
+        if was_audible {
+            self.quiet_until = self.quiet_until.max(since + self.options.stop_speaking.backoff);
+        } else if is_confirmed {
+            self.utterance.unanswered = turn.answers;
+        }
+        if !is_confirmed {
+            self.floor = Floor::Assistant(Turn { reply: Reply::Done, ..turn });
+        }
+        // Tools ran on: what they came to is known, and told once somebody listens.
+        for event in held {
+            if let Event::ToolFinished { turn, call_id, outcome } = event {
+                self.tool_finished(turn, &call_id, outcome);
+            }
+        }
+        if is_confirmed && was_audible {
+            self.interrupted();
+        }
+    }
+
+    /// What the words of the caller mean, where there are any.
+    pub(super) fn judge_words(&self) -> Option<Words> {
+        if !self.utterance.has_words() {
+            return None;
+        }
+        let text = self.utterance.text();
+        // It may become an echo with the next word.
+        if self.utterance.has_partial() && self.may_become_echo(&text) {
+            return Some(Words::Wait);
+        }
+        Some(barge_in::judge(&self.options.stop_speaking, &text))
+    }
+}
+
+/// What of a text comes after the words heard, which the voice may report with other white space.
+fn rest_of<'a>(text: &'a str, heard: &str) -> &'a str {
+    let (text, heard) = (text.trim_start(), heard.trim());
+    if let Some(rest) = text.strip_prefix(heard) {
+        return rest.trim_start();
+    }
+    let mut rest = text;
+    for _ in heard.split_whitespace() {
+        let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+        rest = rest[end..].trim_start();
+    }
+    rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rest_of;
+
+    #[test]
+    fn the_rest_begins_with_the_first_word_that_was_not_heard() {
+        assert_eq!(rest_of(" We are open. Come!", "We are"), "open. Come!");
+        assert_eq!(rest_of("We are open.", ""), "We are open.");
+        assert_eq!(rest_of("We are open.", "We are open."), "");
+        assert_eq!(rest_of("We  are\nopen now.", "We are open"), "now.");
+    }
+}
