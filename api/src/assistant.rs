@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::{
     MessageFilter,
+    hooks::{Hooks, MessagePlanFields},
     lenient::{self, text},
     plans::{
         ArtifactPlan, ArtifactPlanFields, MonitorPlan, MonitorPlanFields, StopSpeakingFields, time,
@@ -17,6 +18,7 @@ use crate::{
     start_speaking::{self, StartSpeakingFields},
     tool::{self, Tool, UnsupportedTool},
     voice_text::VoiceText,
+    voicemail,
 };
 
 /// A stage of an assistant: which provider, and the stage's whole object.
@@ -87,6 +89,9 @@ impl AssistantView {
                 .unwrap_or(default.first_message_interruptions_enabled),
             start_speaking: self.start_speaking_plan().read(&self.language()),
             stop_speaking: fields.stop_speaking_plan.clone().unwrap_or_default().read(),
+            silence_timeout_message: self.message_plan().silence_timeout_message(),
+            hooks: Hooks::read(&self.document, &self.message_plan()).hooks,
+            voicemail: voicemail::read(&self.document),
             silence_timeout: time(fields.silence_timeout_seconds, default.silence_timeout),
             max_duration: time(fields.max_duration_seconds, default.max_duration)
                 .max(MAX_DURATION_FLOOR),
@@ -130,10 +135,13 @@ impl AssistantView {
         self.start_speaking_plan().server()
     }
 
-    /// What its speaking plans ask for and this runtime does in another way; worth one line in the
+    /// What its plans and hooks ask for and this runtime does in another way; worth one line in the
     /// log a call.
     pub fn speaking_notes(&self) -> Vec<String> {
-        self.start_speaking_plan().notes(&self.language())
+        let mut notes = self.start_speaking_plan().notes(&self.language());
+        notes.extend(Hooks::read(&self.document, &self.message_plan()).notes);
+        notes.extend(voicemail::notes(&self.document));
+        notes
     }
 
     pub fn server_messages(&self) -> MessageFilter {
@@ -170,6 +178,10 @@ impl AssistantView {
     /// Tools of the document that the model is not offered; worth one warning a call.
     pub fn unsupported_tools(&self) -> &[UnsupportedTool] {
         &self.unsupported_tools
+    }
+
+    fn message_plan(&self) -> MessagePlanFields {
+        self.fields.message_plan.clone().unwrap_or_default()
     }
 
     fn start_speaking_plan(&self) -> StartSpeakingFields {
@@ -222,6 +234,7 @@ struct Fields {
     max_duration_seconds: Option<f64>,
     start_speaking_plan: Option<StartSpeakingFields>,
     stop_speaking_plan: Option<StopSpeakingFields>,
+    message_plan: Option<MessagePlanFields>,
     server_messages: Option<Vec<String>>,
     client_messages: Option<Vec<String>>,
     server_url: Option<String>,
@@ -260,7 +273,7 @@ fn first_message_mode(given: Option<FirstMessageMode>, has_message: bool) -> Fir
 }
 
 /// A message of the prompt; roles that a prompt cannot have (a tool's) are instructions.
-fn prompt_message(message: &Value) -> Option<Message> {
+pub(crate) fn prompt_message(message: &Value) -> Option<Message> {
     let content = text(message, "content")?.to_owned();
     Some(match text(message, "role") {
         Some("user") => Message::User { content },

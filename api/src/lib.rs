@@ -13,6 +13,7 @@ pub mod cost;
 pub mod credential;
 pub mod envelope;
 mod error;
+mod hooks;
 mod lenient;
 mod message_filter;
 pub mod patch;
@@ -30,6 +31,7 @@ pub mod time;
 pub mod tool;
 pub mod tool_response;
 mod voice_text;
+mod voicemail;
 
 pub use assistant::{AssistantView, Defaults, StageConfig};
 pub use call::CallDocument;

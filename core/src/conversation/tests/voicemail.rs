@@ -214,7 +214,11 @@ fn a_beep_late_in_the_call_is_none() {
 fn words_of_a_voicemail_wait_until_they_are_judged() {
     let mut options = leaving();
     options.voicemail.as_mut().unwrap().start_at = ms(7_000);
-    check(options, greeted(), 8_000, expect![[r#"
+    check(
+        options,
+        greeted(),
+        8_000,
+        expect![[r#"
         0.000s  ~InProgress, ~assistant.started
         1.080s  ~user Started 0
         3.000s  ~user: "Hi, you've reached Ann. I can't come"...
@@ -223,7 +227,8 @@ fn words_of_a_voicemail_wait_until_they_are_judged() {
         5.000s  ~user Stopped 0
         5.200s  endpointing -> ~history, Generate turn-1
         7.000s  voicemail -> CancelReply turn-1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
