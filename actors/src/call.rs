@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use offhook_core::{CallTime, Command, Conversation, Event, Message, TurnId};
+use offhook_core::{CallTime, Command, Conversation, Event, Interruptions, Message, TurnId};
 use ractor::ActorProcessingErr;
 use serde::{Deserialize, Serialize};
 
@@ -126,11 +126,13 @@ impl CallActor {
         };
         self.context.turns().note_input(entry, due);
         let begun = self.journal().commands_begun;
+        let before = self.conversation.interruptions();
         for command in decide(&mut self.conversation, entry).into_iter().skip(begun) {
             self.journal().commands_begun += 1;
             self.context.turns().note_command(entry.at, &command);
             self.carry_out(command);
         }
+        count_interruptions(before, self.conversation.interruptions());
     }
 
     /// Hands a command to whoever does it; never waits for them.
@@ -203,6 +205,17 @@ impl CallContext {
             decide(&mut conversation, entry);
         }
         conversation.history().to_vec()
+    }
+}
+
+fn count_interruptions(before: Interruptions, after: Interruptions) {
+    for (kind, before, after) in
+        [("true", before.confirmed, after.confirmed), ("false", before.mistaken, after.mistaken)]
+    {
+        let new = u64::from(after.saturating_sub(before));
+        if new > 0 {
+            metrics::counter!("offhook_interruptions_total", "kind" => kind).increment(new);
+        }
     }
 }
 

@@ -53,6 +53,7 @@ metrics! {
     "turn_latency_seconds" Histogram ["stage"] "From the caller's last sound to the agent's first, in all and by stage";
     "runtime_overhead_seconds" Histogram [] "Part of a turn's latency that neither providers nor configured waits took";
     "barge_in_seconds" Histogram [] "From the onset of a caller who interrupts to the leg being told to clear";
+    "interruptions_total" Counter ["kind"] "Times that a caller stopped the agent: with words (true), or with a noise, an acknowledgement or an echo after which it went on (false)";
     "speculations_total" Counter ["outcome"] "Requests to a model before the caller's turn was surely over, by whether it was";
     "speculation_saved_seconds" Histogram [] "How much earlier than the end of the turn a model was asked that was rightly asked";
     "endpointing_requests_total" Counter ["outcome"] "Servers asked how long to wait for the caller";
