@@ -40,7 +40,11 @@ async fn a_server_says_how_it_is() {
 
 /// Metrics that show once a call gave them a reason: a provider without a price, an assistant that
 /// asks a server how long to wait.
-const ON_OCCASION: &[&str] = &["offhook_unpriced_total", "offhook_endpointing_requests_total"];
+const ON_OCCASION: &[&str] = &[
+    "offhook_unpriced_total",
+    "offhook_endpointing_requests_total",
+    "offhook_interruptions_total",
+];
 
 #[tokio::test]
 async fn metrics_count_calls_without_naming_them() {

@@ -6,13 +6,12 @@ use super::{Conversation, Floor, phrases, speeches::Speech};
 use crate::CallTime;
 
 /// How long after a speech fell silent a transcript of its echo may come: the line's delay, and
-/// what a transcriber takes for a final.
-const ECHO_DUE: Duration = Duration::from_millis(1_500);
+/// what a transcriber takes for a final. A caller who answers with three words takes longer.
+const ECHO_DUE: Duration = Duration::from_secs(1);
 
-/// Words that must be the assistant's before a transcript with a voice is taken for an echo.
+/// Words that must be the assistant's before a transcript is taken for an echo.
 ///
-/// Fewer may be the caller's answer: "Monday or Tuesday?" - "Tuesday." Where no voice was noticed, one
-/// is enough.
+/// Fewer may be the caller's: "Monday or Tuesday?" - "Tuesday.", "Hello." - "Hello?"
 const ECHO_WORDS_MIN: usize = 3;
 
 /// The part of a transcript's words that must be the assistant's, in their order, as percent:
@@ -56,8 +55,8 @@ impl Conversation {
     /// Whether a transcript says what the assistant is saying, or has just said.
     pub(super) fn is_echo(&self, text: &str) -> bool {
         let heard = phrases::words(text);
-        let enough = if self.utterance.was_voiced() { ECHO_WORDS_MIN } else { 1 };
-        heard.len() >= enough && self.sounding().any(|said| is_echo_of(&heard, &said.words()))
+        heard.len() >= ECHO_WORDS_MIN
+            && self.sounding().any(|said| is_echo_of(&heard, &said.words()))
     }
 
     /// Whether a transcript that is too short to tell may be the beginning of an echo.
@@ -77,7 +76,11 @@ impl Conversation {
             | Floor::Paused(_)
             | Floor::Closing(_) => true,
         };
-        let lately = self.sounded.clone().filter(|said| self.now <= said.until + ECHO_DUE);
+        let voice = self.utterance.voiced_since();
+        let lately = self.sounded.clone().filter(|said| {
+            // A voice that began in the silence after it is the caller's.
+            self.now <= said.until + ECHO_DUE && voice.is_none_or(|since| since <= said.until)
+        });
         let playing = self.speeches.playing().iter().filter_map(|s| Sounded::of(s, self.now));
         playing.chain(lately).filter(move |_| may_talk)
     }

@@ -275,6 +275,11 @@ impl Utterance {
         self.voiced
     }
 
+    /// When the voice of this utterance was first noticed, if it was.
+    pub(super) fn voiced_since(&self) -> Option<CallTime> {
+        self.began_at.filter(|_| self.voiced)
+    }
+
     /// Since when the caller has been speaking without a pause, if they are.
     pub(super) fn speaking_since(&self) -> Option<CallTime> {
         match self.voice {

@@ -767,8 +767,9 @@ mod echo {
             then(answered("Hello."), script),
             20_000,
             expect![[r#"
-            6.000s  ~assistant Stopped 1, ~assistant: "Let me tell you a long story.", ~history
-        "#]],
+                3.300s  ~user: "let me"...
+                6.000s  ~assistant Stopped 1, ~assistant: "Let me tell you a long story.", ~history
+            "#]],
         );
     }
 
@@ -833,6 +834,48 @@ mod echo {
             20_000,
             expect![[r#"
             4.500s  ~assistant Stopped 1, ~assistant: "Let me tell you a long story.", ~history
+        "#]],
+        );
+    }
+
+    #[test]
+    fn an_answer_in_the_assistants_words_is_the_callers() {
+        let answer = vec![
+            (4_500, heard(1)),
+            (4_650, voice(4_600)),
+            (5_100, saying("a long story")),
+            (5_400, silence(5_300)),
+            (5_450, said("A long story.")),
+        ];
+        check_rest(
+            quiet(),
+            then(answered("Hello."), answer),
+            5_800,
+            expect![[r#"
+            4.500s  ~assistant Stopped 1, ~assistant: "Let me tell you a long story.", ~history
+            4.650s  ~user Started 1
+            5.100s  ~user: "a long story"...
+            5.400s  ~user Stopped 1
+            5.450s  ~user: "A long story."
+            5.700s  endpointing -> ~history, Generate turn-2
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_greeting_that_is_returned_is_the_callers() {
+        let options =
+            CallOptions { first_message: Some("Hello.".into()), ..CallOptions::default() };
+        let script = vec![(2_600, began(1)), (3_000, heard(1)), (3_200, said("Hello?"))];
+        check_rest(
+            options,
+            up(script),
+            4_000,
+            expect![[r#"
+            2.600s  ~assistant Started 0, ~speechStarted 0 ForceSay "Hello."
+            3.000s  ~assistant Stopped 0, ~assistant: "Hello.", ~history
+            3.200s  ~user: "Hello?"
+            3.600s  endpointing -> ~history, Generate turn-1
         "#]],
         );
     }
