@@ -22,6 +22,10 @@ use crate::{CallTime, Command, EndedReason, Event, ServerEvent, SpeechId};
 /// begin.
 const WORDS_DUE: Duration = Duration::from_millis(1_500);
 
+/// The same where nothing was heard yet of the answer: whoever goes on with their question shall not
+/// be talked over because a transcriber is being replaced.
+const UNHEARD_WORDS_DUE: Duration = Duration::from_secs(4);
+
 /// How long after the voice fell silent its words may take to come: streaming transcribers take
 /// 300 ms, and under load twice that.
 const LAST_WORDS_DUE: Duration = Duration::from_millis(800);
@@ -30,7 +34,7 @@ const LAST_WORDS_DUE: Duration = Duration::from_millis(800);
 /// words: where it coughs or bangs all the time, an agent that stops each time is no help.
 const FALSE_CUTS_MAX: u32 = 3;
 
-/// Pieces of a reply that are held: more than a model makes in [`WORDS_DUE`].
+/// Pieces of a reply that are held: more than a model makes in [`UNHEARD_WORDS_DUE`].
 const HELD_MAX: usize = 4_000;
 
 /// How many of the caller's interruptions were what they seemed to be.
@@ -128,7 +132,7 @@ impl Conversation {
 
     /// When the assistant goes on unless words come.
     pub(super) fn resume_at(&self, pause: &Pause) -> CallTime {
-        let due = pause.since + WORDS_DUE;
+        let due = pause.since + if pause.was_audible { WORDS_DUE } else { UNHEARD_WORDS_DUE };
         let silent_at = self.utterance.silent_since();
         silent_at.map_or(due, |at| due.min((at + LAST_WORDS_DUE).max(pause.since)))
     }

@@ -4,6 +4,7 @@
 
 mod barge_in;
 mod controls;
+mod echo;
 mod endings;
 mod endpointing;
 mod false_interruptions;
