@@ -1,12 +1,16 @@
 //! When the caller speaks.
 
 mod noise_floor;
+mod texture;
 
 use std::{collections::VecDeque, time::Duration};
 
 use earshot::Detector;
 
-use self::noise_floor::NoiseFloor;
+use self::{
+    noise_floor::NoiseFloor,
+    texture::{STEADY_FRAMES, Texture},
+};
 use crate::Resampler;
 
 /// What the detector listens to: frames of 256 samples at 16 kHz.
@@ -26,6 +30,12 @@ const STAY_ABOVE_FLOOR_DB: f32 = 6.0;
 /// How far before the first frame that was surely speech its beginning is looked for: the detector hears
 /// a soft consonant only with the vowel behind it.
 const ONSET_SEARCH: Duration = Duration::from_millis(160);
+
+/// Frames that are kept to look for it: the search, and the longest that sounds like speech may go
+/// on before it is taken for it.
+const RECENT_FRAMES: usize = 32;
+
+const SILENT: State = State::Silent { run: 0, pitched: false };
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct VadOptions {
@@ -67,14 +77,15 @@ pub struct Vad {
     /// Frames seen.
     frames: u32,
     floor: NoiseFloor,
+    texture: Texture,
     /// The newest frames, as many as the search for a beginning may look at.
     recent: VecDeque<Frame>,
     state: State,
 }
 
 enum State {
-    /// Frames in a row that are surely speech.
-    Silent { voiced: u32 },
+    /// Frames in a row that sound like speech, and whether one of them had a pitch.
+    Silent { run: u32, pitched: bool },
     /// Frame behind the last that was speech.
     Speaking { until: u32 },
 }
@@ -94,8 +105,9 @@ impl Vad {
             pending: Vec::with_capacity(FRAME_SAMPLES),
             frames: 0,
             floor: NoiseFloor::default(),
+            texture: Texture::default(),
             recent: VecDeque::new(),
-            state: State::Silent { voiced: 0 },
+            state: SILENT,
         }
     }
 
@@ -111,6 +123,8 @@ impl Vad {
             if self.pending.len() == FRAME_SAMPLES {
                 let score = self.detector.predict_i16(&self.pending);
                 let frame = Frame { score, level_db: level_db(&self.pending) };
+                self.floor.follow(frame.level_db);
+                self.texture.follow(&self.pending, self.is_audible(frame));
                 self.pending.clear();
                 edges.extend(self.handle_frame(frame));
             }
@@ -120,25 +134,31 @@ impl Vad {
 
     fn handle_frame(&mut self, frame: Frame) -> Option<VadEdge> {
         self.frames += 1;
-        self.floor.follow(frame.level_db);
-        let search = frames_in(ONSET_SEARCH) + frames_in(self.options.min_speech);
-        if self.recent.len() >= search as usize {
+        if self.texture.is_steady_noise() {
+            self.floor.rise_to(frame.level_db);
+        }
+        if self.recent.len() >= RECENT_FRAMES {
             self.recent.pop_front();
         }
         self.recent.push_back(frame);
         match self.state {
-            State::Silent { voiced } if self.begins(frame) => {
-                let voiced = voiced + 1;
-                if voiced >= frames_in(self.options.min_speech) {
+            State::Silent { run, pitched } if self.begins(frame) => {
+                let run = run + 1;
+                let pitched = pitched || self.texture.is_voiced();
+                // A noise of which it is not yet known whether it is steady has no pitch.
+                let is_sure = pitched
+                    || run > STEADY_FRAMES as u32
+                    || !self.floor.is_far_below(frame.level_db);
+                if is_sure && run >= frames_in(self.options.min_speech) {
                     self.state = State::Speaking { until: self.frames };
-                    Some(VadEdge::Started { at: FRAME * self.onset(voiced) })
+                    Some(VadEdge::Started { at: FRAME * self.onset(run) })
                 } else {
-                    self.state = State::Silent { voiced };
+                    self.state = State::Silent { run, pitched };
                     None
                 }
             }
             State::Silent { .. } => {
-                self.state = State::Silent { voiced: 0 };
+                self.state = SILENT;
                 None
             }
             State::Speaking { .. } if self.stays(frame) => {
@@ -146,7 +166,7 @@ impl Vad {
                 None
             }
             State::Speaking { until } if self.frames - until >= frames_in(self.options.hang) => {
-                self.state = State::Silent { voiced: 0 };
+                self.state = SILENT;
                 Some(VadEdge::Stopped { at: FRAME * until })
             }
             State::Speaking { .. } => None,
@@ -166,11 +186,12 @@ impl Vad {
         frame.level_db >= SILENCE_DB.max(self.floor.db() + STAY_ABOVE_FLOOR_DB)
     }
 
-    /// The frame that speech began with, when the newest `voiced` are surely speech.
-    fn onset(&self, voiced: u32) -> u32 {
-        let before = self.recent.iter().rev().skip(voiced as usize);
-        let audible = before.take_while(|&&frame| self.is_audible(frame)).count() as u32;
-        self.frames - voiced - audible
+    /// The frame that speech began with, when the newest `run` are surely speech.
+    fn onset(&self, run: u32) -> u32 {
+        let before = self.recent.iter().rev().skip(run as usize);
+        let searched = before.take(frames_in(ONSET_SEARCH) as usize);
+        let audible = searched.take_while(|&&frame| self.is_audible(frame)).count() as u32;
+        self.frames - run - audible
     }
 }
 
