@@ -293,7 +293,7 @@ impl Pump {
                 Ok(())
             }
             LegEvent::Dtmf(digit) => {
-                tracing::debug!(call = %self.context.spec.id, %digit, "keypad");
+                self.context.tell(Event::KeyPressed { key: digit });
                 Ok(())
             }
             LegEvent::Client(message) => match offhook_api::control::parse(&message) {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use offhook_core::Event;
-use offhook_media::{Vad, VadEdge, VadOptions};
+use offhook_media::{Beep, Vad, VadEdge, VadOptions};
 use ractor::ActorProcessingErr;
 
 use crate::{
@@ -83,6 +83,8 @@ async fn listen(context: Arc<CallContext>) {
     let mut news = context.audio.caller_watch();
     let start = slot.cursor.load(Ordering::Acquire);
     let mut vad = Vad::new(format.sample_rate_hz, VadOptions::default());
+    let listens_for_beep = context.spec.assistant.sound().listens_for_beep;
+    let mut beep = listens_for_beep.then(|| Beep::new(format.sample_rate_hz));
     // The VAD counts from its own first sample.
     let origin = format.duration_of(start);
     let mut orphaned = slot.in_speech.load(Ordering::Acquire);
@@ -97,10 +99,15 @@ async fn listen(context: Arc<CallContext>) {
         }
         if read.skipped > 0 {
             // Lost audio is silence to the VAD: its clock stays that of the leg.
-            vad.push(&vec![0; read.skipped as usize]);
+            let silence = vec![0; read.skipped as usize];
+            vad.push(&silence);
+            beep.as_mut().map(|beep| beep.push(&silence));
         }
         let samples = format.decode(&read.audio);
         cursor = read.at + samples.len() as u64;
+        if let Some(at) = beep.as_mut().and_then(|beep| beep.push(&samples)) {
+            context.tell(Event::Beep { at: context.audio.call_time(origin + at) });
+        }
         for edge in vad.push(&samples) {
             orphaned = false;
             match edge {

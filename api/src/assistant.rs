@@ -12,9 +12,11 @@ use crate::{
     hooks::{Hooks, MessagePlanFields},
     lenient::{self, text},
     plans::{
-        ArtifactPlan, ArtifactPlanFields, MonitorPlan, MonitorPlanFields, StopSpeakingFields, time,
+        ArtifactPlan, ArtifactPlanFields, KeypadFields, MonitorPlan, MonitorPlanFields,
+        StopSpeakingFields, time,
     },
     server::ServerTarget,
+    sound::Sound,
     start_speaking::{self, StartSpeakingFields},
     tool::{self, Tool, UnsupportedTool},
     voice_text::VoiceText,
@@ -92,6 +94,7 @@ impl AssistantView {
             silence_timeout_message: self.message_plan().silence_timeout_message(),
             hooks: Hooks::read(&self.document, &self.message_plan()).hooks,
             voicemail: voicemail::read(&self.document),
+            keypad: fields.keypad_input_plan.clone().unwrap_or_default().read(),
             silence_timeout: time(fields.silence_timeout_seconds, default.silence_timeout),
             max_duration: time(fields.max_duration_seconds, default.max_duration)
                 .max(MAX_DURATION_FLOOR),
@@ -123,6 +126,11 @@ impl AssistantView {
     pub fn voice_text(&self) -> VoiceText {
         let stage = |name| lenient::get(&self.document, name).unwrap_or(&Value::Null);
         VoiceText::read(stage("voice"), stage("transcriber"))
+    }
+
+    /// What its calls sound like, and how closely they listen.
+    pub fn sound(&self) -> Sound {
+        Sound::read(&self.document)
     }
 
     /// Where the assistant's webhooks go; absent: to the server that the settings name.
@@ -235,6 +243,7 @@ struct Fields {
     start_speaking_plan: Option<StartSpeakingFields>,
     stop_speaking_plan: Option<StopSpeakingFields>,
     message_plan: Option<MessagePlanFields>,
+    keypad_input_plan: Option<KeypadFields>,
     server_messages: Option<Vec<String>>,
     client_messages: Option<Vec<String>>,
     server_url: Option<String>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offhook_core::StopSpeaking;
+use offhook_core::{KeypadPlan, StopSpeaking};
 use serde::Deserialize;
 
 use crate::lenient;
@@ -179,6 +179,39 @@ impl StopSpeakingFields {
             ),
             interruption_phrases: phrases(&self.interruption_phrases, INTERRUPTION_PHRASES),
         }
+    }
+}
+
+/// Keys that the caller presses (`keypadInputPlan`).
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct KeypadFields {
+    enabled: Option<bool>,
+    timeout_seconds: Option<f64>,
+    delimiters: Option<Delimiters>,
+}
+
+/// One delimiter, or, as the contract's words have it, a list of them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum Delimiters {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl KeypadFields {
+    pub fn read(&self) -> Option<KeypadPlan> {
+        let timeout = match self.timeout_seconds.map(lenient::seconds) {
+            None => KeypadPlan::default().timeout,
+            Some(timeout) => (!timeout.is_zero()).then_some(timeout),
+        };
+        let delimiter = match &self.delimiters {
+            Some(Delimiters::One(key)) => Some(key),
+            Some(Delimiters::Several(keys)) => keys.first(),
+            None => None,
+        };
+        let plan = KeypadPlan { timeout, delimiter: delimiter.and_then(|key| key.chars().next()) };
+        self.enabled.unwrap_or(false).then_some(plan)
     }
 }
 

@@ -20,6 +20,7 @@ mod echo;
 mod endpointing;
 mod history;
 mod hooks;
+mod keypad;
 mod pause;
 pub(crate) mod phrases;
 mod reply;
@@ -40,7 +41,7 @@ use self::{
 };
 use crate::{
     CallOptions, CallTime, Command, Deadline, EndOfTurnEstimator, Entry, Event, Message,
-    ServerEvent, TextEstimator, TurnId,
+    ServerEvent, TextEstimator, TurnId, keypad::Keypad,
 };
 
 pub use pause::Interruptions;
@@ -62,6 +63,7 @@ pub struct Conversation {
     /// Everything spoken in that turn.
     said: String,
     utterance: Utterance,
+    keypad: Keypad,
     speculations: Speculations,
     /// The transcriber has told of an end of turn, and not failed to since.
     native_end_of_turn: bool,
@@ -128,6 +130,7 @@ impl Conversation {
             turn: TurnId::default(),
             said: String::new(),
             utterance: Utterance::default(),
+            keypad: Keypad::default(),
             speculations: Speculations::default(),
             native_end_of_turn: false,
             endpointing_requests: 0,
@@ -312,6 +315,7 @@ impl Conversation {
             (_, Event::SpeechBegan { speech }) => self.speech_began(speech),
             (_, Event::Beep { .. }) => self.beeped(),
             (_, Event::Answered { by }) => self.answered(by),
+            (_, Event::KeyPressed { key }) => self.key_pressed(key),
         }
     }
 

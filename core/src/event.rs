@@ -159,6 +159,10 @@ pub enum Event {
     Answered {
         by: Answerer,
     },
+    /// The caller pressed a key: `0` to `9`, `*`, `#`, `A` to `D`.
+    KeyPressed {
+        key: char,
+    },
     /// The answer to [`Command::AskEndpointing`]: the silence after which the turn is over.
     EndpointingAnswered {
         request: u32,

@@ -8,6 +8,7 @@ mod ended;
 mod event;
 mod failure;
 mod hook;
+mod keypad;
 mod message;
 mod options;
 mod restart;
@@ -29,6 +30,7 @@ pub use event::{
 };
 pub use failure::{FailureClass, Stage, StageFailure};
 pub use hook::{Hook, HookAction, HookTrigger};
+pub use keypad::KeypadPlan;
 pub use message::{Entry, Message, ToolCall};
 pub use options::{CallOptions, FirstMessageMode, StopSpeaking, ToolKind, ToolMessage, ToolSpec};
 pub use restart::{Disposition, Intensity, RestartBudget};

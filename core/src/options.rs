@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Hook, StartSpeaking, VoicemailPlan};
+use crate::{Hook, KeypadPlan, StartSpeaking, VoicemailPlan};
 
 /// Who speaks first, and what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +89,9 @@ pub struct CallOptions {
     pub first_message_interruptions_enabled: bool,
     pub start_speaking: StartSpeaking,
     pub stop_speaking: StopSpeaking,
+    /// What becomes of keys that the caller presses; `None`: they are passed over.
+    #[serde(default)]
+    pub keypad: Option<KeypadPlan>,
     /// Silence on both sides before the call is ended.
     pub silence_timeout: Duration,
     /// Age at which the call is ended, whatever happens in it.
@@ -127,6 +130,7 @@ impl Default for CallOptions {
             first_message_interruptions_enabled: false,
             start_speaking: StartSpeaking::default(),
             stop_speaking: StopSpeaking::default(),
+            keypad: None,
             silence_timeout: Duration::from_secs(30),
             max_duration: Duration::from_secs(600),
             end_call_phrases: Vec::new(),

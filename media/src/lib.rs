@@ -1,6 +1,8 @@
 //! Audio of a call, with no I/O and no clock.
 
+mod beep;
 mod convert;
+mod dtmf;
 mod format;
 pub mod g711;
 mod playout;
@@ -9,6 +11,7 @@ mod ring;
 mod vad;
 mod wav;
 
+pub use beep::Beep;
 pub use convert::Converter;
 pub use format::{AudioFormat, Encoding};
 pub use playout::{Cleared, Hearing, Notice, Playout, PlayoutAction, PlayoutOptions};

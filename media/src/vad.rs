@@ -11,7 +11,7 @@ use self::{
     noise_floor::NoiseFloor,
     texture::{STEADY_FRAMES, Texture},
 };
-use crate::Resampler;
+use crate::{Resampler, dtmf::is_key_tone};
 
 /// What the detector listens to: frames of 256 samples at 16 kHz.
 const DETECTOR_HZ: u32 = 16_000;
@@ -121,15 +121,25 @@ impl Vad {
             self.pending.extend_from_slice(&rest[..missing]);
             rest = &rest[missing..];
             if self.pending.len() == FRAME_SAMPLES {
-                let score = self.detector.predict_i16(&self.pending);
-                let frame = Frame { score, level_db: level_db(&self.pending) };
-                self.floor.follow(frame.level_db);
-                self.texture.follow(&self.pending, self.is_audible(frame));
+                let frame = self.look_at_pending();
                 self.pending.clear();
                 edges.extend(self.handle_frame(frame));
             }
         }
         edges
+    }
+
+    fn look_at_pending(&mut self) -> Frame {
+        let score = self.detector.predict_i16(&self.pending);
+        let mut frame = Frame { score, level_db: level_db(&self.pending) };
+        self.floor.follow(frame.level_db);
+        let is_audible = self.is_audible(frame);
+        let narrow = at_half_rate(&self.pending);
+        self.texture.follow(&narrow, is_audible);
+        if is_audible && is_key_tone(&narrow) {
+            frame.score = 0.0;
+        }
+        frame
     }
 
     fn handle_frame(&mut self, frame: Frame) -> Option<VadEdge> {
@@ -193,6 +203,16 @@ impl Vad {
         let audible = searched.take_while(|&&frame| self.is_audible(frame)).count() as u32;
         self.frames - run - audible
     }
+}
+
+/// A frame at 8 kHz, where pitch and tones are looked for.
+fn at_half_rate(frame: &[i16]) -> [f32; texture::FRAME_SAMPLES] {
+    let mut halved = [0.0; texture::FRAME_SAMPLES];
+    let (pairs, _) = frame.as_chunks::<2>();
+    for (sample, [a, b]) in halved.iter_mut().zip(pairs) {
+        *sample = (f32::from(*a) + f32::from(*b)) / 2.0;
+    }
+    halved
 }
 
 fn frames_in(time: Duration) -> u32 {

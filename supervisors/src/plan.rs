@@ -75,6 +75,7 @@ pub(crate) fn plan(
         })
         .chain(view.voice_text().notes)
         .chain(view.speaking_notes())
+        .chain(view.sound().notes)
         .collect();
     Ok(Plan { spec, notes, replaced })
 }

@@ -24,6 +24,9 @@ const GOOD_PER_BAD: u32 = 50;
 /// Sample rates that are worth carrying: from telephone quality to all that can be heard, in Hz.
 const SAMPLE_RATES_HZ: std::ops::RangeInclusive<u32> = 8_000..=48_000;
 
+/// Keys in one message: no number that people type is longer.
+const KEYS_MAX: usize = 32;
+
 struct Websocket {
     format: AudioFormat,
     /// Bad messages that good ones have not made up for.
@@ -51,12 +54,12 @@ impl LegCodec for Websocket {
     fn decode(&mut self, message: Wire) -> Result<Vec<LegEvent>, LegError> {
         let read = match message {
             Wire::Binary(audio) => self.read_audio(audio),
-            Wire::Text(text) => read_control(&text).map(Some),
+            Wire::Text(text) => read_control(&text),
         };
         match read {
-            Ok(event) => {
+            Ok(events) => {
                 self.count_good();
-                Ok(event.into_iter().collect())
+                Ok(events)
             }
             Err(reason) => {
                 self.count_bad(&reason)?;
@@ -89,7 +92,7 @@ impl LegCodec for Websocket {
 
 impl Websocket {
     /// An empty message means nothing, and does no harm.
-    fn read_audio(&self, audio: Bytes) -> Result<Option<LegEvent>, String> {
+    fn read_audio(&self, audio: Bytes) -> Result<Vec<LegEvent>, String> {
         let bytes_per_sample = self.format.bytes_per_sample();
         if !audio.len().is_multiple_of(bytes_per_sample) {
             return Err(format!(
@@ -98,7 +101,7 @@ impl Websocket {
                 audio.len()
             ));
         }
-        Ok((!audio.is_empty()).then_some(LegEvent::Audio(audio)))
+        Ok(if audio.is_empty() { Vec::new() } else { vec![LegEvent::Audio(audio)] })
     }
 
     fn count_good(&mut self) {
@@ -125,15 +128,28 @@ impl Websocket {
 const EXPECTED: &str = "audio goes in binary messages, control messages are JSON objects with a \
                         `type`, for example {\"type\":\"hangup\"}";
 
-fn read_control(text: &str) -> Result<LegEvent, String> {
+fn read_control(text: &str) -> Result<Vec<LegEvent>, String> {
     let message: Value = serde_json::from_str(text)
         .map_err(|_| format!("text message of {} bytes is not JSON: {EXPECTED}", text.len()))?;
     let message = unwrapped(message);
     match message.get("type").and_then(Value::as_str) {
-        Some("hangup" | "end-call") => Ok(LegEvent::HungUp),
-        Some(_) => Ok(LegEvent::Client(message)),
+        Some("hangup" | "end-call") => Ok(vec![LegEvent::HungUp]),
+        Some("dtmf") => read_keys(&message),
+        Some(_) => Ok(vec![LegEvent::Client(message)]),
         None => Err(format!("JSON message without a `type`: {EXPECTED}")),
     }
+}
+
+/// Keys that the caller pressed, in a message of our own: the documentation has none.
+fn read_keys(message: &Value) -> Result<Vec<LegEvent>, String> {
+    let keys = message.get("digits").and_then(Value::as_str).unwrap_or_default();
+    let is_key = |key: char| matches!(key, '0'..='9' | 'A'..='D' | '*' | '#');
+    if keys.is_empty() || keys.chars().count() > KEYS_MAX || !keys.chars().all(is_key) {
+        return Err(format!(
+            "dtmf message dropped: `digits` must be 1 to {KEYS_MAX} of 0-9, *, # and A-D"
+        ));
+    }
+    Ok(keys.chars().map(LegEvent::Dtmf).collect())
 }
 
 /// The contract's `ClientInboundMessage` has the message in an envelope; the documentation sends it

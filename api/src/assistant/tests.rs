@@ -1,5 +1,5 @@
 use expect_test::expect;
-use offhook_core::{ServerEvent, StartSpeaking, TurnJudge, WaitFunction};
+use offhook_core::{KeypadPlan, ServerEvent, StartSpeaking, TurnJudge, WaitFunction};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
@@ -201,4 +201,26 @@ fn the_line_for_refused_questions_is_the_assistant_s_or_the_default() {
     assert_eq!(refusal(json!({})), "I'm sorry, I can't help with that.");
     assert_eq!(refusal(json!({"refusalMessage": " "})), "I'm sorry, I can't help with that.");
     assert_eq!(refusal(json!({"refusalMessage": "Ask a doctor."})), "Ask a doctor.");
+}
+
+#[test]
+fn keys_are_passed_over_unless_the_plan_is_enabled() {
+    let keypad = |plan| view(json!({"keypadInputPlan": plan})).call_options().keypad;
+    assert_eq!(keypad(json!(null)), None);
+    assert_eq!(keypad(json!({"delimiters": "#"})), None);
+    assert_eq!(keypad(json!({"enabled": true})), Some(KeypadPlan::default()));
+    let plan = |timeout, delimiter| Some(KeypadPlan { timeout, delimiter });
+    let half_a_second = Some(Duration::from_millis(500));
+    assert_eq!(
+        keypad(json!({"enabled": true, "timeoutSeconds": 0.5, "delimiters": "*"})),
+        plan(half_a_second, Some('*'))
+    );
+    assert_eq!(
+        keypad(json!({"enabled": true, "timeoutSeconds": 0, "delimiters": ["#"]})),
+        plan(None, Some('#'))
+    );
+    assert_eq!(
+        keypad(json!({"enabled": true, "timeoutSeconds": 0, "delimiters": ""})),
+        plan(None, None)
+    );
 }

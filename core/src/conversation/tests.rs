@@ -11,6 +11,7 @@ mod false_interruptions;
 mod first_message;
 mod history;
 mod hooks;
+mod keypad;
 mod properties;
 mod replies;
 mod speculation;

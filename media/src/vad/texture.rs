@@ -20,7 +20,7 @@ const VOICED_FRAMES: usize = 4;
 
 /// Rate at which periods are looked for, in Hz, and the frame at it. Voices are wholly below.
 const RATE_HZ: usize = 8_000;
-const FRAME_SAMPLES: usize = 128;
+pub(super) const FRAME_SAMPLES: usize = 128;
 
 /// Periods of voices, in samples: 400 Hz down to 62.5 Hz.
 const SHORTEST_PERIOD: usize = RATE_HZ / 400;
@@ -52,14 +52,12 @@ impl Default for Texture {
 }
 
 impl Texture {
-    /// Takes a frame of 256 samples at 16 kHz. Only what is `audible` is looked at closely.
-    pub(super) fn follow(&mut self, frame: &[i16], audible: bool) {
+    /// Takes a frame at 8 kHz. Only what is `audible` is looked at closely.
+    pub(super) fn follow(&mut self, frame: &[f32; FRAME_SAMPLES], audible: bool) {
         self.samples.copy_within(FRAME_SAMPLES.., 0);
-        let (pairs, _) = frame.as_chunks::<2>();
-        for (sample, [a, b]) in self.samples[FRAME_SAMPLES..].iter_mut().zip(pairs) {
-            let mean = (f32::from(*a) + f32::from(*b)) / 2.0;
-            *sample = mean - EMPHASIS * self.before;
-            self.before = mean;
+        for (emphasised, sample) in self.samples[FRAME_SAMPLES..].iter_mut().zip(frame) {
+            *emphasised = sample - EMPHASIS * self.before;
+            self.before = *sample;
         }
         if !audible {
             self.frames.clear();

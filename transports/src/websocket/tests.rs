@@ -102,6 +102,22 @@ fn control_messages_are_read_bare_and_in_their_envelope() {
 }
 
 #[test]
+fn keys_come_in_one_message_or_several_and_what_is_none_is_not_repeated() {
+    let mut leg = leg(Value::Null);
+    let leg = leg.as_mut();
+    let pressed = ['1', '*', '#', 'D'].map(LegEvent::Dtmf);
+    assert_eq!(text(leg, r##"{"type":"dtmf","digits":"1*#D"}"##), pressed);
+    assert_eq!(text(leg, r#"{"message":{"type":"dtmf","digits":"1"}}"#), pressed[..1]);
+    for bad in [r#"{"type":"dtmf"}"#.to_owned(), json!({"type": "dtmf", "digits": "12x"}).to_string(),
+        json!({"type": "dtmf", "digits": "1".repeat(33)}).to_string()]
+    {
+        let events = text(leg, &bad);
+        let [LegEvent::Refused(reason)] = events.as_slice() else { panic!("{events:?}") };
+        assert!(reason.starts_with("dtmf message dropped") && !reason.contains("12x"));
+    }
+}
+
+#[test]
 fn text_that_means_nothing_is_refused_with_what_was_expected_and_not_repeated() {
     for (bad, expected) in [
         ("secret", "text message of 6 bytes is not JSON: audio goes in binary messages"),

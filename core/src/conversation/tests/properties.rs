@@ -6,8 +6,9 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 use crate::{
-    AddedRole, Answerer, Control, EndpointingRule, Hook, HookAction, HookTrigger, PatternOptions,
-    StartSpeaking, StopSpeaking, TextPattern, TurnJudge, VoicemailPlan, WaitFunction,
+    AddedRole, Answerer, Control, EndpointingRule, Hook, HookAction, HookTrigger, KeypadPlan,
+    PatternOptions, StartSpeaking, StopSpeaking, TextPattern, TurnJudge, VoicemailPlan,
+    WaitFunction,
 };
 
 /// One step of a random call: what happens, and how long after the step before.
@@ -113,6 +114,8 @@ fn event() -> impl Strategy<Value = Event> {
             speech,
             text: format!("model {text}"),
         }),
+        2 => prop::sample::select(vec!['1', '7', '#', '*', 'x'])
+            .prop_map(|key| Event::KeyPressed { key }),
         3 => control().prop_map(Event::Control),
         1 => any::<u32>().prop_map(|at| Event::Beep { at: CallTime::from_millis(at.into()) }),
         1 => prop::sample::select(vec![
@@ -244,6 +247,7 @@ fn options() -> impl Strategy<Value = CallOptions> {
                 hooks,
                 voicemail,
                 start_speaking,
+                keypad: flags.0.then(KeypadPlan::default),
                 first_message_mode,
                 first_message: flags.0.then(|| "first message".into()),
                 first_message_interruptions_enabled: flags.1,
