@@ -25,6 +25,7 @@ use uuid::Uuid;
 
 use crate::{
     CallClock, LegAudio, LegSlot, Outbox, Port, Pulse, TurnLog,
+    backdrop::BackdropSlot,
     call::{CallInput, CallJournal},
     egress::Egress,
     model::{ModelInput, ModelSlot},
@@ -125,6 +126,7 @@ pub struct Ports {
 pub(crate) struct Slots {
     pub call: Mutex<CallJournal>,
     pub vad: VadSlot,
+    pub backdrop: BackdropSlot,
     pub transcriber: TranscriberSlot,
     pub model: ModelSlot,
     pub voice: VoiceSlot,
@@ -154,7 +156,12 @@ impl CallContext {
         };
         let playout = PlayoutOptions { lead, hearing: spec.hearing, ..PlayoutOptions::default() };
         Arc::new(Self {
-            audio: LegAudio::new(spec.format, calls.audio_ring, playout),
+            audio: LegAudio::new(
+                spec.format,
+                calls.audio_ring,
+                playout,
+                spec.assistant.sound().denoise,
+            ),
             ports: Ports::new(),
             slots: Slots::default(),
             leg: LegSlot::default(),

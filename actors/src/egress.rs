@@ -70,8 +70,10 @@ pub enum EgressError {
     Failed(String),
     #[error("its credentialId {0}")]
     Credential(String),
-    #[error("the answer is longer than {ANSWER_BYTES_MAX} bytes")]
-    TooLong,
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
+    #[error("it answered with status {0}, expected 200")]
+    Status(u16),
 }
 
 impl Egress {
@@ -134,16 +136,29 @@ impl Egress {
             true => EgressError::Timeout(target.timeout),
             false => EgressError::Failed(describe(&error)),
         };
-        let mut response = request.body(bytes).send().await.map_err(failed)?;
+        let response = request.body(bytes).send().await.map_err(failed)?;
         let status = response.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Err(EgressError::TooLong);
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = read(response, ANSWER_BYTES_MAX, failed).await?;
         Ok(Answer { status, body })
+    }
+
+    /// Gets a file from an address that a document names.
+    pub async fn fetch(
+        &self,
+        url: &str,
+        bytes_max: usize,
+        limit: Duration,
+    ) -> Result<Vec<u8>, EgressError> {
+        let failed = |error: reqwest::Error| match error.is_timeout() {
+            true => EgressError::Timeout(limit),
+            false => EgressError::Failed(describe(&error)),
+        };
+        let request = self.http.get(self.check(url)?).timeout(limit);
+        let response = request.send().await.map_err(failed)?;
+        match response.status().as_u16() {
+            200 => read(response, bytes_max, failed).await,
+            status => Err(EgressError::Status(status)),
+        }
     }
 
     /// The headers that the target's credential asks for.
@@ -176,6 +191,22 @@ impl Egress {
             Some(_) | None => Ok(parsed),
         }
     }
+}
+
+/// Reads an answer to its end, as far as it is not too long.
+async fn read(
+    mut response: reqwest::Response,
+    bytes_max: usize,
+    failed: impl Fn(reqwest::Error) -> EgressError,
+) -> Result<Vec<u8>, EgressError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(&failed)? {
+        if body.len() + chunk.len() > bytes_max {
+            return Err(EgressError::TooLong(bytes_max));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 /// HMAC-SHA256 of the body, in hex.

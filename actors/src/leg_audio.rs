@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use offhook_core::CallTime;
-use offhook_media::{AudioFormat, AudioRing, Playout, PlayoutOptions, RingRead};
+use offhook_media::{AudioFormat, AudioRing, Denoise, Playout, PlayoutOptions, RingRead};
 use tokio::sync::{Notify, watch};
 
 /// How long the agent's side is kept for recorder and listeners; they read several times a second.
@@ -21,8 +21,10 @@ pub struct LegAudio {
     format: AudioFormat,
     connected_at: OnceLock<CallTime>,
     caller: Mutex<AudioRing>,
+    /// What those hear who have to understand the caller, where that is not the same.
+    cleaned: Option<Mutex<Cleaned>>,
     ahead_us: AtomicU64,
-    caller_end: watch::Sender<u64>,
+    speech_end: watch::Sender<u64>,
     agent: Mutex<AudioRing>,
     playout: Mutex<Playout>,
     /// The transport has something to send or to clear before its next tick.
@@ -32,13 +34,20 @@ pub struct LegAudio {
 }
 
 impl LegAudio {
-    pub fn new(format: AudioFormat, ring: Duration, playout: PlayoutOptions) -> Self {
+    /// `denoise`: noise is taken out of what the caller says before anybody tries to understand it.
+    pub fn new(
+        format: AudioFormat,
+        ring: Duration,
+        playout: PlayoutOptions,
+        denoise: bool,
+    ) -> Self {
         Self {
             format,
             connected_at: OnceLock::new(),
             caller: Mutex::new(AudioRing::new(format, ring)),
+            cleaned: denoise.then(|| Mutex::new(Cleaned::new(format, ring))),
             ahead_us: AtomicU64::new(0),
-            caller_end: watch::Sender::new(0),
+            speech_end: watch::Sender::new(0),
             agent: Mutex::new(AudioRing::new(format, AGENT_RING)),
             playout: Mutex::new(Playout::new(format, playout)),
             playout_changed: Notify::new(),
@@ -80,11 +89,30 @@ impl LegAudio {
     /// Appends what the caller said. Returns the un-transcribed audio that fell out of the ring.
     pub fn hear(&self, audio: Bytes) -> Duration {
         let mut ring = lock(&self.caller);
-        let lost = ring.push(audio);
-        self.caller_end.send_replace(ring.end());
+        let lost = ring.push(audio.clone());
+        let end = match &self.cleaned {
+            Some(cleaned) => lock(cleaned).push(self.format, &audio),
+            None => ring.end(),
+        };
+        self.speech_end.send_replace(end);
         lost
     }
 
+    /// The caller's audio for those who have to understand it, without the noise where the
+    /// assistant wants that.
+    pub fn read_speech(&self, from: u64, max: Duration) -> RingRead {
+        match &self.cleaned {
+            Some(cleaned) => lock(cleaned).ring.read(from, max),
+            None => self.read_caller(from, max),
+        }
+    }
+
+    /// Position behind the newest sample that [`LegAudio::read_speech`] has.
+    pub fn speech_end(&self) -> u64 {
+        self.cleaned.as_ref().map_or_else(|| self.caller_end(), |cleaned| lock(cleaned).ring.end())
+    }
+
+    /// The caller's audio as it came.
     pub fn read_caller(&self, from: u64, max: Duration) -> RingRead {
         lock(&self.caller).read(from, max)
     }
@@ -96,11 +124,14 @@ impl LegAudio {
     /// Up to here the transcriber has final text.
     pub fn commit_caller(&self, until: u64) {
         lock(&self.caller).commit(until);
+        if let Some(cleaned) = &self.cleaned {
+            lock(cleaned).ring.commit(until);
+        }
     }
 
-    /// A signal that changes whenever there is new caller audio.
-    pub fn caller_watch(&self) -> watch::Receiver<u64> {
-        self.caller_end.subscribe()
+    /// A signal that changes whenever [`LegAudio::read_speech`] has more.
+    pub fn speech_watch(&self) -> watch::Receiver<u64> {
+        self.speech_end.subscribe()
     }
 
     /// Appends what the caller heard of the agent.
@@ -143,6 +174,28 @@ impl LegAudio {
     /// Waits until audio left the playout, at most `limit`.
     pub async fn playout_room(&self, limit: Duration) {
         let _ = tokio::time::timeout(limit, self.playout_room.notified()).await;
+    }
+}
+
+/// The caller's audio without noise, at the same positions.
+struct Cleaned {
+    denoise: Denoise,
+    ring: AudioRing,
+}
+
+impl Cleaned {
+    fn new(format: AudioFormat, capacity: Duration) -> Self {
+        Self {
+            denoise: Denoise::new(format.sample_rate_hz),
+            ring: AudioRing::new(format, capacity),
+        }
+    }
+
+    /// Appends audio as it came. Returns the position behind what is ready of it.
+    fn push(&mut self, format: AudioFormat, audio: &[u8]) -> u64 {
+        let clean = self.denoise.process(&format.decode(audio));
+        self.ring.push(format.encode(&clean));
+        self.ring.end()
     }
 }
 

@@ -4,6 +4,7 @@
 //! moves audio through a mailbox; what each must not lose when it dies lies in a slot of
 //! [`CallContext`] and in its [`Port`].
 
+mod backdrop;
 pub mod call;
 mod child;
 mod clock;

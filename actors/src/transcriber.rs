@@ -222,7 +222,7 @@ impl Feed {
     fn new(context: Arc<CallContext>, capabilities: SttCapabilities, format: AudioFormat) -> Self {
         let leg = context.audio.format();
         let origin = context.slots.transcriber.committed.load(Ordering::Acquire);
-        let backlog = context.audio.caller_end().saturating_sub(origin);
+        let backlog = context.audio.speech_end().saturating_sub(origin);
         metrics::counter!("offhook_replayed_audio_milliseconds_total")
             .increment(leg.duration_of(backlog).as_millis() as u64);
         let now = Instant::now();
@@ -248,7 +248,7 @@ impl Feed {
         mut session: SttSession,
         mut hints: mpsc::Receiver<Hint>,
     ) -> Result<Never, ProviderError> {
-        let mut news = self.context.audio.caller_watch();
+        let mut news = self.context.audio.speech_watch();
         loop {
             let pause = self.send_audio(&session).await?;
             let wake = pause.unwrap_or_else(|| Instant::now() + Duration::from_millis(500));
@@ -292,7 +292,7 @@ impl Feed {
                 }
                 Replay::Burst | Replay::ResumeUrl | Replay::Batch => longest,
             };
-            let waiting = self.context.audio.caller_end().saturating_sub(self.cursor);
+            let waiting = self.context.audio.speech_end().saturating_sub(self.cursor);
             let available = leg.duration_of(waiting);
             if available < shortest.max(Duration::from_millis(1)) {
                 return Ok(None);
@@ -300,7 +300,7 @@ impl Feed {
             if room < shortest.max(Duration::from_millis(20)) {
                 return Ok(Some(Instant::now() + Duration::from_millis(20)));
             }
-            let read = self.context.audio.read_caller(self.cursor, longest.min(room));
+            let read = self.context.audio.read_speech(self.cursor, longest.min(room));
             if read.audio.is_empty() {
                 return Ok(None);
             }
@@ -459,7 +459,7 @@ impl CallContext {
     /// How far behind the caller the final text is.
     pub fn transcriber_lag(&self) -> Duration {
         let committed = self.slots.transcriber.committed.load(Ordering::Acquire);
-        self.audio.format().duration_of(self.audio.caller_end().saturating_sub(committed))
+        self.audio.format().duration_of(self.audio.speech_end().saturating_sub(committed))
     }
 
     /// The call's time of the last final text.

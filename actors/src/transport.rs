@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use offhook_core::{EndedReason, Event, SpeechId};
-use offhook_media::{Notice, PlayoutAction};
+use offhook_media::{Backdrop, Notice, PlayoutAction};
 use offhook_transports::{LegError, LegEvent, REFUSED, RateLimit, Timeline, Wire};
 use ractor::ActorProcessingErr;
 use serde_json::Value;
@@ -16,12 +16,13 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{CallContext, Incoming, Leaf, LegSocket, Outgoing, Port, Role, leg::ToLeg};
+use crate::{CallContext, Incoming, Leaf, LegSocket, Outgoing, Port, Role, backdrop, leg::ToLeg};
 
 /// The leg's actor.
 pub struct TransportActor {
     context: Arc<CallContext>,
     media: Option<Leaf>,
+    _backdrop: Option<Leaf>,
 }
 
 /// What the transport is told.
@@ -82,7 +83,8 @@ impl Role for TransportActor {
     }
 
     fn start(context: Arc<CallContext>) -> Result<Self, ActorProcessingErr> {
-        let mut actor = Self { context, media: None };
+        let backdrop = backdrop::prepare(&context);
+        let mut actor = Self { context, media: None, _backdrop: backdrop };
         actor.start_media();
         Ok(actor)
     }
@@ -192,6 +194,7 @@ struct Pump {
     context: Arc<CallContext>,
     timeline: Timeline,
     limit: RateLimit,
+    backdrop: Option<Backdrop>,
     heard_peer: Instant,
     pinged: Instant,
     looked: Looked,
@@ -222,6 +225,7 @@ impl Pump {
         Self {
             timeline,
             limit: RateLimit::new(format),
+            backdrop: None,
             context,
             heard_peer: Instant::now(),
             pinged: Instant::now(),
@@ -355,6 +359,11 @@ impl Pump {
     fn play(&mut self, socket: &mut LegSocket) {
         self.looked = Looked { at: Instant::now(), for_a_frame: false };
         let now = self.leg_time();
+        if self.backdrop.is_none()
+            && let Some(sound) = self.context.slots.backdrop.sound()
+        {
+            self.backdrop = Some(Backdrop::new(self.context.audio.format(), sound.clone()));
+        }
         let (actions, notices, played) = self.context.audio.drain_playout(|playout| {
             let actions = playout.poll(now);
             let played = playout.played(now);
@@ -363,14 +372,27 @@ impl Pump {
         self.context.audio.spoke(played);
         for action in actions {
             let wire = match action {
-                PlayoutAction::Send(audio) => Some(socket.codec.audio(audio)),
+                PlayoutAction::Send(audio) => {
+                    let mixed = self.backdrop.as_mut().map(|backdrop| backdrop.mix(now, &audio));
+                    Some(socket.codec.audio(mixed.unwrap_or(audio)))
+                }
                 PlayoutAction::Mark(name) => socket.codec.mark(&name),
                 PlayoutAction::Clear => {
                     self.context.turns().cleared(self.context.clock.now());
-                    socket.codec.clear()
+                    let clear = socket.codec.clear();
+                    if let (Some(_), Some(backdrop)) = (&clear, &mut self.backdrop) {
+                        backdrop.cleared(now);
+                    }
+                    clear
                 }
             };
             if let Some(wire) = wire {
+                socket.queue(Outgoing::Wire(wire));
+            }
+        }
+        if let Some(backdrop) = &mut self.backdrop {
+            for audio in backdrop.fill(now) {
+                let wire = socket.codec.audio(audio);
                 socket.queue(Outgoing::Wire(wire));
             }
         }

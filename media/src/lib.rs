@@ -1,7 +1,9 @@
 //! Audio of a call, with no I/O and no clock.
 
+mod backdrop;
 mod beep;
 mod convert;
+mod denoise;
 mod dtmf;
 mod format;
 pub mod g711;
@@ -11,8 +13,10 @@ mod ring;
 mod vad;
 mod wav;
 
+pub use backdrop::{Backdrop, loop_of_wav, office};
 pub use beep::Beep;
 pub use convert::Converter;
+pub use denoise::Denoise;
 pub use format::{AudioFormat, Encoding};
 pub use playout::{Cleared, Hearing, Notice, Playout, PlayoutAction, PlayoutOptions};
 pub use resample::Resampler;

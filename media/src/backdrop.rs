@@ -1,0 +1,162 @@
+//! Sound behind the agent's words: an office, or a loop of the document's own.
+//!
+//! It is laid over what is sent when it is sent, and fills what would be silence; the playout knows
+//! nothing of it, so that what was heard of a speech, marks and clearing stay what they are.
+
+mod office;
+
+use std::{io::Cursor, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use hound::{SampleFormat, WavReader};
+
+use crate::{AudioFormat, Resampler};
+
+pub use office::office;
+
+/// Level of every backdrop, relative to the loudest square wave. Speech on a phone line is at -20 dB:
+/// this neither drowns it nor comes back as an echo that a speech detector would hear.
+const LEVEL_DB: f32 = -46.0;
+
+/// How far above its level a backdrop may peak: a door that slams in a recording stays a sound behind.
+const PEAK_DB: f32 = 12.0;
+
+/// How far ahead of real time silence is filled: a transport that looks after its leg every 60 ms at
+/// worst leaves no gap when it is two frames late.
+const FILL_AHEAD: Duration = Duration::from_millis(100);
+
+/// What is sent at once.
+const FRAME: Duration = Duration::from_millis(20);
+
+/// The end of a loop is faded into its beginning for this long.
+const SEAM: Duration = Duration::from_millis(250);
+
+/// Longest loop; what is longer is cut. A minute at 8 kHz is 1 MB a call.
+const LOOP_MAX: Duration = Duration::from_secs(60);
+
+/// Most channels of a file that is mixed down.
+const CHANNELS_MAX: u16 = 8;
+
+/// A loop of sound on its way to one leg.
+pub struct Backdrop {
+    format: AudioFormat,
+    sound: Arc<[i16]>,
+    /// The next sample of the loop.
+    next: usize,
+    /// Up to here the leg has something to play, in samples since it connected.
+    sent: u64,
+}
+
+impl Backdrop {
+    /// A loop in the leg's sample rate, as [`office`] and [`loop_of_wav`] make it.
+    pub fn new(format: AudioFormat, sound: Arc<[i16]>) -> Self {
+        Self { format, sound, next: 0, sent: 0 }
+    }
+
+    /// Lays the sound over audio that is sent at this time since the leg connected.
+    pub fn mix(&mut self, now: Duration, audio: &[u8]) -> Bytes {
+        let mut samples = self.format.decode(audio);
+        for sample in &mut samples {
+            *sample = sample.saturating_add(self.next_sample());
+        }
+        self.sent = self.sent.max(self.format.samples_in(now)) + samples.len() as u64;
+        self.format.encode(&samples)
+    }
+
+    /// What to send where nothing else is.
+    pub fn fill(&mut self, now: Duration) -> Vec<Bytes> {
+        let mut frames = Vec::new();
+        self.sent = self.sent.max(self.format.samples_in(now));
+        while self.sent < self.format.samples_in(now + FILL_AHEAD) {
+            let samples: Vec<i16> =
+                (0..self.format.samples_in(FRAME).max(1)).map(|_| self.next_sample()).collect();
+            self.sent += samples.len() as u64;
+            frames.push(self.format.encode(&samples));
+        }
+        frames
+    }
+
+    /// The leg forgot what it had not played.
+    pub fn cleared(&mut self, now: Duration) {
+        self.sent = self.format.samples_in(now);
+    }
+
+    fn next_sample(&mut self) -> i16 {
+        let Some(sample) = self.sound.get(self.next) else { return 0 };
+        self.next = (self.next + 1) % self.sound.len();
+        *sample
+    }
+}
+
+/// Makes a loop of a WAV file of 8 to 32 bits.
+///
+/// # Errors
+///
+/// Says what is wrong with the file.
+pub fn loop_of_wav(file: &[u8], sample_rate_hz: u32) -> Result<Vec<i16>, String> {
+    let mut wav = WavReader::new(Cursor::new(file))
+        .map_err(|error| format!("it is no WAV file that can be read: {error}"))?;
+    let spec = wav.spec();
+    if spec.channels == 0
+        || spec.channels > CHANNELS_MAX
+        || !(4_000..=192_000).contains(&spec.sample_rate)
+    {
+        return Err(format!(
+            "it has {} channels at {} Hz, expected 1 to {CHANNELS_MAX} at 4000 to 192000",
+            spec.channels, spec.sample_rate
+        ));
+    }
+    let channels = usize::from(spec.channels);
+    let wanted = LOOP_MAX.as_secs() as usize * spec.sample_rate as usize * channels;
+    let samples: Result<Vec<f32>, hound::Error> = match spec.sample_format {
+        SampleFormat::Float => wav.samples::<f32>().take(wanted).collect(),
+        SampleFormat::Int => {
+            let full = (1u64 << (spec.bits_per_sample - 1)) as f32;
+            wav.samples::<i32>().take(wanted).map(|sample| Ok(sample? as f32 / full)).collect()
+        }
+    };
+    let samples = samples.map_err(|error| format!("its samples cannot be read: {error}"))?;
+    let mono: Vec<i16> = samples
+        .chunks_exact(channels)
+        .map(|frame| (frame.iter().sum::<f32>() / channels as f32 * 32_767.0) as i16)
+        .collect();
+    let mut resampler = Resampler::new(spec.sample_rate, sample_rate_hz);
+    let mut sound = resampler.process(&mono);
+    sound.extend(resampler.flush());
+    if sound.len() < 2 * samples_in(SEAM, sample_rate_hz) {
+        return Err(format!("it is shorter than {:?}", 2 * SEAM));
+    }
+    Ok(levelled(&seamless(sound.into_iter().map(f32::from).collect(), sample_rate_hz)))
+}
+
+/// Fades the end of a sound into its beginning.
+fn seamless(mut sound: Vec<f32>, sample_rate_hz: u32) -> Vec<f32> {
+    let seam = samples_in(SEAM, sample_rate_hz).min(sound.len() / 2);
+    let tail = sound.split_off(sound.len() - seam);
+    for (index, (begin, end)) in sound.iter_mut().zip(tail).enumerate() {
+        let share = (index as f32 + 0.5) / seam as f32;
+        // Two noises that are not alike add up in power.
+        *begin = *begin * share.sqrt() + end * (1.0 - share).sqrt();
+    }
+    sound
+}
+
+/// Brings a sound to the level of a backdrop.
+fn levelled(sound: &[f32]) -> Vec<i16> {
+    let power = sound.iter().map(|sample| sample * sample).sum::<f32>() / sound.len().max(1) as f32;
+    let level = 32_768.0 * amplitude(LEVEL_DB);
+    let peak = level * amplitude(PEAK_DB);
+    let gain = level / power.sqrt().max(1e-3);
+    sound.iter().map(|sample| (sample * gain).clamp(-peak, peak) as i16).collect()
+}
+
+fn amplitude(db: f32) -> f32 {
+    10f32.powf(db / 20.0)
+}
+
+fn samples_in(time: Duration, sample_rate_hz: u32) -> usize {
+    AudioFormat::pcm16(sample_rate_hz).samples_in(time) as usize
+}
+
+#[cfg(test)]
+mod tests;
