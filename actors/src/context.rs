@@ -35,6 +35,7 @@ use crate::{
     transport::TransportInput,
     vad::{VadInput, VadSlot},
     voice::{VoiceInput, VoiceSlot},
+    voice_cache::VoiceCache,
 };
 
 /// A call as the front door decided it.
@@ -97,6 +98,7 @@ pub struct CallContext {
     pub outbox: Outbox,
     pub egress: Egress,
     pub store: Store,
+    pub(crate) voice_cache: VoiceCache,
     pub(crate) server_messages: MessageFilter,
     pub(crate) client_messages: MessageFilter,
     pub(crate) journal: JournalWriter,
@@ -140,6 +142,7 @@ pub struct NodeParts {
     pub outbox: Outbox,
     pub egress: Egress,
     pub store: Store,
+    pub voice_cache: VoiceCache,
 }
 
 impl CallContext {
@@ -173,6 +176,7 @@ impl CallContext {
             client_messages: spec.assistant.client_messages(),
             journal: node.store.journal(spec.id),
             store: node.store,
+            voice_cache: node.voice_cache,
             end_published: AtomicBool::new(false),
             finished: AtomicBool::new(false),
             controls: Mutex::new(ControlLimit::new()),

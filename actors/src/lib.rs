@@ -30,6 +30,7 @@ mod turns;
 pub mod vad;
 mod vault;
 pub mod voice;
+mod voice_cache;
 
 pub use child::{CallChild, Pulse, Role, Running, Spawner};
 pub use clock::CallClock;
@@ -41,6 +42,7 @@ pub use outbox::{Outbox, OutboxActor};
 pub use port::{Port, Signal};
 pub use turns::{TurnLog, TurnTimes};
 pub use vault::{Vault, VaultError};
+pub use voice_cache::VoiceCache;
 
 /// Every actor of a call, in the order they are started: who is listened to before who speaks.
 pub const ROLES: &[Spawner] = &[

@@ -4,6 +4,8 @@
 //! and so what the caller heard of it. A provider session is a leaf that may die at any moment; its
 //! successor goes on at the first word whose audio has not come.
 
+mod kept;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -29,6 +31,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
+use self::kept::Recording;
 use crate::{
     CallContext, Leaf, Port, Role,
     reopen::{Loss, Reopening},
@@ -41,6 +44,8 @@ pub struct VoiceActor {
     reopening: Reopening,
     chunk_plan: Arc<ChunkPlan>,
     format_plan: FormatPlan,
+    /// What shapes the voice's sound, where speech is kept for the next call.
+    shape: Option<String>,
 }
 
 /// What the voice is told.
@@ -108,6 +113,11 @@ struct Speech {
     finished: bool,
     /// All audio came.
     complete: bool,
+    /// Its first text, which is kept from an earlier call: whether it is all of it, the next input
+    /// says.
+    held: Option<String>,
+    /// What came of it, where it is kept for the next call.
+    recording: Option<Recording>,
 }
 
 /// Text waiting for the session; a reply has some dozen pieces.
@@ -139,8 +149,13 @@ impl Role for VoiceActor {
         let text = context.spec.assistant.voice_text();
         let capabilities = context.spec.stages.voice.provider.capabilities();
         let chunk_plan = text.chunk_plan(capabilities.streams_text, capabilities.text_chars_max);
-        let mut actor =
-            Self { context, reopening, chunk_plan: Arc::new(chunk_plan), format_plan: text.format };
+        let mut actor = Self {
+            shape: kept::shape(&context),
+            context,
+            reopening,
+            chunk_plan: Arc::new(chunk_plan),
+            format_plan: text.format,
+        };
         // Warm before the first word is due.
         actor.prepare();
         Ok(actor)
@@ -149,13 +164,21 @@ impl Role for VoiceActor {
     fn handle(&mut self, input: VoiceInput) -> Result<(), ActorProcessingErr> {
         match input {
             VoiceInput::Speak { speech, text } => {
-                let pieces = self.voice().speech(speech, &self.chunk_plan).chunker.push(&text);
-                for piece in pieces {
-                    self.hand_over(speech, piece);
+                if !self.hold(speech, &text) {
+                    self.release(speech);
+                    self.say(speech, &text);
                 }
             }
-            VoiceInput::Trim { speech } => self.trim(speech),
-            VoiceInput::Finish { speech } => self.finish(speech),
+            VoiceInput::Trim { speech } => {
+                self.release(speech);
+                self.trim(speech);
+            }
+            VoiceInput::Finish { speech } => {
+                if !self.play_kept(speech) {
+                    self.release(speech);
+                    self.finish(speech);
+                }
+            }
             VoiceInput::Cut { speech } => self.cut(speech),
             VoiceInput::Prepare => self.prepare(),
             VoiceInput::Reopen => self.ensure_session(),
@@ -174,6 +197,13 @@ impl VoiceActor {
     fn prepare(&mut self) {
         self.ensure_session();
         self.context.spec.stages.voice.provider.warm();
+    }
+
+    fn say(&mut self, speech: SpeechId, text: &str) {
+        let pieces = self.voice().speech(speech, &self.chunk_plan).chunker.push(text);
+        for piece in pieces {
+            self.hand_over(speech, piece);
+        }
     }
 
     fn hand_over(&mut self, speech: SpeechId, piece: String) {
@@ -327,6 +357,8 @@ impl Voice {
             handed_over: false,
             finished: false,
             complete: false,
+            held: None,
+            recording: None,
         })
     }
 
@@ -352,6 +384,8 @@ impl Voice {
             self.contexts_used += 1;
             speech.context = ContextId(self.contexts_used);
             speech.handed_over = false;
+            // The rest comes from another session: a seam is nothing to keep.
+            speech.recording = None;
             any = true;
         }
         any
@@ -512,6 +546,7 @@ impl Run {
                     let mut voice = self.context.voice();
                     voice.of_context(context).map(|(_, speech)| {
                         speech.ledger.audio(leg.duration_of(leg.samples_in_bytes(audio.len())));
+                        speech.record_audio(&audio);
                     })
                 };
                 // Audio of a context that was cut meanwhile has no speech any more.
@@ -521,7 +556,10 @@ impl Run {
             }
             TtsEvent::Words { context, words } => {
                 if let Some((_, speech)) = self.context.voice().of_context(context) {
-                    speech.ledger.words(words.into_iter().map(|w| (w.word, w.start, w.end)));
+                    let words: Vec<_> =
+                        words.into_iter().map(|w| (w.word, w.start, w.end)).collect();
+                    speech.record_words(&words);
+                    speech.ledger.words(words);
                 }
             }
             TtsEvent::Done { context } => {
@@ -531,6 +569,7 @@ impl Run {
                 let finished = self.context.voice().of_context(context).map(|(id, speech)| {
                     speech.complete = true;
                     speech.ledger.audio_done();
+                    kept::keep(&self.context, speech);
                     id
                 });
                 if let Some(id) = finished {

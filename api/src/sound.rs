@@ -15,11 +15,13 @@ pub enum BackgroundSound {
 }
 
 /// The settings of an assistant that are about sound.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sound {
     pub background: BackgroundSound,
     /// Noise is taken out of what the caller says before anybody listens to it.
     pub denoise: bool,
+    /// Speech that its voice said before may be played again (`voice.cachingEnabled`).
+    pub keeps_speech: bool,
     /// A beep is news: voicemails are detected.
     pub listens_for_beep: bool,
     /// What the document asks for and nothing here does, for the log.
@@ -58,7 +60,9 @@ impl Sound {
         }
         let voicemail = lenient::get(document, "voicemailDetection");
         let listens_for_beep = voicemail.is_some_and(|plan| plan != "off");
-        Self { background, denoise, listens_for_beep, notes }
+        let voice = lenient::get(document, "voice").unwrap_or(&Value::Null);
+        let keeps_speech = lenient::get(voice, "cachingEnabled") != Some(&Value::Bool(false));
+        Self { background, denoise, keeps_speech, listens_for_beep, notes }
     }
 }
 
@@ -69,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_on_by_itself() {
+    fn nothing_is_on_by_itself_but_keeping_speech() {
         for document in [
             json!({}),
             json!({"backgroundSound": "off", "backgroundSpeechDenoisingPlan": {},
@@ -77,7 +81,19 @@ mod tests {
             json!({"backgroundSound": null, "voicemailDetection": null,
                 "backgroundSpeechDenoisingPlan": {"smartDenoisingPlan": null}}),
         ] {
-            assert_eq!(Sound::read(&document), Sound::default());
+            assert_eq!(Sound::read(&document), silent());
+        }
+        let voice = json!({"voice": {"cachingEnabled": false}});
+        assert!(!Sound::read(&voice).keeps_speech);
+    }
+
+    fn silent() -> Sound {
+        Sound {
+            background: BackgroundSound::Off,
+            denoise: false,
+            keeps_speech: true,
+            listens_for_beep: false,
+            notes: Vec::new(),
         }
     }
 
@@ -108,7 +124,7 @@ mod tests {
             Sound::read(&json!({"backgroundSpeechDenoisingPlan": plan}))
         };
         assert_eq!(fourier(true).notes.len(), 1);
-        assert_eq!(fourier(false), Sound::default());
+        assert_eq!(fourier(false), silent());
     }
 
     #[test]

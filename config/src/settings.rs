@@ -167,6 +167,9 @@ sections! {
         /// Caller audio kept for a transcriber that was restarted or replaced: no word is lost in a
         /// gap shorter than this. 30 s of 16 kHz audio are 1 MB a call.
         audio_ring: Duration as Span = default "30s", "duration", "5s" to "5m";
+        /// Memory for what voices said before: a first message that was said in an earlier call of the
+        /// same voice costs nothing and sounds at once. A minute at 8 kHz mu-law is 480 kB. 0B: off.
+        voice_cache: u64 as Bytes = default "32MiB", "bytes", "0B" to "16GiB";
         /// Longest wait for an actor's sign of life before it is restarted.
         progress_timeout: Duration as Span = default "2s", "duration", "200ms" to "1m";
         /// The same for the actor that holds the conversation, whose restart replays the journal.

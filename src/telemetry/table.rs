@@ -61,6 +61,10 @@ metrics! {
     "provider_ttfb_seconds" Histogram ["kind", "provider"] "From a request to a provider's first answer; of transcribers, to the open session";
     "replies_cut_total" Counter ["cause"] "Replies of models that a limit or a filter cut off";
     "unpriced_total" Counter ["kind", "provider"] "Parts of calls whose cost is told as 0 because no price is known";
+    "voice_cache_hits_total" Counter [] "Speeches of the agent played as a voice said them before";
+    "voice_cache_misses_total" Counter [] "Speeches that are kept when a voice has said them";
+    "voice_cache_bytes" Gauge [] "Memory taken by speech that is kept";
+    "background_sounds_failed_total" Counter [] "Calls that go on without their background sound";
     "playout_underruns_total" Counter [] "Gaps in the agent's speech";
     "audio_ring_overflow_milliseconds_total" Counter [] "Caller audio dropped before it was transcribed";
     "audio_lost_milliseconds_total" Counter [] "Caller audio that no transcriber was given";

@@ -10,8 +10,8 @@ use std::{
 };
 
 use offhook_actors::{
-    CallClock, CallContext, CallSpec, LegSocket, NodeParts, Outbox, Vault, egress::Egress,
-    outbox::OutboxOptions, transport::TransportInput,
+    CallClock, CallContext, CallSpec, LegSocket, NodeParts, Outbox, Vault, VoiceCache,
+    egress::Egress, outbox::OutboxOptions, transport::TransportInput,
 };
 use offhook_api::{
     AssistantView, CallDocument, Credentials, artifact::RecordingUrls, call::Fallback,
@@ -47,6 +47,7 @@ struct Inner {
     net: Net,
     outbox: Outbox,
     egress: Egress,
+    voice_cache: VoiceCache,
     slots: Slots,
     registry: Registry,
     draining: AtomicBool,
@@ -136,6 +137,7 @@ impl Node {
         let vault = Vault::new(store.clone(), settings.store.secret_key.as_ref())
             .map_err(NodeError::SecretKey)?;
         let allow_private = webhooks.allow_private_addresses;
+        let voice_cache = VoiceCache::new(settings.calls.voice_cache);
         let egress = Egress::new(allow_private, webhooks.secret.clone(), vault.clone())
             .map_err(NodeError::Egress)?;
         let options = OutboxOptions {
@@ -165,6 +167,7 @@ impl Node {
             net,
             outbox,
             egress,
+            voice_cache,
             slots,
             registry,
             draining: AtomicBool::new(false),
@@ -242,6 +245,7 @@ impl Node {
             outbox: inner.outbox.clone(),
             egress: inner.egress.clone(),
             store: inner.store.clone(),
+            voice_cache: inner.voice_cache.clone(),
         };
         let Admission { record, leg_token, lease, now_ms } = admission;
         let context = CallContext::new(spec, record, CallClock::start(now_ms), node);

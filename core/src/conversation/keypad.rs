@@ -29,6 +29,7 @@ impl Conversation {
     /// An entry is the caller's turn: it goes behind what they were saying, and is answered at
     /// once. Speech that may not be interrupted is heard to its end before.
     fn keypad_entered(&mut self, entry: &KeypadEntry) {
+        self.give_up_pause(true);
         if self.is_interruptible() {
             self.interrupt();
             // Nobody speaks who might go on.
@@ -46,7 +47,7 @@ impl Conversation {
                 self.publish(ServerEvent::ConversationUpdate);
                 self.reply_wanted = true;
             }
-            Floor::Ringing | Floor::Closing(_) | Floor::Ended => {}
+            Floor::Ringing | Floor::Paused(_) | Floor::Closing(_) | Floor::Ended => {}
         }
     }
 }
