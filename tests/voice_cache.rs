@@ -18,7 +18,7 @@ async fn call_twice(voice: Value) -> u64 {
             outcome.transcript(),
             format!("AI: {GREETING}\nUser: What are your hours?\nAI: {HOURS}")
         );
-        characters += outcome.record["costBreakdown"]["ttsCharacters"].as_u64().unwrap();
+        characters += outcome.record["costBreakdown"]["ttsCharacters"].as_u64().expect("a count");
     }
     characters
 }
