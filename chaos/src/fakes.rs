@@ -7,6 +7,8 @@
 //!
 //! - A transcriber's text is the words that it heard, with a full stop at the end. What an utterance
 //!   is, is decided by the silence in its audio, so that audio may come faster than it was spoken.
+//! - A transcriber of Deepgram whose first `keyterm` names a script (`script-17`) hears real speech:
+//!   `POST /fakes/scripts` tells it which word lies where (see [`scripts`]).
 //! - A model that is told `17 3` (a caller's number and his turn's) answers `17 3 1 2 3 ... 8.`, and
 //!   `1 2 3 ... 8.` to anything else. The number 2000 makes it call the first tool that it is
 //!   offered, 2001 all of them at once, and 2002 ends as a content filter does.
@@ -33,6 +35,7 @@ use chance::Chance;
 use exchanges::Exchanges;
 use faults::Faults;
 use report::Report;
+use scripts::Scripts;
 
 mod anthropic;
 mod cartesia;
@@ -49,6 +52,7 @@ mod model;
 mod openai;
 mod options;
 mod report;
+mod scripts;
 mod speech;
 mod wire;
 
@@ -84,6 +88,7 @@ pub(crate) struct Shared {
     pub report: Report,
     pub exchanges: Exchanges,
     pub faults: Faults,
+    pub scripts: Scripts,
     pub stopped: watch::Receiver<bool>,
 }
 
@@ -103,6 +108,7 @@ impl Fakes {
             report: Report::default(),
             exchanges: Exchanges::keeping(options.requests_kept),
             faults: Faults::default(),
+            scripts: Scripts::default(),
             stopped: stopped.clone(),
         });
         // A connection that is not answered at once only waits longer.
@@ -190,6 +196,7 @@ mod testing {
             report: Report::default(),
             exchanges: Exchanges::default(),
             faults: Faults::default(),
+            scripts: Scripts::default(),
             stopped: watch::channel(false).1,
         })
     }

@@ -1,5 +1,5 @@
 //! The fakes' own routes: `/fakes/timing`, `/fakes/report`, `/fakes/requests`,
-//! `/fakes/fault`.
+//! `/fakes/fault`, `/fakes/scripts`.
 
 use std::sync::PoisonError;
 
@@ -13,7 +13,7 @@ use axum::{
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{App, faults::Fault};
+use super::{App, faults::Fault, scripts::Line};
 
 pub fn router() -> Router<App> {
     Router::new()
@@ -21,6 +21,7 @@ pub fn router() -> Router<App> {
         .route("/report", get(report).delete(clear_report))
         .route("/requests", get(requests))
         .route("/fault", post(fault))
+        .route("/scripts", post(script))
 }
 
 async fn timing(State(app): State<App>) -> Response {
@@ -52,6 +53,13 @@ async fn requests(State(app): State<App>) -> Json<Value> {
 
 async fn fault(State(app): State<App>, Json(fault): Json<Fault>) -> Response {
     match app.faults.add(Instant::now(), &fault) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(refused) => (StatusCode::BAD_REQUEST, refused).into_response(),
+    }
+}
+
+async fn script(State(app): State<App>, Json(line): Json<Line>) -> Response {
+    match app.scripts.add(line) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(refused) => (StatusCode::BAD_REQUEST, refused).into_response(),
     }

@@ -21,8 +21,11 @@ use super::{
     App, flux,
     hearing::{Hearing, raw_format, seconds_of, sentence},
     report::Counts,
+    scripts,
     wire::{self, Asked, Dialogue, Link, Out},
 };
+
+mod scripted;
 
 const PROVIDER: &str = "deepgram";
 
@@ -51,7 +54,13 @@ async fn listen(
 ) -> Response {
     let asked = Asked { method: &Method::GET, uri: &uri, headers: &headers, query: &query };
     let opened = admit(&app, &headers).and_then(|()| Settings::from_query(&query));
-    serve(&app, &asked, upgrade, opened.map(|settings| Listening::new(&app, settings)))
+    match scripts::named(&query) {
+        Some(script) => {
+            let scripted = |settings| scripted::Listening::new(&app, settings, script);
+            serve(&app, &asked, upgrade, opened.map(scripted))
+        }
+        None => serve(&app, &asked, upgrade, opened.map(|settings| Listening::new(&app, settings))),
+    }
 }
 
 async fn flux_listen(
@@ -63,7 +72,16 @@ async fn flux_listen(
 ) -> Response {
     let asked = Asked { method: &Method::GET, uri: &uri, headers: &headers, query: &query };
     let opened = admit(&app, &headers).and_then(|()| flux::Settings::from_query(&query));
-    serve(&app, &asked, upgrade, opened.map(|settings| flux::Listening::new(&app, settings)))
+    match scripts::named(&query) {
+        Some(script) => {
+            let scripted = |settings| flux::scripted(&app, settings, script);
+            serve(&app, &asked, upgrade, opened.map(scripted))
+        }
+        None => {
+            let opened = opened.map(|settings| flux::Listening::new(&app, settings));
+            serve(&app, &asked, upgrade, opened)
+        }
+    }
 }
 
 /// Why a session is refused: status, code, message.

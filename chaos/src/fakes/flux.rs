@@ -13,6 +13,8 @@ use super::{
     wire::{Dialogue, Out},
 };
 
+mod scripted;
+
 const MODELS: [&str; 2] = ["flux-general-en", "flux-general-multi"];
 
 const EOT_THRESHOLD: f64 = 0.7;
@@ -117,6 +119,11 @@ impl Settings {
             "eot_timeout_ms": self.eot_timeout.as_millis() as u64,
         })
     }
+}
+
+/// A session that reads a script.
+pub fn scripted(app: &App, settings: Settings, script: String) -> impl Dialogue + use<> {
+    scripted::Listening::new(app, settings, script)
 }
 
 pub struct Listening {

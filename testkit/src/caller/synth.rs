@@ -45,15 +45,34 @@ impl FromStr for Voice {
     }
 }
 
+/// The words a minute of espeak-ng at its usual pace.
+const ESPEAK_WORDS_A_MINUTE: f32 = 175.0;
+
 /// Speaks `text`, at `sample_rate_hz`.
 pub async fn speak(
     text: &str,
     voice: &Voice,
     sample_rate_hz: u32,
 ) -> Result<Vec<i16>, CallerError> {
-    let (program, name, options) = match voice {
-        Voice::Flite(name) => ("flite", name, ["-voice", "-f", "-o"]),
-        Voice::Espeak(name) => ("espeak-ng", name, ["-v", "-f", "-w"]),
+    speak_at_pace(text, voice, 1.0, sample_rate_hz).await
+}
+
+/// Speaks `text` at `pace` times the voice's usual pace.
+pub async fn speak_at_pace(
+    text: &str,
+    voice: &Voice,
+    pace: f32,
+    sample_rate_hz: u32,
+) -> Result<Vec<i16>, CallerError> {
+    let (program, name, options, paced) = match voice {
+        Voice::Flite(name) => {
+            let paced = ["--setf".into(), format!("duration_stretch={}", 1.0 / pace)];
+            ("flite", name, ["-voice", "-f", "-o"], paced)
+        }
+        Voice::Espeak(name) => {
+            let words = (ESPEAK_WORDS_A_MINUTE * pace) as u32;
+            ("espeak-ng", name, ["-v", "-f", "-w"], ["-s".into(), words.to_string()])
+        }
     };
     if program == "flite" && !FLITE_VOICES.contains(&name.as_str()) {
         return Err(unknown(&format!("flite:{name}")));
@@ -65,6 +84,7 @@ pub async fn speak(
     std::fs::write(&input, text).map_err(|error| failed(error.to_string()))?;
     let mut command = Command::new(program);
     command.args([options[0], name, options[1]]).arg(&input).arg(options[2]).arg(&output);
+    command.args(paced);
     run(command, program).await?;
     read(&output, sample_rate_hz).map_err(|error| failed(error.to_string()))
 }
@@ -123,6 +143,18 @@ mod tests {
                 assert!((0.8..4.0).contains(&seconds), "{voice:?} {rate} {seconds}");
                 assert!(level::is_voiced(&speech), "{voice:?} {rate}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_faster_pace_makes_a_line_shorter() {
+        for voice in [Voice::default(), "espeak:en-us".parse().unwrap()] {
+            let line = async |pace| {
+                let text = "I would like to cancel my appointment";
+                speak_at_pace(text, &voice, pace, 8_000).await.unwrap().len() as f64
+            };
+            let (slow, fast) = (line(0.8).await, line(1.25).await);
+            assert!(fast < 0.8 * slow, "{voice:?}: {fast} and {slow} samples");
         }
     }
 
