@@ -9,6 +9,8 @@
 //! - Times are compared between processes of one machine (`CLOCK_MONOTONIC`); without fakes only the
 //!   callers' own clock counts, and the server may be anywhere.
 //! - The leg is Vapi's websocket transport.
+//!
+//! How turns are taken is measured by callers who speak: see [`turns`].
 
 mod answer;
 mod assistant;
@@ -29,6 +31,7 @@ mod results;
 mod samples;
 mod stage;
 mod table;
+mod turns;
 mod usage;
 mod vowel;
 
@@ -45,7 +48,7 @@ use caller::Conduct;
 use clock::Moment;
 use fakes::FakesReport;
 use fleet::{Load, News};
-use options::Options;
+use options::{Bench, Options};
 use overhead::LeastSilence;
 use phrase::Speech;
 use process::Process;
@@ -66,7 +69,13 @@ const SETTLE: Duration = Duration::from_secs(1);
 const STDOUT: &str = "-";
 
 pub async fn run(args: BenchArgs) -> Result<ExitCode, String> {
-    let (load, options) = args.read()?;
+    match args.read()? {
+        Bench::Calls(load, options) => run_calls(load, *options).await,
+        Bench::Turns(args) => turns::run(args).await,
+    }
+}
+
+async fn run_calls(load: Load, options: Options) -> Result<ExitCode, String> {
     let format = options.format.audio();
     let conduct = Conduct {
         format,

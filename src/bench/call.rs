@@ -42,7 +42,7 @@ const READ_BYTES: usize = 16 * 1024;
 const MESSAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// How the message that tells of an interruption is known, without reading the JSON of others.
-const INTERRUPTED: &str = "\"user-interrupted\"";
+pub const INTERRUPTED: &str = "\"user-interrupted\"";
 
 /// A call that was tried.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub struct Outcome {
     pub failure: Option<String>,
 }
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// The body of `POST /call`.
 pub fn request(assistant: &Value, format: AudioFormat) -> Value {
@@ -101,7 +101,8 @@ pub async fn hold(
     outcome
 }
 
-async fn place(client: &Client, request: &Value) -> Result<Socket, String> {
+/// Asks for a call and opens its socket.
+pub async fn place(client: &Client, request: &Value) -> Result<Socket, String> {
     let call = client.post("/call", request).await?;
     let url = websocket_url(&call)?;
     let config = WebSocketConfig::default()
@@ -163,7 +164,8 @@ async fn converse(
     }
 }
 
-async fn hang_up(socket: &mut Socket) -> Result<(), String> {
+/// Ends a call, and hears the server out.
+pub async fn hang_up(socket: &mut Socket) -> Result<(), String> {
     send(socket, Message::Text(json!({"type": "hangup"}).to_string().into())).await?;
     let closed = async {
         loop {
@@ -183,7 +185,7 @@ async fn hang_up(socket: &mut Socket) -> Result<(), String> {
     })
 }
 
-async fn send(socket: &mut Socket, message: Message) -> Result<(), String> {
+pub async fn send(socket: &mut Socket, message: Message) -> Result<(), String> {
     match timeout(SEND_LIMIT, socket.send(message)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(format!("the connection broke: {error}")),

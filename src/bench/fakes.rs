@@ -35,6 +35,17 @@ const LLM_TOKEN_GAP_MS: u32 = 10;
 /// From a text to its first audio, in ms.
 const TTS_TTFB_MS: u32 = 100;
 
+/// The options of fakes whose answers have this many words behind the caller's numbers.
+pub fn options(words: u32, seed: u64) -> Value {
+    json!({"seed": seed, "timing": {
+        "stt_delay": {"fixed": STT_DELAY_MS},
+        "llm_ttft": {"fixed": LLM_TTFT_MS},
+        "llm_token_gap": {"fixed": LLM_TOKEN_GAP_MS},
+        "llm_words": words,
+        "tts_ttfb": {"fixed": TTS_TTFB_MS},
+    }})
+}
+
 /// Fakes that are running; they end with their standard input, and so with this program.
 pub struct Fakes {
     child: Child,
@@ -43,17 +54,10 @@ pub struct Fakes {
 }
 
 impl Fakes {
-    /// Starts fakes whose answers have this many words behind the caller's numbers.
-    pub async fn start(words: u32, seed: u64) -> Result<Self, String> {
+    /// Starts fakes, with the options of `offhook fakes`.
+    pub async fn start(options: &Value) -> Result<Self, String> {
         let program = std::env::current_exe()
             .map_err(|error| format!("cannot tell where this program is: {error}"))?;
-        let options = json!({"seed": seed, "timing": {
-            "stt_delay": {"fixed": STT_DELAY_MS},
-            "llm_ttft": {"fixed": LLM_TTFT_MS},
-            "llm_token_gap": {"fixed": LLM_TOKEN_GAP_MS},
-            "llm_words": words,
-            "tts_ttfb": {"fixed": TTS_TTFB_MS},
-        }});
         let mut child = Command::new(program)
             .args(["fakes", "--listen", "127.0.0.1:0", "--options", &options.to_string()])
             .stdin(Stdio::piped())
@@ -175,7 +179,8 @@ impl FakesReport {
     }
 }
 
-fn address(url: &str, of: &str) -> String {
+/// One of the fakes' own routes.
+pub fn address(url: &str, of: &str) -> String {
     format!("{}/fakes/{of}", url.trim_end_matches('/'))
 }
 

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Subcommand, ValueEnum};
 use offhook_media::AudioFormat;
 
-use super::{caller::WORDS_MAX, fleet::Load};
+use super::{caller::WORDS_MAX, fleet::Load, turns::TurnsArgs};
 
 /// What to measure.
 #[derive(Args)]
@@ -22,8 +22,9 @@ enum Measure {
     /// Many calls at the same time (this is what `offhook bench` does)
     #[command(after_help = "Example:\n  offhook bench calls --calls 100 --turns 8 --barge-in 0.2")]
     Calls(CallsArgs),
-    /// One call after another: latency without load
-    #[command(after_help = "Example:\n  offhook bench turns --calls 3 --transcriber flux")]
+    /// How turns are taken: callers who speak, hesitate, interrupt and cough, to noise
+    #[command(after_help = "Examples:\n  offhook bench turns --check\n  \
+        offhook bench turns --plan aggressive --category thought --snr 10,clean")]
     Turns(TurnsArgs),
 }
 
@@ -42,16 +43,13 @@ struct CallsArgs {
     common: Options,
 }
 
-#[derive(Args)]
-struct TurnsArgs {
-    /// Calls, one after another
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    calls: u32,
-    #[command(flatten)]
-    common: Options,
+/// What is to be measured.
+pub enum Bench {
+    Calls(Load, Box<Options>),
+    Turns(TurnsArgs),
 }
 
-/// What all benches take.
+/// How calls are to be measured.
 #[derive(Args, Clone)]
 pub struct Options {
     /// A running server; without one, a server and fake providers are started for the bench
@@ -124,15 +122,11 @@ pub enum Transcriber {
 }
 
 impl BenchArgs {
-    /// How many calls, and everything else.
-    pub fn read(self) -> Result<(Load, Options), String> {
+    pub fn read(self) -> Result<Bench, String> {
         let args = match self.measure {
             None => self.calls,
             Some(Measure::Calls(args)) => args,
-            Some(Measure::Turns(TurnsArgs { calls, common })) => {
-                let load = Load { calls: 1, ramp: Duration::ZERO, total: calls };
-                return Ok((load, common));
-            }
+            Some(Measure::Turns(args)) => return Ok(Bench::Turns(args)),
         };
         let total = args.total.unwrap_or(args.calls);
         if total < args.calls {
@@ -142,7 +136,8 @@ impl BenchArgs {
                 args.calls
             ));
         }
-        Ok((Load { calls: args.calls, ramp: args.ramp, total }, args.common))
+        let load = Load { calls: args.calls, ramp: args.ramp, total };
+        Ok(Bench::Calls(load, Box::new(args.common)))
     }
 }
 
@@ -160,7 +155,7 @@ pub fn name(value: impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub fn share(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
         .filter(|share| (0.0..=1.0).contains(share))

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{
     assistant, call,
-    fakes::Fakes,
+    fakes::{self, Fakes},
     fleet::{Load, Target},
     options::Options,
     process::Process,
@@ -28,13 +28,13 @@ pub struct Stage {
     pub server: Option<Process>,
     pub fakes: Option<Process>,
     pub fakes_url: Option<String>,
-    started: Option<Started>,
+    started: Option<Own>,
 }
 
-/// What is to be stopped in the end.
-struct Started {
-    server: Server,
-    _fakes: Fakes,
+/// A server and its fakes, which are to be stopped in the end.
+pub struct Own {
+    pub server: Server,
+    pub fakes: Fakes,
     /// The server's settings, data and log.
     _folder: TempDir,
 }
@@ -61,23 +61,15 @@ impl Stage {
                 started: None,
             });
         }
-        let fakes = Fakes::start(options.words, options.seed).await?;
-        let folder = tempfile::Builder::new()
-            .prefix("offhook-bench-")
-            .tempdir()
-            .map_err(|error| format!("cannot make a folder for the server: {error}"))?;
-        let server = Server::start(settings(folder.path(), &fakes.url, load)?).await?;
+        let own = Own::start(fakes::options(options.words, options.seed), load.calls).await?;
+        let access = &own.server.access;
         Ok(Self {
-            target: Target {
-                url: server.access.url.clone(),
-                key: server.access.key.clone(),
-                request,
-            },
+            target: Target { url: access.url.clone(), key: access.key.clone(), request },
             assistant,
-            server: Some(Process { pid: server.access.pid }),
-            fakes: fakes.pid().map(|pid| Process { pid }),
-            fakes_url: Some(fakes.url.clone()),
-            started: Some(Started { server, _fakes: fakes, _folder: folder }),
+            server: Some(Process { pid: access.pid }),
+            fakes: own.fakes.pid().map(|pid| Process { pid }),
+            fakes_url: Some(own.fakes.url.clone()),
+            started: Some(own),
         })
     }
 
@@ -89,7 +81,7 @@ impl Stage {
     /// Waits for a server of our own to end, which it should not; returns how it did.
     pub async fn server_ended(&mut self) -> String {
         match &mut self.started {
-            Some(started) => started.server.exited().await,
+            Some(own) => own.server.exited().await,
             None => std::future::pending().await,
         }
     }
@@ -97,13 +89,31 @@ impl Stage {
     /// Stops what was started.
     pub async fn strike(self) -> Result<(), String> {
         match self.started {
-            Some(started) => started.server.stop().await,
+            Some(own) => own.stop().await,
             None => Ok(()),
         }
     }
 }
 
-fn settings(folder: &Path, fakes: &str, load: Load) -> Result<ServerOptions, String> {
+impl Own {
+    /// Starts both; `calls`: as many are held at the same time.
+    pub async fn start(fakes: Value, calls: u32) -> Result<Self, String> {
+        raise_file_limit();
+        let fakes = Fakes::start(&fakes).await?;
+        let folder = tempfile::Builder::new()
+            .prefix("offhook-bench-")
+            .tempdir()
+            .map_err(|error| format!("cannot make a folder for the server: {error}"))?;
+        let server = Server::start(settings(folder.path(), &fakes.url, calls)?).await?;
+        Ok(Self { server, fakes, _folder: folder })
+    }
+
+    pub async fn stop(self) -> Result<(), String> {
+        self.server.stop().await
+    }
+}
+
+fn settings(folder: &Path, fakes: &str, calls: u32) -> Result<ServerOptions, String> {
     let config = folder.join("offhook.toml");
     let providers = [("deepgram", "deepgram"), ("openai", "openai/v1"), ("11labs", "elevenlabs")];
     let sections = providers.map(|(name, path)| {
@@ -112,7 +122,7 @@ fn settings(folder: &Path, fakes: &str, load: Load) -> Result<ServerOptions, Str
     std::fs::write(&config, sections.concat())
         .map_err(|error| format!("cannot write {}: {error}", config.display()))?;
     // A call that ended is filed while the next one has begun.
-    let limit = load.calls * 2 + 10;
+    let limit = calls * 2 + 10;
     Ok(ServerOptions {
         data: folder.join("data"),
         log: folder.join("server.log"),
