@@ -34,6 +34,44 @@ async fn a_transcriber_that_drops_in_mid_utterance_loses_no_word() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_transcriber_that_falls_silent_in_mid_utterance_is_replaced_and_loses_no_word() {
+    // The greeting takes 2.4 s; the question begins 0.7 s later and takes 2.6 s.
+    for at in (0..5).map(|n| Duration::from_millis(3_200 + n * 271)) {
+        let world = World::new(FakeLlm::lines(&[("hours", ANSWER)])).await;
+        let placed = world.place(json!({"firstMessage": GREETING})).await;
+        let (stt, due) = (world.stt.clone(), Instant::now() + at);
+        tokio::spawn(async move {
+            sleep_until(due).await;
+            stt.fall_silent();
+        });
+        let outcome = world.converse(placed, vec![world.say(QUESTION)]).await;
+
+        let transcript = outcome.transcript();
+        assert!(transcript.contains(&format!("User: {QUESTION}\n")), "{at:?}: {transcript}");
+        assert_eq!(outcome.words_heard(), format!("{GREETING} {ANSWER}"), "silent from {at:?} on");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transcriber_that_drops_and_refuses_for_seconds_loses_no_word_and_no_turn() {
+    for at in (0..8).map(|n| Duration::from_millis(3_200 + n * 271)) {
+        let world = World::new(FakeLlm::lines(&[("hours", ANSWER)])).await;
+        let placed = world.place(json!({"firstMessage": GREETING})).await;
+        let (stt, due) = (world.stt.clone(), Instant::now() + at);
+        tokio::spawn(async move {
+            sleep_until(due).await;
+            stt.refuse(4);
+            stt.drop_sessions();
+        });
+        let outcome = world.converse(placed, vec![world.say(QUESTION)]).await;
+
+        let transcript = outcome.transcript();
+        assert!(transcript.contains(&format!("User: {QUESTION}\n")), "{at:?}: {transcript}");
+        assert_eq!(outcome.words_heard(), format!("{GREETING} {ANSWER}"), "dropped at {at:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_voice_that_drops_in_mid_sentence_goes_on_where_it_was() {
     for at in moments(25) {
         let mut world = World::new(FakeLlm::lines(&[("hours", ANSWER)])).await;

@@ -87,6 +87,9 @@ const HINTS_MAX: usize = 4;
 /// After the VAD has heard nothing for this long, no provider still owes text for what was said.
 const SILENCE_FORGOTTEN: Duration = Duration::from_secs(5);
 
+/// A feed that is behind by this is replaying.
+const BEHIND: Duration = Duration::from_millis(600);
+
 /// Speech shorter than this holds no word that a transcriber would owe us.
 const WORD_MIN: Duration = Duration::from_millis(300);
 
@@ -386,6 +389,10 @@ impl Feed {
                 self.context.slots.transcriber.owes.store(self.unfinished, Ordering::Release);
             }
             self.forget_silence();
+            if !self.unfinished && !self.context.slots.transcriber.owes.load(Ordering::Acquire) {
+                let kept = self.context.audio.format().samples_in(SILENCE_KEPT);
+                self.skip_to(self.context.audio.caller_end().saturating_sub(kept));
+            }
         }
         self.was_speaking = speaks;
         let Some(since) = self.speaking_since else { return Ok(()) };
@@ -408,7 +415,22 @@ impl Feed {
     /// its own pace, a provider would take seconds to get to the words.
     fn forget_silence_before_speech(&mut self) {
         let kept = self.context.audio.format().samples_in(SILENCE_KEPT);
-        self.commit(self.context.caller_onset().saturating_sub(kept).min(self.cursor));
+        let onset = self.context.caller_onset().saturating_sub(kept);
+        self.skip_to(onset);
+        self.commit(onset.min(self.cursor));
+    }
+
+    /// Passes over silence that nobody owes text for, where a replay is behind: at its own pace, a
+    /// provider would be seconds late for whatever comes next. Its clock does not notice.
+    fn skip_to(&mut self, position: u64) {
+        let behind = self.context.audio.caller_end().saturating_sub(self.cursor);
+        if self.context.audio.format().duration_of(behind) < BEHIND {
+            return;
+        }
+        if let Some(skipped) = position.checked_sub(self.cursor) {
+            self.cursor = position;
+            self.origin += skipped;
+        }
     }
 
     /// Silence needs no final text: a successor does not have to hear it again.

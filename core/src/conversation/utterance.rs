@@ -46,6 +46,9 @@ const SERVER_DUE: Duration = Duration::from_millis(500);
 /// that is what a caller takes for a dead line.
 const NATIVE_DUE: Duration = Duration::from_millis(2_500);
 
+/// Transcribers that are in order send something at least this often while the caller speaks.
+const WITHOUT_NEWS: Duration = Duration::from_secs(1);
+
 /// How long a turn waits for the words of a transcriber that is being replaced: a provider that
 /// refuses for some seconds, and the replay to it. Longer, and the caller asks who is there.
 const REPLACED_DUE: Duration = Duration::from_secs(6);
@@ -338,6 +341,12 @@ impl Utterance {
             // The words of the last breath are still to come.
             (Voice::Stopped { since, at }, None) if text_at < since => {
                 (at, self.silence(plan).max(BREATH_WORDS_DUE))
+            }
+            // They spoke on for long, and the transcriber had nothing to say to it.
+            (Voice::Stopped { at, .. }, None)
+                if self.has_partial() && text_at + WITHOUT_NEWS < at =>
+            {
+                (at, self.silence(plan).max(WORDS_DUE))
             }
             (Voice::Stopped { at, .. }, None) => (at, self.silence(plan)),
             (Voice::Silent | Voice::Speaking { stale: true, .. }, None) => {

@@ -1,4 +1,10 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use offhook_core::FailureClass;
 use offhook_media::AudioFormat;
@@ -18,6 +24,8 @@ pub struct FakeStt {
     /// Silence after which what was said is final.
     pub final_after: Duration,
     drop_all: Arc<Notify>,
+    mute_all: Arc<Notify>,
+    refusals: Arc<AtomicU32>,
 }
 
 /// Messages between a session and its user.
@@ -29,6 +37,8 @@ impl Default for FakeStt {
             sessions: Sessions::default(),
             final_after: Duration::from_millis(200),
             drop_all: Arc::default(),
+            mute_all: Arc::default(),
+            refusals: Arc::default(),
         }
     }
 }
@@ -37,6 +47,16 @@ impl FakeStt {
     /// Closes every session that is open now, as a provider that goes down does.
     pub fn drop_sessions(&self) {
         self.drop_all.notify_waiters();
+    }
+
+    /// Lets every session that is open now take audio and say nothing any more.
+    pub fn fall_silent(&self) {
+        self.mute_all.notify_waiters();
+    }
+
+    /// Refuses the next sessions, as many as this.
+    pub fn refuse(&self, sessions: u32) {
+        self.refusals.store(sessions, Ordering::Release);
     }
 }
 
@@ -53,6 +73,13 @@ impl Stt for FakeStt {
     }
 
     fn open(&self, request: SttRequest) -> Opening<SttSession> {
+        let refusals = self
+            .refusals
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1));
+        if refusals.is_ok() {
+            let error = ProviderError::new(FailureClass::Unavailable, "told to refuse");
+            return Box::pin(async move { Err(error) });
+        }
         let (audio, input) = mpsc::channel(CHANNEL);
         let (output, events) = mpsc::channel(CHANNEL);
         let fake = self.clone();
@@ -68,15 +95,23 @@ impl FakeStt {
         let _session = self.sessions.begin();
         let mut ear = Ear::new(format.sample_rate_hz);
         let mut words = Vec::new();
+        let mut is_silent = false;
         loop {
             let input = tokio::select! {
                 input = input.recv() => input,
+                () = self.mute_all.notified() => {
+                    is_silent = true;
+                    continue;
+                }
                 () = self.drop_all.notified() => {
                     let error = ProviderError::new(FailureClass::Closed, "told to drop");
                     let _ = output.send(Err(error)).await;
                     return;
                 }
             };
+            if is_silent && input.is_some() {
+                continue;
+            }
             let finalize = match input {
                 Some(SttInput::Audio(audio)) => {
                     let new = ear.hear(&format.decode(&audio));
