@@ -68,11 +68,14 @@ impl Providers {
     }
 
     /// The keys that requests to this path were made with, each as its header had it; waited for.
+    /// Asked again, it waits for others: what a voice said before is heard without it.
     pub async fn keys_of(&self, path: &str) -> Vec<String> {
         eventually(&format!("request to {path}"), async || {
-            let keys = self.shared.keys.lock().unwrap();
-            let of_path = keys.iter().filter(|(asked, _)| asked.starts_with(path));
-            let found: Vec<String> = of_path.map(|(_, key)| key.clone()).collect();
+            let mut keys = self.shared.keys.lock().unwrap();
+            let (found, others): (Vec<_>, Vec<_>) =
+                keys.drain(..).partition(|(asked, _)| asked.starts_with(path));
+            *keys = others;
+            let found: Vec<String> = found.into_iter().map(|(_, key)| key).collect();
             (!found.is_empty()).then_some(found)
         })
         .await
