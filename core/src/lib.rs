@@ -6,7 +6,9 @@ pub mod conversation;
 mod end_of_turn;
 mod ended;
 mod event;
+mod failover;
 mod failure;
+mod health;
 mod hook;
 mod keypad;
 mod message;
@@ -28,7 +30,9 @@ pub use ended::{Blame, EndedReason};
 pub use event::{
     AddedRole, Answerer, Command, Control, Deadline, Event, Finish, SpeechId, ToolOutcome, TurnId,
 };
+pub use failover::{Failover, Loss, Next, Pace};
 pub use failure::{FailureClass, Stage, StageFailure};
+pub use health::{Breaker, BreakerState, Latencies, RetryBudget};
 pub use hook::{Hook, HookAction, HookTrigger};
 pub use keypad::KeypadPlan;
 pub use message::{Entry, Message, ToolCall};

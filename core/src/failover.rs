@@ -1,0 +1,192 @@
+//! Which of a stage's providers serves a call, and what becomes of a session that is lost.
+//!
+//! A provider that lost a session in use gets one more, if its error says that this may help; one
+//! that refuses, is slow to connect, or says nothing is replaced at once where there is another. Who
+//! was promoted stays: a call does not go back and forth between two voices.
+
+use std::time::Duration;
+
+use crate::{CallTime, Disposition, FailureClass, Intensity, RestartBudget};
+
+/// Decides for one stage of one call.
+#[derive(Debug)]
+pub struct Failover {
+    current: usize,
+    candidates: Vec<Candidate>,
+    intensity: Intensity,
+    budget: RestartBudget,
+    /// When the session at hand was opened in place of a lost one of the same provider.
+    again_at: Option<CallTime>,
+    /// Since when no session of any provider could be opened.
+    refused_since: Option<CallTime>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Candidate {
+    /// It can never serve this call: the key, the account, the request is wrong.
+    is_excluded: bool,
+    failed_at: Option<CallTime>,
+}
+
+/// How a session was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// It was open, and failed.
+    Broken,
+    /// It was open and was given up on suspicion: it may have had nothing to say.
+    Suspected,
+    /// It could not be opened.
+    Refused,
+}
+
+/// What to do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Open another session of the same provider.
+    Again(Pace),
+    /// Open a session of this candidate, which serves from now on.
+    Promote { to: usize, pace: Pace },
+    /// Nobody can serve.
+    GiveUp,
+}
+
+/// When to open the next session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    AtOnce,
+    /// After a wait that grows with each.
+    Paced,
+    /// After what the provider asked for.
+    After(Duration),
+}
+
+/// How long refused sessions are tried again, over all providers: nobody waits on a silent line for
+/// longer than five seconds without being told.
+const REFUSED_MAX: Duration = Duration::from_millis(4_500);
+
+/// A provider that lost two sessions within this time is not asked for a third while there is
+/// another; nor is one that was left within it promoted again while there is a fresh one.
+const LATELY: Duration = Duration::from_secs(15);
+
+impl Failover {
+    /// `candidates`: how many there are, at least one; the first serves from `start`.
+    pub fn new(candidates: usize, start: usize, intensity: Intensity) -> Self {
+        Self {
+            current: start,
+            candidates: vec![Candidate::default(); candidates.max(1)],
+            intensity,
+            budget: RestartBudget::new(intensity),
+            again_at: None,
+            refused_since: None,
+        }
+    }
+
+    pub const fn current(&self) -> usize {
+        self.current
+    }
+
+    /// Whether another candidate could take the place of the one that serves.
+    pub fn has_other(&self, now: CallTime) -> bool {
+        self.others().any(|other| self.is_fresh(other, now))
+    }
+
+    /// Decides after a loss. `is_allowed`: whether the node's health lets a candidate be asked;
+    /// `may_retry`: whether the node has attempts left for the provider that serves.
+    pub fn on_lost(
+        &mut self,
+        now: CallTime,
+        loss: Loss,
+        class: FailureClass,
+        is_allowed: impl Fn(usize) -> bool,
+        may_retry: bool,
+    ) -> Next {
+        let failed = &mut self.candidates[self.current];
+        failed.failed_at = Some(now);
+        failed.is_excluded |= !class.is_transient();
+        let is_spent = match loss {
+            Loss::Broken => {
+                self.refused_since = None;
+                self.budget.on_failure(now) == Disposition::Escalate
+            }
+            Loss::Suspected => {
+                self.refused_since = None;
+                false
+            }
+            Loss::Refused => {
+                self.refused_since.get_or_insert(now);
+                false
+            }
+        };
+        let fresh = self.others().find(|&other| is_allowed(other) && self.is_fresh(other, now));
+        let was_lost_lately = self.again_at.is_some_and(|at| now.after(at) < LATELY);
+        let helps = match class {
+            FailureClass::Closed | FailureClass::Protocol => loss == Loss::Broken,
+            FailureClass::Stalled => loss == Loss::Suspected,
+            FailureClass::RateLimited { .. }
+            | FailureClass::Unavailable
+            | FailureClass::Timeout
+            | FailureClass::Unauthorized
+            | FailureClass::Quota
+            | FailureClass::BadRequest
+            | FailureClass::Unsupported => false,
+        };
+        if helps && may_retry && !is_spent && !was_lost_lately {
+            self.again_at = Some(now);
+            return Next::Again(Pace::AtOnce);
+        }
+        match fresh {
+            Some(to) => self.promote(to, Pace::AtOnce),
+            None => self.without_fresh(now, is_spent, loss, class),
+        }
+    }
+
+    /// Nobody is left who has not failed lately: whoever did so longest ago, until time is up.
+    fn without_fresh(
+        &mut self,
+        now: CallTime,
+        is_spent: bool,
+        loss: Loss,
+        class: FailureClass,
+    ) -> Next {
+        let refused = self.refused_since.map_or(Duration::ZERO, |since| now.after(since));
+        let left = REFUSED_MAX.saturating_sub(refused);
+        if is_spent || left.is_zero() {
+            return Next::GiveUp;
+        }
+        let usable = (0..self.candidates.len()).filter(|&it| !self.candidates[it].is_excluded);
+        let Some(to) = usable.min_by_key(|&it| (self.candidates[it].failed_at, it)) else {
+            return Next::GiveUp;
+        };
+        let pace = match class.retry_after().filter(|_| to == self.current) {
+            Some(wait) if wait > left => return Next::GiveUp,
+            Some(wait) => Pace::After(wait),
+            None if loss == Loss::Suspected => Pace::AtOnce,
+            None => Pace::Paced,
+        };
+        if to == self.current {
+            self.again_at = Some(now);
+            return Next::Again(pace);
+        }
+        self.promote(to, pace)
+    }
+
+    fn promote(&mut self, to: usize, pace: Pace) -> Next {
+        self.current = to;
+        self.again_at = None;
+        self.budget = RestartBudget::new(self.intensity);
+        Next::Promote { to, pace }
+    }
+
+    /// Those beside the one that serves, in the order of the plan.
+    fn others(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.candidates.len()).filter(|&it| it != self.current)
+    }
+
+    fn is_fresh(&self, candidate: usize, now: CallTime) -> bool {
+        let Candidate { is_excluded, failed_at } = self.candidates[candidate];
+        !is_excluded && failed_at.is_none_or(|at| now.after(at) >= LATELY)
+    }
+}
+
+#[cfg(test)]
+mod tests;
