@@ -8,7 +8,6 @@ mod documents;
 mod machine;
 mod providers;
 mod report;
-mod sessions;
 mod uses;
 
 use std::{process::ExitCode, time::Duration};

@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use offhook_api::{
@@ -14,7 +15,7 @@ use offhook_api::{
     artifact::{self, RecordingUrls},
 };
 use offhook_config::Settings;
-use offhook_core::{CallOptions, Control, EndedReason, Event, StageFailure};
+use offhook_core::{CallOptions, Control, EndedReason, Event, Intensity, Stage, StageFailure};
 use offhook_media::{AudioFormat, Hearing, PlayoutOptions};
 use offhook_providers::{llm::Llm, stt::Stt, tts::Tts};
 use offhook_store::{JournalWriter, Store};
@@ -24,12 +25,16 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{
-    CallClock, LegAudio, LegSlot, Outbox, Port, Pulse, TurnLog,
+    CallClock, HealthKey, LegAudio, LegSlot, Outbox, Port, ProviderHealth, Pulse, Staged, Stages,
+    TurnLog,
     backdrop::BackdropSlot,
     call::{CallInput, CallJournal},
     egress::Egress,
     model::{ModelInput, ModelSlot},
+    probe,
+    provider_health::Probe,
     recorder::{RecorderInput, RecorderSlot},
+    roster::{Roster, Succession, first_well},
     tool_executor::{ToolInput, ToolSlot},
     transcriber::{TranscriberInput, TranscriberSlot},
     transport::TransportInput,
@@ -63,26 +68,6 @@ pub struct RecordingPlan {
     pub urls: RecordingUrls,
 }
 
-/// The providers of a call.
-#[derive(Clone)]
-pub struct Stages {
-    pub transcriber: Staged<dyn Stt>,
-    pub model: Staged<dyn Llm>,
-    pub voice: Staged<dyn Tts>,
-}
-
-/// A provider and what its document calls it.
-pub struct Staged<P: ?Sized> {
-    pub name: String,
-    pub provider: Arc<P>,
-}
-
-impl<P: ?Sized> Clone for Staged<P> {
-    fn clone(&self) -> Self {
-        Self { name: self.name.clone(), provider: self.provider.clone() }
-    }
-}
-
 /// What the actors of one call share.
 pub struct CallContext {
     pub spec: CallSpec,
@@ -98,6 +83,7 @@ pub struct CallContext {
     pub outbox: Outbox,
     pub egress: Egress,
     pub store: Store,
+    pub health: ProviderHealth,
     pub(crate) voice_cache: VoiceCache,
     pub(crate) server_messages: MessageFilter,
     pub(crate) client_messages: MessageFilter,
@@ -124,8 +110,10 @@ pub struct Ports {
 }
 
 /// What each actor's successor goes on from.
-#[derive(Default)]
 pub(crate) struct Slots {
+    pub transcribers: Succession,
+    pub models: Succession,
+    pub voices: Succession,
     pub call: Mutex<CallJournal>,
     pub vad: VadSlot,
     pub backdrop: BackdropSlot,
@@ -136,6 +124,9 @@ pub(crate) struct Slots {
     pub recorder: RecorderSlot,
 }
 
+/// Why a provider that is down did not serve a call from the beginning.
+const PASSED_OVER: &str = "it failed other calls and no probe was answered since";
+
 /// What a call takes from its node.
 pub struct NodeParts {
     pub settings: Arc<Settings>,
@@ -143,6 +134,7 @@ pub struct NodeParts {
     pub egress: Egress,
     pub store: Store,
     pub voice_cache: VoiceCache,
+    pub health: ProviderHealth,
 }
 
 impl CallContext {
@@ -157,8 +149,15 @@ impl CallContext {
             Hearing::Marks => calls.playout_lead,
             Hearing::Clock => calls.websocket_lead,
         };
+        let intensity = Intensity {
+            restarts_max: calls.restarts_max as usize,
+            window: calls.restarts_window,
+            backoff: Duration::ZERO,
+        };
+        register(&spec.stages, &node.health);
+        let slots = Slots::new(&spec.stages, &node.health, intensity);
         let playout = PlayoutOptions { lead, hearing: spec.hearing, ..PlayoutOptions::default() };
-        Arc::new(Self {
+        let context = Arc::new(Self {
             audio: LegAudio::new(
                 spec.format,
                 calls.audio_ring,
@@ -166,7 +165,8 @@ impl CallContext {
                 spec.assistant.sound().denoise,
             ),
             ports: Ports::new(),
-            slots: Slots::default(),
+            slots,
+            health: node.health,
             leg: LegSlot::default(),
             record: Mutex::new(record),
             turns: Mutex::default(),
@@ -186,7 +186,57 @@ impl CallContext {
             settings: node.settings,
             spec,
             clock,
-        })
+        });
+        context.note_who_was_passed_over();
+        context
+    }
+
+    /// Who transcribes now.
+    pub fn transcriber(&self) -> &Staged<dyn Stt> {
+        &self.spec.stages.transcriber.candidates()[self.slots.transcribers.current()]
+    }
+
+    /// Which model is asked now.
+    pub fn model(&self) -> &Staged<dyn Llm> {
+        &self.spec.stages.model.candidates()[self.slots.models.current()]
+    }
+
+    /// Who speaks now.
+    pub fn speaker(&self) -> &Staged<dyn Tts> {
+        &self.spec.stages.voice.candidates()[self.slots.voices.current()]
+    }
+
+    /// Who serves a stage, and what its sessions went through.
+    pub(crate) fn succession(&self, stage: Stage) -> &Succession {
+        match stage {
+            Stage::Transcriber => &self.slots.transcribers,
+            Stage::Model => &self.slots.models,
+            Stage::Voice => &self.slots.voices,
+        }
+    }
+
+    /// The candidates of a stage, as the node knows them.
+    pub(crate) fn health_keys(&self, stage: Stage) -> Vec<&HealthKey> {
+        fn of<P: ?Sized>(roster: &Roster<P>) -> Vec<&HealthKey> {
+            roster.candidates().iter().map(|it| &it.health).collect()
+        }
+        let stages = &self.spec.stages;
+        match stage {
+            Stage::Transcriber => of(&stages.transcriber),
+            Stage::Model => of(&stages.model),
+            Stage::Voice => of(&stages.voice),
+        }
+    }
+
+    /// Says in the call's document who serves in place of whom, where the wanted provider is down.
+    fn note_who_was_passed_over(&self) {
+        for stage in [Stage::Transcriber, Stage::Model, Stage::Voice] {
+            let keys = self.health_keys(stage);
+            let (from, to) = (keys[0], keys[self.succession(stage).current()]);
+            if from != to {
+                self.note_promotion(stage, from, to, "breaker", PASSED_OVER.to_owned());
+            }
+        }
     }
 
     /// Whether the actor of this name still answers.
@@ -295,6 +345,59 @@ impl CallContext {
 
     pub fn turns(&self) -> MutexGuard<'_, TurnLog> {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slots {
+    fn new(stages: &Stages, health: &ProviderHealth, intensity: Intensity) -> Self {
+        fn of<P: ?Sized>(
+            roster: &Roster<P>,
+            health: &ProviderHealth,
+            intensity: Intensity,
+        ) -> Succession {
+            Succession::new(roster.candidates().len(), first_well(roster, health), intensity)
+        }
+        Self {
+            transcribers: of(&stages.transcriber, health, intensity),
+            models: of(&stages.model, health, intensity),
+            voices: of(&stages.voice, health, intensity),
+            call: Mutex::default(),
+            vad: VadSlot::default(),
+            backdrop: BackdropSlot::default(),
+            transcriber: TranscriberSlot::default(),
+            model: ModelSlot::default(),
+            voice: VoiceSlot::default(),
+            tools: ToolSlot::default(),
+            recorder: RecorderSlot::default(),
+        }
+    }
+}
+
+/// Makes a call's providers known to the node, with the way to probe each.
+fn register(stages: &Stages, health: &ProviderHealth) {
+    for staged in stages.transcriber.candidates() {
+        let provider = staged.provider.clone();
+        let probe: Probe = Arc::new(move || {
+            let provider = provider.clone();
+            Box::pin(async move { probe::transcribe(&*provider).await.map(drop) })
+        });
+        health.register(&staged.health, probe);
+    }
+    for staged in stages.model.candidates() {
+        let provider = staged.provider.clone();
+        let probe: Probe = Arc::new(move || {
+            let provider = provider.clone();
+            Box::pin(async move { probe::ask(&*provider).await.map(drop) })
+        });
+        health.register(&staged.health, probe);
+    }
+    for staged in stages.voice.candidates() {
+        let provider = staged.provider.clone();
+        let probe: Probe = Arc::new(move || {
+            let provider = provider.clone();
+            Box::pin(async move { probe::speak(&*provider).await.map(drop) })
+        });
+        health.register(&staged.health, probe);
     }
 }
 

@@ -3,7 +3,7 @@
 //! A reply is a leaf: it streams on while this actor is replaced, and is cancelled by dropping it.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -14,13 +14,13 @@ use std::{
 use offhook_core::{Event, FailureClass, Message, Stage, StageFailure, ToolCall, ToolSpec, TurnId};
 use offhook_providers::{
     ProviderError,
-    llm::{LlmEvent, LlmRequest, LlmStream, Usage},
+    llm::{Llm, LlmEvent, LlmRequest, LlmStream, Usage},
 };
 use ractor::ActorProcessingErr;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
-use crate::{CallContext, Leaf, Port, Role, retry::Pacing};
+use crate::{CallContext, Leaf, Port, Role, Staged, retry::Pacing};
 
 /// The model of a call.
 pub struct ModelActor {
@@ -51,7 +51,7 @@ pub enum ModelInput {
 #[derive(Default)]
 pub struct ModelSlot {
     reply: Mutex<Option<(TurnId, Leaf)>>,
-    usage: Mutex<Usage>,
+    usage: Mutex<BTreeMap<usize, Usage>>,
     /// The call ends: no model is asked any more.
     is_closed: AtomicBool,
 }
@@ -79,13 +79,13 @@ impl Role for ModelActor {
     }
 
     fn start(context: Arc<CallContext>) -> Result<Self, ActorProcessingErr> {
-        context.spec.stages.model.provider.warm();
+        context.model().provider.warm();
         Ok(Self { context })
     }
 
     fn handle(&mut self, input: ModelInput) -> Result<(), ActorProcessingErr> {
         match input {
-            ModelInput::Prepare => self.context.spec.stages.model.provider.warm(),
+            ModelInput::Prepare => self.context.model().provider.warm(),
             ModelInput::Generate { turn, messages, tools } => {
                 let request = LlmRequest { messages, tools };
                 let context = self.context.clone();
@@ -108,7 +108,7 @@ impl Role for ModelActor {
             ModelInput::Ended { turn, panicked: true } => {
                 let failure = StageFailure {
                     stage: Stage::Model,
-                    provider: self.context.spec.stages.model.name.clone(),
+                    provider: self.context.model().name.clone(),
                     class: FailureClass::Protocol,
                     detail: "the reply's task panicked".into(),
                 };
@@ -127,19 +127,22 @@ impl ModelActor {
 }
 
 impl CallContext {
-    /// What the model's provider counted in this call.
-    pub fn usage(&self) -> Usage {
-        *self.slots.model.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What each model's provider counted in this call.
+    pub fn usage(&self) -> Vec<(&Staged<dyn Llm>, Usage)> {
+        let candidates = self.spec.stages.model.candidates();
+        let usage = self.slots.model.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        usage.iter().map(|(&it, &usage)| (&candidates[it], usage)).collect()
     }
 
-    fn add_usage(&self, more: Usage) {
-        self.slots.model.usage.lock().unwrap_or_else(PoisonError::into_inner).add(more);
+    fn add_usage(&self, candidate: usize, more: Usage) {
+        let mut usage = self.slots.model.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        usage.entry(candidate).or_default().add(more);
     }
 }
 
 /// Gets one reply and tells the conversation what comes.
 async fn reply(context: Arc<CallContext>, turn: TurnId, request: LlmRequest) {
-    let provider = &context.spec.stages.model.name;
+    let provider = &context.model().name;
     let mut pacing = Pacing::new(RETRY_FIRST, RETRY_MAX);
     let mut attempt = 1;
     loop {
@@ -181,7 +184,7 @@ async fn stream(
     let late =
         |what: &str| ProviderError::new(FailureClass::Timeout, format!("{what} within {limit:?}"));
     let mut ids = CallIds::of(&request.messages);
-    let generating = context.spec.stages.model.provider.generate(request);
+    let generating = context.model().provider.generate(request);
     let mut stream: LlmStream =
         timeout(limit, generating).await.map_err(|_| late("the model did not answer"))??;
     let mut calls = Vec::new();
@@ -197,7 +200,7 @@ async fn stream(
         };
         if is_output && std::mem::take(&mut first) {
             metrics::histogram!("offhook_provider_ttfb_seconds", "kind" => "model",
-                "provider" => context.spec.stages.model.name.clone())
+                "provider" => context.model().name.clone())
             .record(asked.elapsed().as_secs_f64());
         }
         match event {
@@ -206,10 +209,12 @@ async fn stream(
                 context.tell(Event::ReplyText { turn, text });
             }
             LlmEvent::ToolCall(call) => calls.push(ids.distinguish(call)),
-            LlmEvent::Usage(usage) => context.add_usage(usage),
+            LlmEvent::Usage(usage) => {
+                context.add_usage(context.succession(Stage::Model).current(), usage)
+            }
             LlmEvent::Finished(finish) => {
                 if let Some(cause) = finish.cut_by() {
-                    let provider = &context.spec.stages.model.name;
+                    let provider = &context.model().name;
                     tracing::warn!(call = %context.spec.id, provider, cause, "reply cut off");
                     metrics::counter!("offhook_replies_cut_total", "cause" => cause).increment(1);
                 }

@@ -1,111 +1,169 @@
-//! What a stage does when its provider session is lost: open another, or give up.
+//! What a stage does when its provider session is lost: open another, promote the next provider, or
+//! give up.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use offhook_core::{CallTime, Disposition, Intensity, RestartBudget, Stage, StageFailure};
+use offhook_api::call::Fallback;
+use offhook_core::{CallTime, Event, FailureClass, Loss, Next, Pace, Stage, StageFailure};
 use offhook_providers::ProviderError;
 
-use crate::{CallContext, Port, retry::Pacing};
+use crate::{CallContext, HealthKey, Port, retry::Pacing};
 
 /// The restarts of one stage's sessions.
 pub(crate) struct Reopening {
     stage: Stage,
-    budget: RestartBudget,
     pacing: Pacing,
     waits: (Duration, Duration),
     last_lost: Option<CallTime>,
-    /// The session at hand was opened; set by its task.
-    pub opened: Arc<AtomicBool>,
-    /// Since when no session could be opened.
-    refused_since: Option<CallTime>,
-}
-
-/// How long a provider that refuses sessions, or does not answer, is tried again: nobody waits on
-/// a silent line for longer than five seconds without being told.
-const REFUSED_MAX: Duration = Duration::from_millis(4_500);
-
-/// What is to become of a lost session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Loss {
-    /// It counts against the restarts of the stage.
-    Counted,
-    /// It was given up on suspicion: another is opened at once, whatever went before.
-    Suspected,
+    /// What went wrong since sessions could last be opened, for whoever is told in the end.
+    failures: Vec<StageFailure>,
 }
 
 /// A session that held this long was in order: the next loss is a first one again.
 const SETTLED_AFTER: Duration = Duration::from_secs(30);
 
+/// Failures that the operator is told together.
+const FAILURES_TOLD_MAX: usize = 8;
+
 impl Reopening {
     /// Waits between sessions grow from `first` to `max`.
-    pub fn new(context: &CallContext, stage: Stage, first: Duration, max: Duration) -> Self {
-        let calls = &context.settings.calls;
-        let intensity = Intensity {
-            restarts_max: calls.restarts_max as usize,
-            window: calls.restarts_window,
-            backoff: first,
-        };
-        Self {
-            stage,
-            budget: RestartBudget::new(intensity),
-            pacing: Pacing::new(first, max),
-            waits: (first, max),
-            last_lost: None,
-            opened: Arc::default(),
-            refused_since: None,
-        }
+    pub fn new(stage: Stage, first: Duration, max: Duration) -> Self {
+        let pacing = Pacing::new(first, max);
+        Self { stage, pacing, waits: (first, max), last_lost: None, failures: Vec::new() }
     }
 
-    /// Counts a lost session, and leaves `reopen` in the stage's port when it is time for another;
-    /// without hope, or with the budget spent, the conversation is told.
+    /// Decides on a lost session, and leaves `reopen` in the stage's port when it is time for
+    /// another; without hope, the conversation is told. `suspected`: it was given up for silence
+    /// that may mean nothing.
     pub fn on_lost<M: Clone + Send + Sync + 'static>(
         &mut self,
         context: &CallContext,
-        provider: &str,
         error: ProviderError,
-        loss: Loss,
+        suspected: bool,
         (port, reopen): (Arc<Port<M>>, M),
     ) {
         let (stage, class) = (self.stage, error.class);
-        metrics::counter!("offhook_provider_requests_total", "kind" => stage.name(),
-            "provider" => provider.to_owned(), "outcome" => class.name())
-        .increment(1);
+        let keys = context.health_keys(stage);
+        let succession = context.succession(stage);
         let now = context.clock.now();
-        let was_open = self.opened.swap(false, Ordering::AcqRel);
+        let was_open = succession.lost(now);
         if was_open {
-            self.refused_since = None;
+            self.failures.clear();
         }
-        let is_hopeless = if !class.is_transient() {
-            true
-        } else if loss == Loss::Suspected {
-            false
-        } else if was_open {
-            self.budget.on_failure(now) == Disposition::Escalate
-        } else {
-            now.after(*self.refused_since.get_or_insert(now)) >= REFUSED_MAX
+        let failed = keys[succession.current()];
+        metrics::counter!("offhook_provider_requests_total", "kind" => stage.name(),
+            "provider" => failed.provider.clone(), "outcome" => class.name())
+        .increment(1);
+        let health = &context.health;
+        health.failed(failed, class);
+        let may_retry = health.take_retry(failed);
+        let loss = match (was_open, suspected) {
+            (_, true) => Loss::Suspected,
+            (true, false) => Loss::Broken,
+            (false, false) => Loss::Refused,
         };
-        if is_hopeless {
-            let provider = provider.to_owned();
-            context.stage_failed(StageFailure { stage, provider, class, detail: error.detail });
-            return;
-        }
+        let is_allowed = |candidate: usize| health.allows(keys[candidate]);
+        let next = succession.failover().on_lost(now, loss, class, is_allowed, may_retry);
+        let pace = match next {
+            Next::Again(pace) => pace,
+            Next::Promote { to, pace } => {
+                health.abandoned(failed, class);
+                context.promoted(stage, failed, keys[to], class, error.detail.clone());
+                pace
+            }
+            Next::GiveUp => {
+                health.abandoned(failed, class);
+                self.note(stage, failed, &error);
+                context.stage_failed(self.all_failures());
+                return;
+            }
+        };
+        self.note(stage, failed, &error);
         if self.last_lost.is_some_and(|at| now.after(at) > SETTLED_AFTER) {
             self.pacing = Pacing::new(self.waits.0, self.waits.1);
         }
         self.last_lost = Some(now);
-        let wait = self.pacing.next();
-        tracing::warn!(call = %context.spec.id, %stage, provider, %error, ?wait,
+        let wait = match pace {
+            Pace::AtOnce => Duration::ZERO,
+            Pace::Paced => self.pacing.next(),
+            Pace::After(wait) => wait,
+        };
+        tracing::warn!(call = %context.spec.id, %stage, provider = failed.provider, %error, ?wait,
             "provider session lost, opening another");
         // Bounded by the wait itself; the port of a call that is over takes it without harm.
         tokio::spawn(async move {
             tokio::time::sleep(wait).await;
             port.send(reopen);
         });
+    }
+
+    fn note(&mut self, stage: Stage, failed: &HealthKey, error: &ProviderError) {
+        let provider = failed.provider.clone();
+        let failure =
+            StageFailure { stage, provider, class: error.class, detail: error.detail.clone() };
+        if self.failures.len() < FAILURES_TOLD_MAX && !self.failures.contains(&failure) {
+            self.failures.push(failure);
+        }
+    }
+
+    /// The first failure, in the words of all.
+    fn all_failures(&mut self) -> StageFailure {
+        let mut failures = std::mem::take(&mut self.failures).into_iter();
+        let mut first = failures.next().expect("the failure at hand was noted");
+        for other in failures {
+            first.detail = format!("{}; {}: {}", first.detail, other.provider, other.detail);
+        }
+        first
+    }
+}
+
+impl CallContext {
+    /// Tells everybody whom it concerns that another provider serves a stage.
+    fn promoted(
+        &self,
+        stage: Stage,
+        from: &HealthKey,
+        to: &HealthKey,
+        class: FailureClass,
+        reason: String,
+    ) {
+        self.note_promotion(stage, from, to, class.name(), reason);
+        let (from, to) = (from.provider.clone(), to.provider.clone());
+        self.tell(Event::ProviderPromoted { stage, from, to, class });
+    }
+
+    /// Writes down that another provider serves a stage.
+    pub(crate) fn note_promotion(
+        &self,
+        stage: Stage,
+        from: &HealthKey,
+        to: &HealthKey,
+        cause: &'static str,
+        reason: String,
+    ) {
+        tracing::warn!(call = %self.spec.id, %stage, from = from.provider, to = to.provider, cause,
+            "fallback takes over");
+        metrics::counter!("offhook_failovers_total", "kind" => stage.name(),
+            "from" => from.provider.clone(), "to" => to.provider.clone(), "cause" => cause)
+        .increment(1);
+        let (from, to) = (from.provider.clone(), to.provider.clone());
+        self.record().note_fallback(&Fallback { stage, from, to, reason });
+    }
+
+    /// How long a provider may keep silent: as long as is usual, or shorter where another could take
+    /// over.
+    pub(crate) fn patience(&self, stage: Stage, usual: Duration) -> Duration {
+        match self.succession(stage).has_other(self.clock.now()) {
+            true => usual.min(self.settings.calls.failover_patience),
+            false => usual,
+        }
+    }
+
+    /// A stage's provider answers: the end of a gap, if a session was lost before.
+    pub(crate) fn answered(&self, stage: Stage) {
+        if let Some(gap) = self.succession(stage).answered(self.clock.now()) {
+            metrics::histogram!("offhook_failover_gap_seconds", "kind" => stage.name())
+                .record(gap.as_secs_f64());
+        }
     }
 }

@@ -4,8 +4,9 @@
 //! at any moment. Its successor is fed from that position, so that no word is lost with it.
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
@@ -15,7 +16,7 @@ use offhook_core::{CallTime, Event, FailureClass, Stage};
 use offhook_media::{AudioFormat, Converter};
 use offhook_providers::{
     ProviderError,
-    stt::{Replay, SttCapabilities, SttEvent, SttInput, SttRequest, SttSession},
+    stt::{Replay, Stt, SttCapabilities, SttEvent, SttInput, SttRequest, SttSession},
 };
 use ractor::ActorProcessingErr;
 use tokio::{
@@ -23,10 +24,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use crate::{
-    CallContext, Leaf, Port, Role,
-    reopen::{Loss, Reopening},
-};
+use crate::{CallContext, HealthKey, Leaf, Port, Role, Staged, reopen::Reopening};
 
 /// The transcriber of a call.
 pub struct TranscriberActor {
@@ -58,14 +56,24 @@ pub enum TranscriberInput {
 pub struct TranscriberSlot {
     /// Position in the caller's audio up to which the text is final.
     committed: AtomicU64,
-    /// Samples that providers were sent, repeated ones and silence for lost ones included.
-    sent: AtomicU64,
+    /// Samples that each candidate was sent, repeated ones and silence for lost ones included.
+    sent: Mutex<BTreeMap<usize, u64>>,
     /// The caller spoke, and final text of that has not come.
     owes: AtomicBool,
     /// Sessions in a row that were given up for saying nothing.
     silent_sessions: AtomicU32,
     /// The session at hand was given up for that, and not for an error.
     suspected: AtomicBool,
+}
+
+impl TranscriberSlot {
+    fn sent(&self) -> MutexGuard<'_, BTreeMap<usize, u64>> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count_sent(&self, candidate: usize, samples: u64) {
+        *self.sent().entry(candidate).or_default() += samples;
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +117,7 @@ impl Role for TranscriberActor {
     }
 
     fn start(context: Arc<CallContext>) -> Result<Self, ActorProcessingErr> {
-        let reopening = Reopening::new(&context, Stage::Transcriber, REOPEN_FIRST, REOPEN_MAX);
+        let reopening = Reopening::new(Stage::Transcriber, REOPEN_FIRST, REOPEN_MAX);
         let mut actor = Self { context, reopening, session: None };
         actor.open();
         Ok(actor)
@@ -143,35 +151,34 @@ impl Role for TranscriberActor {
 impl TranscriberActor {
     fn open(&mut self) {
         let (hints, from_actor) = mpsc::channel(HINTS_MAX);
-        let (context, opened) = (self.context.clone(), self.reopening.opened.clone());
+        let context = self.context.clone();
         let task = Leaf::watched(
             self.context.ports.transcriber.clone(),
-            async move { transcribe(context, opened, from_actor).await },
+            async move { transcribe(context, from_actor).await },
             TranscriberInput::SessionEnded,
         );
         self.session = Some(Session { hints, _task: task });
     }
 
     fn recover(&mut self, error: ProviderError) {
-        let provider = &self.context.spec.stages.transcriber.name;
         let reopen = (self.context.ports.transcriber.clone(), TranscriberInput::Reopen);
         let is_suspected = self.context.slots.transcriber.suspected.swap(false, Ordering::AcqRel);
-        let loss = if is_suspected { Loss::Suspected } else { Loss::Counted };
         self.context.tell(Event::TranscriberLost);
-        self.reopening.on_lost(&self.context, provider, error, loss, reopen);
+        self.reopening.on_lost(&self.context, error, is_suspected, reopen);
     }
 }
 
 /// Runs one session until it fails.
-async fn transcribe(
-    context: Arc<CallContext>,
-    opened: Arc<AtomicBool>,
-    hints: mpsc::Receiver<Hint>,
-) -> ProviderError {
-    let provider = context.spec.stages.transcriber.provider.clone();
+async fn transcribe(context: Arc<CallContext>, hints: mpsc::Receiver<Hint>) -> ProviderError {
+    let succession = context.succession(Stage::Transcriber);
+    let candidate = succession.current();
+    let Staged { name, provider, health } =
+        context.spec.stages.transcriber.candidates()[candidate].clone();
+    let opened = succession.opened.clone();
     let capabilities = provider.capabilities();
     let format = choose_format(&capabilities.formats, context.audio.format());
-    let limit = context.settings.calls.provider_connect_timeout;
+    let limit =
+        context.patience(Stage::Transcriber, context.settings.calls.provider_connect_timeout);
     let asked = Instant::now();
     let session = match timeout(limit, provider.open(SttRequest { format })).await {
         Ok(Ok(session)) => session,
@@ -184,13 +191,15 @@ async fn transcribe(
         }
     };
     metrics::histogram!("offhook_provider_ttfb_seconds", "kind" => "transcriber",
-        "provider" => context.spec.stages.transcriber.name.clone())
+        "provider" => name.clone())
     .record(asked.elapsed().as_secs_f64());
     metrics::counter!("offhook_provider_requests_total", "kind" => "transcriber",
-        "provider" => context.spec.stages.transcriber.name.clone(), "outcome" => "ok")
+        "provider" => name, "outcome" => "ok")
     .increment(1);
     opened.store(true, Ordering::Release);
-    let mut feed = Feed::new(context, capabilities, format);
+    context.answered(Stage::Transcriber);
+    let listened = Listened { health, took: Some(asked.elapsed()) };
+    let mut feed = Feed::new(context, candidate, listened, capabilities, format);
     match feed.run(session, hints).await {
         Ok(never) => match never {},
         Err(error) => error,
@@ -200,9 +209,18 @@ async fn transcribe(
 /// Nothing: a session only ends by failing or by being dropped.
 enum Never {}
 
+/// Reports to the node once that the provider is well: when it answers, not when it connects.
+struct Listened {
+    health: HealthKey,
+    took: Option<Duration>,
+}
+
 /// One session's way through the caller's audio.
 struct Feed {
     context: Arc<CallContext>,
+    /// Which of the call's transcribers it is.
+    candidate: usize,
+    listened: Listened,
     capabilities: SttCapabilities,
     converter: Converter,
     /// Position of the session's first sample.
@@ -222,7 +240,13 @@ struct Feed {
 }
 
 impl Feed {
-    fn new(context: Arc<CallContext>, capabilities: SttCapabilities, format: AudioFormat) -> Self {
+    fn new(
+        context: Arc<CallContext>,
+        candidate: usize,
+        listened: Listened,
+        capabilities: SttCapabilities,
+        format: AudioFormat,
+    ) -> Self {
         let leg = context.audio.format();
         let origin = context.slots.transcriber.committed.load(Ordering::Acquire);
         let backlog = context.audio.speech_end().saturating_sub(origin);
@@ -232,6 +256,8 @@ impl Feed {
         let owes = context.slots.transcriber.owes.load(Ordering::Acquire);
         Self {
             converter: Converter::new(leg, format),
+            candidate,
+            listened,
             capabilities,
             origin,
             cursor: origin,
@@ -322,12 +348,15 @@ impl Feed {
                 self.sent_at = Instant::now();
             }
             let samples = leg.samples_in_bytes(read.audio.len()) + read.skipped;
-            self.context.slots.transcriber.sent.fetch_add(samples, Ordering::AcqRel);
+            self.context.slots.transcriber.count_sent(self.candidate, samples);
         }
     }
 
     fn on_event(&mut self, event: SttEvent) {
         self.heard_at = Instant::now();
+        if let Some(took) = self.listened.took.take() {
+            self.context.health.succeeded(&self.listened.health, Some(took));
+        }
         self.speaking_since = None;
         self.context.slots.transcriber.silent_sessions.store(0, Ordering::Release);
         match event {
@@ -472,10 +501,13 @@ pub(crate) fn choose_format(offered: &[AudioFormat], leg: AudioFormat) -> AudioF
 }
 
 impl CallContext {
-    /// Audio that transcribers were sent, which is what they charge.
-    pub fn audio_transcribed(&self) -> Duration {
-        let sent = self.slots.transcriber.sent.load(Ordering::Acquire);
-        self.audio.format().duration_of(sent)
+    /// Audio that each transcriber was sent, which is what it charges.
+    pub fn audio_transcribed(&self) -> Vec<(&Staged<dyn Stt>, Duration)> {
+        let candidates = self.spec.stages.transcriber.candidates();
+        let sent = self.slots.transcriber.sent();
+        sent.iter()
+            .map(|(&it, &samples)| (&candidates[it], self.audio.format().duration_of(samples)))
+            .collect()
     }
 
     /// How far behind the caller the final text is.

@@ -122,7 +122,7 @@ impl Vault {
 fn scope(kind: Kind) -> Scope {
     match kind {
         Kind::Credential => Scope::Whole,
-        Kind::Assistant | Kind::Call | Kind::Tool => Scope::Lists,
+        Kind::Assistant | Kind::Call | Kind::ProviderHealth | Kind::Tool => Scope::Lists,
     }
 }
 

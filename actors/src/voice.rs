@@ -8,10 +8,7 @@ mod kept;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -23,7 +20,7 @@ use offhook_core::{
 use offhook_media::Converter;
 use offhook_providers::{
     ProviderError,
-    tts::{ContextId, TtsEvent, TtsInput, TtsRequest, TtsSession},
+    tts::{ContextId, Tts, TtsEvent, TtsInput, TtsRequest, TtsSession},
 };
 use ractor::ActorProcessingErr;
 use tokio::{
@@ -32,11 +29,7 @@ use tokio::{
 };
 
 use self::kept::Recording;
-use crate::{
-    CallContext, Leaf, Port, Role,
-    reopen::{Loss, Reopening},
-    transcriber::choose_format,
-};
+use crate::{CallContext, Leaf, Port, Role, Staged, reopen::Reopening, transcriber::choose_format};
 
 /// The voice of a call.
 pub struct VoiceActor {
@@ -46,6 +39,15 @@ pub struct VoiceActor {
     format_plan: FormatPlan,
     /// What shapes the voice's sound, where speech is kept for the next call.
     shape: Option<String>,
+    /// The next session is opened when it is time.
+    is_pausing: bool,
+}
+
+/// How text is cut for the voice that speaks now.
+fn chunk_plan(context: &CallContext) -> Arc<ChunkPlan> {
+    let capabilities = context.speaker().provider.capabilities();
+    let text = context.spec.assistant.voice_text();
+    Arc::new(text.chunk_plan(capabilities.streams_text, capabilities.text_chars_max))
 }
 
 /// What the voice is told.
@@ -87,8 +89,8 @@ impl VoiceSlot {
 
 #[derive(Default)]
 struct Voice {
-    /// Characters handed to providers so far, which is what they charge.
-    characters: u64,
+    /// Characters handed to each candidate so far, which is what it charges.
+    characters: BTreeMap<usize, u64>,
     /// The call ends: no session is opened any more.
     is_closed: bool,
     speeches: BTreeMap<SpeechId, Speech>,
@@ -145,16 +147,14 @@ impl Role for VoiceActor {
     }
 
     fn start(context: Arc<CallContext>) -> Result<Self, ActorProcessingErr> {
-        let reopening = Reopening::new(&context, Stage::Voice, REOPEN_FIRST, REOPEN_MAX);
-        let text = context.spec.assistant.voice_text();
-        let capabilities = context.spec.stages.voice.provider.capabilities();
-        let chunk_plan = text.chunk_plan(capabilities.streams_text, capabilities.text_chars_max);
+        let reopening = Reopening::new(Stage::Voice, REOPEN_FIRST, REOPEN_MAX);
         let mut actor = Self {
             shape: kept::shape(&context),
+            chunk_plan: chunk_plan(&context),
+            format_plan: context.spec.assistant.voice_text().format,
             context,
             reopening,
-            chunk_plan: Arc::new(chunk_plan),
-            format_plan: text.format,
+            is_pausing: false,
         };
         // Warm before the first word is due.
         actor.prepare();
@@ -181,7 +181,10 @@ impl Role for VoiceActor {
             }
             VoiceInput::Cut { speech } => self.cut(speech),
             VoiceInput::Prepare => self.prepare(),
-            VoiceInput::Reopen => self.ensure_session(),
+            VoiceInput::Reopen => {
+                self.is_pausing = false;
+                self.ensure_session();
+            }
             VoiceInput::SessionEnded(Some(error)) => self.recover(error),
             VoiceInput::SessionEnded(None) => {
                 let class = FailureClass::Protocol;
@@ -196,7 +199,7 @@ impl VoiceActor {
     /// Connects, whether the voice holds a session for it or asks anew for each sentence.
     fn prepare(&mut self) {
         self.ensure_session();
-        self.context.spec.stages.voice.provider.warm();
+        self.context.speaker().provider.warm();
     }
 
     fn say(&mut self, speech: SpeechId, text: &str) {
@@ -219,8 +222,11 @@ impl VoiceActor {
         }
         entry.handed_over = true;
         let context = entry.context;
-        voice.characters += text.chars().count() as u64;
-        voice.send(TtsInput::Text { context, text: text.into_owned() });
+        voice.send_text(
+            self.context.succession(Stage::Voice).current(),
+            context,
+            text.into_owned(),
+        );
     }
 
     /// Drops what was not handed over and makes no sense, and says what will be spoken.
@@ -278,48 +284,56 @@ impl VoiceActor {
             voice.session = None;
             voice.renumber()
         };
-        let provider = &self.context.spec.stages.voice.name;
         if !pending && error.class == FailureClass::Closed {
             // Idle sessions are closed by their providers; the next speech opens another.
+            let provider = &self.context.speaker().name;
             tracing::debug!(call = %self.context.spec.id, provider, %error, "voice session closed");
             return;
         }
         let reopen = (self.context.ports.voice.clone(), VoiceInput::Reopen);
-        self.reopening.on_lost(&self.context, provider, error, Loss::Counted, reopen);
+        self.is_pausing = true;
+        self.reopening.on_lost(&self.context, error, false, reopen);
+        // Another voice may take longer pieces, and sounds otherwise.
+        self.chunk_plan = chunk_plan(&self.context);
+        self.shape = kept::shape(&self.context);
     }
 
     /// Opens a session unless there is one, and hands over what the last one still owed.
     fn ensure_session(&mut self) {
         let mut voice = self.voice();
-        if voice.is_closed || voice.session.is_some() {
+        if voice.is_closed || voice.session.is_some() || self.is_pausing {
             return;
         }
         let (texts, from_actor) = mpsc::channel(TEXTS_MAX);
-        let (context, opened) = (self.context.clone(), self.reopening.opened.clone());
+        let context = self.context.clone();
         let task = Leaf::watched(
             self.context.ports.voice.clone(),
-            async move { speak(context, opened, from_actor).await },
+            async move { speak(context, from_actor).await },
             VoiceInput::SessionEnded,
         );
         voice.session = Some(Session { texts, _task: task });
+        let candidate = self.context.succession(Stage::Voice).current();
         let owed: Vec<_> = voice
             .speeches
             .values_mut()
             .filter(|speech| !speech.complete && !speech.handed_over)
-            .filter_map(|speech| {
-                let delivered = speech.ledger.audio_duration();
-                let rest = self.format_plan.format(speech.ledger.remaining(delivered)).into_owned();
+            .map(|speech| {
                 speech.handed_over = true;
-                (!rest.trim().is_empty() || speech.finished).then_some((
-                    speech.context,
-                    rest,
-                    speech.finished,
-                ))
+                let delivered = speech.ledger.audio_duration();
+                let rest = speech.ledger.remaining(delivered).to_owned();
+                (speech.context, rest, speech.finished)
             })
             .collect();
-        for (context, text, finished) in owed {
-            if !text.trim().is_empty() {
-                voice.send(TtsInput::Text { context, text });
+        for (context, rest, finished) in owed {
+            // In pieces that this voice takes: the one before may have taken longer ones.
+            let mut chunker = TextChunker::new(self.chunk_plan.clone());
+            let mut pieces = chunker.push(&rest);
+            pieces.extend(chunker.finish());
+            for piece in pieces {
+                let text = self.format_plan.format(&piece).into_owned();
+                if !text.trim().is_empty() {
+                    voice.send_text(candidate, context, text);
+                }
             }
             if finished {
                 voice.send(TtsInput::Finish { context });
@@ -333,9 +347,10 @@ impl VoiceActor {
 }
 
 impl CallContext {
-    /// Characters of text that the voice was given.
-    pub fn spoken_characters(&self) -> u64 {
-        self.voice().characters
+    /// Characters of text that each voice was given.
+    pub fn spoken_characters(&self) -> Vec<(&Staged<dyn Tts>, u64)> {
+        let candidates = self.spec.stages.voice.candidates();
+        self.voice().characters.iter().map(|(&it, &count)| (&candidates[it], count)).collect()
     }
 
     fn voice(&self) -> MutexGuard<'_, Voice> {
@@ -391,7 +406,13 @@ impl Voice {
         any
     }
 
-    /// Leaves text for the session; one that does not take it is found out by its own limits.
+    /// Leaves text for the session of a candidate, and counts it.
+    fn send_text(&mut self, candidate: usize, context: ContextId, text: String) {
+        *self.characters.entry(candidate).or_default() += text.chars().count() as u64;
+        self.send(TtsInput::Text { context, text });
+    }
+
+    /// Leaves input for the session; one that does not take it is found out by its own limits.
     fn send(&mut self, input: TtsInput) {
         if let Some(session) = &self.session
             && session.texts.try_send(input).is_err()
@@ -402,15 +423,12 @@ impl Voice {
 }
 
 /// Runs one session until it fails.
-async fn speak(
-    context: Arc<CallContext>,
-    opened: Arc<AtomicBool>,
-    mut texts: mpsc::Receiver<TtsInput>,
-) -> ProviderError {
-    let stage = &context.spec.stages.voice;
+async fn speak(context: Arc<CallContext>, mut texts: mpsc::Receiver<TtsInput>) -> ProviderError {
+    let stage = context.speaker().clone();
+    let opened = context.succession(Stage::Voice).opened.clone();
     let leg = context.audio.format();
     let format = choose_format(&stage.provider.capabilities().formats, leg);
-    let limit = context.settings.calls.provider_connect_timeout;
+    let limit = context.patience(Stage::Voice, context.settings.calls.provider_connect_timeout);
     let session = match timeout(limit, stage.provider.open(TtsRequest { format })).await {
         Ok(Ok(session)) => session,
         Ok(Err(error)) => return error,
@@ -426,6 +444,7 @@ async fn speak(
         waiting: BTreeMap::new(),
         finishing: BTreeSet::new(),
         held: None,
+        stage,
         context,
     };
     run.run(session, &mut texts).await
@@ -434,6 +453,7 @@ async fn speak(
 /// One session's work.
 struct Run {
     context: Arc<CallContext>,
+    stage: Staged<dyn Tts>,
     format: offhook_media::AudioFormat,
     /// Each context resamples on its own: a reset in mid-word would be heard.
     converters: BTreeMap<ContextId, Converter>,
@@ -452,6 +472,7 @@ impl Run {
     ) -> ProviderError {
         loop {
             let limit = self.context.settings.calls.tts_first_audio_timeout;
+            let limit = self.context.patience(Stage::Voice, limit);
             let late = self.waiting.values().min().map(|since| *since + limit);
             let far = Instant::now() + Duration::from_secs(3_600);
             let step = tokio::select! {
@@ -598,7 +619,9 @@ impl Run {
 
     fn first_audio(&self, since: Instant) {
         self.context.turns().first_audio(self.context.clock.now());
-        let provider = self.context.spec.stages.voice.name.clone();
+        self.context.answered(Stage::Voice);
+        self.context.health.succeeded(&self.stage.health, Some(since.elapsed()));
+        let provider = self.stage.name.clone();
         metrics::histogram!("offhook_provider_ttfb_seconds", "kind" => "voice",
             "provider" => provider.clone())
         .record(since.elapsed().as_secs_f64());

@@ -88,7 +88,10 @@ pub struct SubscriptionLimits {
     pub remaining_concurrent_calls: usize,
 }
 
-/// A provider that could not be set up when the call began, and who took its place.
+/// Changes of providers that a call's document lists: a call that saw more of them says no more.
+const FALLBACKS_MAX: usize = 32;
+
+/// A provider that could not be set up when the call began, or failed later, and who took its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fallback {
     pub stage: Stage,
@@ -229,16 +232,19 @@ impl CallDocument {
         server_fields::stamp_updated(&mut self.0, now_ms);
     }
 
-    /// Says which providers serve the call in place of those that its document wants, in a field of
-    /// our own.
-    pub fn note_fallbacks(&mut self, fallbacks: &[Fallback]) {
-        if fallbacks.is_empty() {
-            return;
+    /// Says which provider serves the call in place of another, in a field of our own.
+    pub fn note_fallback(&mut self, it: &Fallback) {
+        let entry = json!({"stage": it.stage.name(), "from": it.from, "to": it.to,
+            "reason": it.reason});
+        let fallbacks = &mut self.0["fallbacks"];
+        if fallbacks.is_null() {
+            *fallbacks = json!([]);
         }
-        let list = fallbacks.iter().map(|it| {
-            json!({"stage": it.stage.name(), "from": it.from, "to": it.to, "reason": it.reason})
-        });
-        self.0["fallbacks"] = list.collect();
+        if let Value::Array(list) = fallbacks
+            && list.len() < FALLBACKS_MAX
+        {
+            list.push(entry);
+        }
     }
 
     /// Ends the call. Returns whether it was this that ended it: the first end stands.

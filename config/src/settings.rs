@@ -181,7 +181,10 @@ sections! {
         /// Longest wait for a provider's connection: TCP, TLS and websocket handshake together.
         provider_connect_timeout: Duration as Span = default "5s", "duration", "100ms" to "1m";
         /// Longest wait for a transcriber's answer to what the caller said, before it is replaced.
-        stt_stall_timeout: Duration as Span = default "3s", "duration", "500ms" to "1m";
+        stt_stall_timeout: Duration as Span = default "1500ms", "duration", "500ms" to "1m";
+        /// Longest wait for a session or for a voice's first audio where another provider could take
+        /// over: a caller who hears nothing for longer thinks that the line is dead.
+        failover_patience: Duration as Span = default "1200ms", "duration", "100ms" to "1m";
         /// Longest wait for a model's first token before it is taken for dead.
         llm_first_token_timeout: Duration as Span = default "10s", "duration", "500ms" to "2m";
         /// Longest wait for a voice's first audio before it is taken for dead.
@@ -232,6 +235,7 @@ impl Settings {
 
 const ORG_KEYS: &str = "auth.orgs.<name>";
 const PROVIDER_KEY: &str = "providers.<name>.api_key";
+const PROVIDER_KEYS: &str = "providers.<name>.api_keys";
 const PROVIDER_URL: &str = "providers.<name>.base_url";
 
 /// What one provider is reached with.
@@ -239,8 +243,23 @@ const PROVIDER_URL: &str = "providers.<name>.base_url";
 pub struct Provider {
     /// The key that the provider issued.
     pub api_key: Option<SecretString>,
+    /// Further keys of the same provider, used in order when one is refused, limited or spent.
+    pub api_keys: Vec<SecretString>,
     /// Replaces the provider's own address: a gateway, a self-hosted server, a fake.
     pub base_url: Option<String>,
+}
+
+impl Provider {
+    /// All keys, the first one first.
+    pub fn keys(&self) -> Vec<&SecretString> {
+        self.api_key.iter().chain(&self.api_keys).collect()
+    }
+
+    /// The same provider with one of its keys alone; the first is 0.
+    pub fn with_key(&self, key: usize) -> Self {
+        let api_key = self.keys().get(key).map(|&key| key.clone());
+        Self { api_key, api_keys: Vec::new(), base_url: self.base_url.clone() }
+    }
 }
 
 /// Every setting in the order of `default.toml`.
@@ -262,6 +281,14 @@ pub(crate) fn docs() -> Vec<SettingDoc> {
             "text",
             None,
             "The provider's key. Unset: its customary variable, such as DEEPGRAM_API_KEY.",
+        ),
+        SettingDoc::of::<Secrets>(
+            PROVIDER_KEYS,
+            None,
+            Some(r#"["another-key"]"#),
+            "list of keys",
+            None,
+            "Further keys of the provider: calls take the next when one is refused, limited or spent.",
         ),
         SettingDoc::of::<WebUrl>(
             PROVIDER_URL,
@@ -292,7 +319,12 @@ fn read_providers(layers: &Layers, problems: &mut Vec<Problem>) -> BTreeMap<Stri
             layers.read::<Maybe<Secret>>(&["providers", &name, "api_key"], None, problems);
         let base_url =
             layers.read::<Maybe<WebUrl>>(&["providers", &name, "base_url"], None, problems);
-        let provider = Provider { api_key: api_key.flatten(), base_url: base_url.flatten() };
+        let api_keys = layers.read::<Secrets>(&["providers", &name, "api_keys"], None, problems);
+        let provider = Provider {
+            api_key: api_key.flatten(),
+            api_keys: api_keys.unwrap_or_default(),
+            base_url: base_url.flatten(),
+        };
         providers.insert(name, provider);
     }
     providers

@@ -244,6 +244,7 @@ impl Conversation {
             }
             (_, Event::SpeechStarted { at }) => self.voice_started(at),
             (_, Event::SpeechStopped { at }) => self.voice_stopped(at),
+            (_, Event::ProviderPromoted { stage, .. }) => self.promoted(stage),
             (_, Event::TranscriberLost) => self.utterance.transcriber_lost(self.now),
             (_, Event::EndOfTurn) => {
                 self.native_end_of_turn = true;

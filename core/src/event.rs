@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallTime, EndedReason, ServerEvent, StageFailure, ToolCall};
+use crate::{CallTime, EndedReason, FailureClass, ServerEvent, Stage, StageFailure, ToolCall};
 
 /// Counts the assistant's turns. Whatever answers a command carries its turn back, so that an
 /// answer to a turn that is over can be told from an answer to the present one.
@@ -151,6 +151,13 @@ pub enum Event {
     EndOfTurn,
     /// The transcriber's session was lost: what the caller says is transcribed by the next one.
     TranscriberLost,
+    /// Another provider serves a stage from now on.
+    ProviderPromoted {
+        stage: Stage,
+        from: String,
+        to: String,
+        class: FailureClass,
+    },
     /// A voicemail's beep was heard; `at` is its end in the audio.
     Beep {
         at: CallTime,

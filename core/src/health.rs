@@ -109,9 +109,9 @@ impl Breaker {
     pub fn on_abandoned(&mut self, now: Duration, class: FailureClass) -> bool {
         match class {
             FailureClass::BadRequest | FailureClass::Unsupported => false,
-            FailureClass::Unauthorized
-            | FailureClass::Quota
-            | FailureClass::RateLimited { .. } => self.on_failure(now, class),
+            FailureClass::Unauthorized | FailureClass::Quota | FailureClass::RateLimited { .. } => {
+                self.on_failure(now, class)
+            }
             FailureClass::Unavailable
             | FailureClass::Timeout
             | FailureClass::Closed
@@ -166,21 +166,6 @@ const LATENCIES_MAX: usize = 128;
 const LATENCIES_MIN: usize = 10;
 
 impl Latencies {
-    pub fn add(&mut self, took: Duration) {
-        if self.0.len() == LATENCIES_MAX {
-            self.0.pop_front();
-        }
-        self.0.push_back(took);
-    }
-
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The time that this share of requests stayed within, `0.0..=1.0`; `None`: too few are known.
     pub fn quantile(&self, share: f64) -> Option<Duration> {
         if self.0.len() < LATENCIES_MIN {
@@ -190,6 +175,17 @@ impl Latencies {
         sorted.sort_unstable();
         let last = sorted.len() - 1;
         Some(sorted[((last as f64) * share.clamp(0.0, 1.0)).ceil() as usize])
+    }
+}
+
+impl Extend<Duration> for Latencies {
+    fn extend<I: IntoIterator<Item = Duration>>(&mut self, times: I) {
+        for took in times {
+            if self.0.len() == LATENCIES_MAX {
+                self.0.pop_front();
+            }
+            self.0.push_back(took);
+        }
     }
 }
 

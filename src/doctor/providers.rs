@@ -6,6 +6,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
+use offhook_actors::probe::{self, Timing};
 use offhook_config::{Provider as Settled, Settings};
 use offhook_core::{FailureClass, Stage};
 use offhook_providers::{
@@ -19,7 +20,6 @@ use serde_json::Value;
 
 use super::{
     ANSWER_LIMIT, Finding, State,
-    sessions::{self, Timing},
     uses::{self, Use},
 };
 
@@ -194,7 +194,7 @@ impl Built {
         match it.stage {
             Stage::Transcriber => stt::build(&options, access, net).map(Self::Transcriber),
             Stage::Model => {
-                options["maxTokens"] = sessions::TOKENS_MAX.into();
+                options["maxTokens"] = probe::TOKENS_MAX.into();
                 // Thinking wants more tokens than that.
                 if let Some(options) = options.as_object_mut() {
                     options.remove("thinking");
@@ -207,9 +207,9 @@ impl Built {
 
     async fn use_once(&self) -> Result<Timing, ProviderError> {
         match self {
-            Self::Transcriber(provider) => sessions::transcribe(&**provider).await,
-            Self::Model(provider) => sessions::ask(&**provider).await,
-            Self::Voice(provider) => sessions::speak(&**provider).await,
+            Self::Transcriber(provider) => probe::transcribe(&**provider).await,
+            Self::Model(provider) => probe::ask(&**provider).await,
+            Self::Voice(provider) => probe::speak(&**provider).await,
         }
     }
 }

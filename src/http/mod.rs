@@ -7,6 +7,7 @@ mod docs;
 mod leg;
 mod monitor;
 mod operations;
+mod provider_health;
 mod recordings;
 mod reply;
 mod resources;
@@ -56,6 +57,7 @@ pub fn router(app: App) -> Router {
     let (api, document) = OpenApiRouter::with_openapi(docs::document())
         .routes(routes!(calls::create, calls::list))
         .routes(routes!(calls::get, calls::update, calls::remove))
+        .routes(routes!(provider_health::list))
         .routes(routes!(recordings::mono))
         .routes(routes!(recordings::stereo))
         .split_for_parts();

@@ -59,6 +59,9 @@ metrics! {
     "endpointing_requests_total" Counter ["outcome"] "Servers asked how long to wait for the caller";
     "provider_requests_total" Counter ["kind", "provider", "outcome"] "Replies of models, speeches of voices, sessions of transcribers, and what failed of each";
     "provider_ttfb_seconds" Histogram ["kind", "provider"] "From a request to a provider's first answer; of transcribers, to the open session";
+    "provider_breaker_state" Gauge ["kind", "provider"] "Worst of a provider's keys: 0 calls ask it, 1 a probe is under way, 2 calls pass over it";
+    "failovers_total" Counter ["kind", "from", "to", "cause"] "Calls that went over to another provider, or began with one because the wanted was down (cause breaker)";
+    "failover_gap_seconds" Histogram ["kind"] "From a lost session to the next one that answered";
     "replies_cut_total" Counter ["cause"] "Replies of models that a limit or a filter cut off";
     "unpriced_total" Counter ["kind", "provider"] "Parts of calls whose cost is told as 0 because no price is known";
     "voice_cache_hits_total" Counter [] "Speeches of the agent played as a voice said them before";

@@ -27,6 +27,8 @@ pub enum Kind {
     Assistant,
     Call,
     Credential,
+    /// What a node knows of its providers' outages.
+    ProviderHealth,
     Tool,
 }
 
@@ -37,6 +39,7 @@ impl Kind {
             Self::Assistant => "assistant",
             Self::Call => "call",
             Self::Credential => "credential",
+            Self::ProviderHealth => "provider-health",
             Self::Tool => "tool",
         }
     }

@@ -31,7 +31,7 @@ pub(crate) fn of_stage(
     let configured = configured.cloned().unwrap_or_default();
     convince_server(options, credentials);
     let Some(credential) = credentials.of_provider(provider) else {
-        let Provider { api_key, base_url } = configured;
+        let Provider { api_key, base_url, .. } = configured;
         return Ok((Access { api_key, base_url }, net.clone()));
     };
     let api_key = Some(credential.api_key.clone());
@@ -99,8 +99,11 @@ mod tests {
         base_url: Option<&str>,
         credentials: &Credentials,
     ) -> Result<(String, Option<String>), String> {
-        let configured =
-            Provider { api_key: Some("operator".into()), base_url: base_url.map(Into::into) };
+        let configured = Provider {
+            api_key: Some("operator".into()),
+            base_url: base_url.map(Into::into),
+            ..Provider::default()
+        };
         // The one TLS provider of the process; a second installation is refused and harmless.
         let net = Net::new(Duration::from_secs(1), "/nonexistent".into(), false).unwrap();
         let (access, _) = of_stage(provider, options, Some(&configured), credentials, &net)?;

@@ -36,11 +36,9 @@ pub(crate) fn of_call(context: &CallContext) -> CallCosts {
             costs.add(Part::Transport { provider, minutes }, 0.0);
         }
     }
-    let stages = &context.spec.stages;
 
-    let (provider, model) = (&stages.transcriber.name, stages.transcriber.provider.model());
-    let sent = context.audio_transcribed();
-    if !sent.is_zero() {
+    for (staged, sent) in context.audio_transcribed() {
+        let (provider, model) = (&staged.name, staged.provider.model());
         let price = prices.transcriber(provider, model);
         let usd = price.map(|price| of_transcriber(price, sent));
         let transcriber = identity(context, Stage::Transcriber, provider, model);
@@ -48,9 +46,8 @@ pub(crate) fn of_call(context: &CallContext) -> CallCosts {
         costs.add(part, usd.unwrap_or_else(|| unpriced(Stage::Transcriber, provider, model)));
     }
 
-    let (provider, model) = (&stages.model.name, stages.model.provider.model());
-    let usage = context.usage();
-    if usage != Usage::default() {
+    for (staged, usage) in context.usage() {
+        let (provider, model) = (&staged.name, staged.provider.model());
         let price = prices.model(provider, model);
         let usd = said_by_provider(&usage).or_else(|| price.map(|price| of_model(price, &usage)));
         let tokens = Tokens {
@@ -63,9 +60,8 @@ pub(crate) fn of_call(context: &CallContext) -> CallCosts {
         costs.add(part, usd.unwrap_or_else(|| unpriced(Stage::Model, provider, model)));
     }
 
-    let (provider, model) = (&stages.voice.name, stages.voice.provider.model());
-    let characters = context.spoken_characters();
-    if characters > 0 {
+    for (staged, characters) in context.spoken_characters() {
+        let (provider, model) = (&staged.name, staged.provider.model());
         let usd = prices.voice(provider, model).map(|price| of_voice(price, characters));
         let voice = identity(context, Stage::Voice, provider, model);
         let part = Part::Voice { voice, characters };

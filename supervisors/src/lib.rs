@@ -3,6 +3,7 @@
 //! ```text
 //! RootSupervisor
 //! ├─ OutboxActor
+//! ├─ ProberActor
 //! └─ CallsSupervisor
 //!    └─ CallSupervisor (one per call)
 //!       └─ the actors of `offhook_actors::ROLES`
@@ -19,6 +20,7 @@ mod fallback;
 mod finish;
 mod node;
 mod plan;
+mod prober;
 mod recover;
 mod root;
 mod slots;

@@ -10,8 +10,8 @@ use std::{
 };
 
 use offhook_actors::{
-    CallClock, CallContext, CallSpec, LegSocket, NodeParts, Outbox, Vault, VoiceCache,
-    egress::Egress, outbox::OutboxOptions, transport::TransportInput,
+    CallClock, CallContext, CallSpec, LegSocket, NodeParts, Outbox, ProviderHealth, Vault,
+    VoiceCache, egress::Egress, outbox::OutboxOptions, transport::TransportInput,
 };
 use offhook_api::{
     AssistantView, CallDocument, Credentials, artifact::RecordingUrls, call::Fallback,
@@ -48,6 +48,7 @@ struct Inner {
     outbox: Outbox,
     egress: Egress,
     voice_cache: VoiceCache,
+    health: ProviderHealth,
     slots: Slots,
     registry: Registry,
     draining: AtomicBool,
@@ -148,7 +149,13 @@ impl Node {
         };
         let outbox = Outbox::new(store.clone(), egress.clone(), options);
         let registry = Registry::new();
-        let args = RootArgs { outbox: outbox.clone(), registry: registry.clone() };
+        let health = ProviderHealth::default();
+        let args = RootArgs {
+            outbox: outbox.clone(),
+            registry: registry.clone(),
+            health: health.clone(),
+            store: store.clone(),
+        };
         let (root, running) = Actor::spawn(None, RootSupervisor, args)
             .await
             .map_err(|error| NodeError::Supervisors(error.to_string()))?;
@@ -168,6 +175,7 @@ impl Node {
             outbox,
             egress,
             voice_cache,
+            health,
             slots,
             registry,
             draining: AtomicBool::new(false),
@@ -190,6 +198,11 @@ impl Node {
         &self.inner.vault
     }
 
+    /// How providers are doing, for all calls together.
+    pub fn health(&self) -> &ProviderHealth {
+        &self.inner.health
+    }
+
     pub fn outbox(&self) -> &Outbox {
         &self.inner.outbox
     }
@@ -206,16 +219,17 @@ impl Node {
     /// Starts a call's tree. Its document must be stored already.
     pub async fn start_call(&self, start: StartCall) -> Started {
         let inner = &self.inner;
-        match plan::plan(&start, &inner.settings, &inner.net) {
+        match plan::plan(&start, &inner.settings, &inner.net, &inner.health) {
             Ok(Plan { spec, notes, replaced }) => {
                 for note in notes {
                     tracing::warn!(call = %start.id, note, "setting not acted on");
                 }
-                for Fallback { stage, from, to, reason } in &replaced {
-                    tracing::warn!(call = %start.id, %stage, from, to, reason, "fallback takes over");
-                }
                 let StartCall { mut record, leg_token, lease, now_ms, .. } = start;
-                record.note_fallbacks(&replaced);
+                for fallback in &replaced {
+                    let Fallback { stage, from, to, reason } = fallback;
+                    tracing::warn!(call = %spec.id, %stage, from, to, reason, "fallback takes over");
+                    record.note_fallback(fallback);
+                }
                 self.run(spec, Admission { record, leg_token, lease, now_ms }).await
             }
             Err(failure) => {
@@ -246,6 +260,7 @@ impl Node {
             egress: inner.egress.clone(),
             store: inner.store.clone(),
             voice_cache: inner.voice_cache.clone(),
+            health: inner.health.clone(),
         };
         let Admission { record, leg_token, lease, now_ms } = admission;
         let context = CallContext::new(spec, record, CallClock::start(now_ms), node);

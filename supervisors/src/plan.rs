@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use offhook_actors::{CallSpec, RecordingPlan, Staged, Stages};
+use offhook_actors::{CallSpec, HealthKey, ProviderHealth, RecordingPlan, Staged, Stages};
 use offhook_api::{
     AssistantView, Credentials, Defaults, ServerTarget, StageConfig, call::Fallback,
 };
@@ -10,6 +10,7 @@ use offhook_config::Settings;
 use offhook_core::{FailureClass, Stage, StageFailure};
 use offhook_providers::{Access, BuildError, Net, llm, stt, tts};
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use crate::{StartCall, access, fallback};
 
@@ -31,26 +32,34 @@ pub(crate) fn plan(
     start: &StartCall,
     settings: &Settings,
     net: &Net,
+    health: &ProviderHealth,
 ) -> Result<Plan, StageFailure> {
     let view = &start.assistant;
     let defaults = defaults(settings, &start.credentials);
-    let model_options = with_call(view.model(&defaults), start);
+    let model_options = view.model(&defaults);
     let assistant_id = start.record.as_value().get("assistantId").and_then(Value::as_str);
     let has_gateway = settings.providers.get(OPENAI).is_some_and(|it| it.base_url.is_some());
     let model_options = with_cache_key(model_options, assistant_id, has_gateway);
-    let transcribers = fallback::candidates(Stage::Transcriber, view.transcriber(&defaults))
-        .map(|config| with_grammar(config, &model_options.options));
-    let voices = fallback::candidates(Stage::Voice, view.voice(&defaults))
-        .map(|config| with_call(config, start));
-    let build = Build { settings, net, credentials: &start.credentials };
-    let (transcriber, transcriber_replaced) = fallback::first(transcribers, |config| {
-        build.stage(Stage::Transcriber, config, stt::build)
+    let transcribers =
+        fallback::candidates(Stage::Transcriber, view.transcriber(&defaults), health);
+    let voices = fallback::candidates(Stage::Voice, view.voice(&defaults), health);
+    let rules = model_options.options.clone();
+    let models = fallback::candidates(Stage::Model, model_options, health);
+    let build = Build { settings, net, credentials: &start.credentials, org: &start.org };
+    let transcriber = fallback::served(transcribers, |config| {
+        build.stage(Stage::Transcriber, with_grammar(config, &rules), stt::build)
     })?;
-    let (voice, voice_replaced) =
-        fallback::first(voices, |config| build.stage(Stage::Voice, config, tts::build))?;
+    let voice = fallback::served(voices, |config| {
+        build.stage(Stage::Voice, with_call(config, start), tts::build)
+    })?;
+    let model = fallback::served(models, |config| {
+        build.stage(Stage::Model, with_call(config, start), llm::build)
+    })?;
     let stages =
-        Stages { transcriber, model: build.stage(Stage::Model, model_options, llm::build)?, voice };
-    let replaced = [transcriber_replaced, voice_replaced].into_iter().flatten().collect();
+        Stages { transcriber: transcriber.roster, model: model.roster, voice: voice.roster };
+    let replaced = [transcriber.replaced, model.replaced, voice.replaced];
+    let replaced = replaced.into_iter().flatten().collect();
+    let fallback_notes = [transcriber.notes, model.notes, voice.notes].concat();
     let recording = view.artifact_plan().recording_enabled.then(|| RecordingPlan {
         path: settings.store.path.join(RECORDINGS).join(format!("{}.wav", start.id)),
         urls: start.recording_urls.clone(),
@@ -76,6 +85,7 @@ pub(crate) fn plan(
         .chain(view.voice_text().notes)
         .chain(view.speaking_notes())
         .chain(view.sound().notes)
+        .chain(fallback_notes)
         .collect();
     Ok(Plan { spec, notes, replaced })
 }
@@ -171,6 +181,7 @@ struct Build<'a> {
     settings: &'a Settings,
     net: &'a Net,
     credentials: &'a Credentials,
+    org: &'a str,
 }
 
 /// Sets up one provider from a stage's object.
@@ -182,14 +193,33 @@ impl Build<'_> {
         stage: Stage,
         config: StageConfig,
         build: BuildProvider<P>,
+    ) -> Result<Vec<Staged<P>>, StageFailure> {
+        let configured = self.settings.providers.get(&config.provider);
+        let is_credential = self.credentials.of_provider(&config.provider).is_some();
+        let keys = match configured {
+            Some(provider) if !is_credential => provider.keys().len().max(1),
+            Some(_) | None => 1,
+        };
+        (0..keys).map(|key| self.with_key(key, stage, config.clone(), build)).collect()
+    }
+
+    /// Sets up a provider with one of its keys, the first of which is 0.
+    fn with_key<P: ?Sized>(
+        &self,
+        key: usize,
+        stage: Stage,
+        config: StageConfig,
+        build: BuildProvider<P>,
     ) -> Result<Staged<P>, StageFailure> {
         let StageConfig { provider: name, mut options } = config;
         let failed = |class, detail| StageFailure { stage, provider: name.clone(), class, detail };
-        let configured = self.settings.providers.get(&name);
-        let reached = access::of_stage(&name, &mut options, configured, self.credentials, self.net);
+        let configured = self.settings.providers.get(&name).map(|it| it.with_key(key));
+        let reached =
+            access::of_stage(&name, &mut options, configured.as_ref(), self.credentials, self.net);
         let (access, net) = reached.map_err(|detail| failed(FailureClass::BadRequest, detail))?;
+        let health = self.health_key(stage, &name, key, &options);
         match build(&options, &access, &net) {
-            Ok(provider) => Ok(Staged { name, provider: Arc::from(provider) }),
+            Ok(provider) => Ok(Staged { name, provider: Arc::from(provider), health }),
             Err(error) => {
                 let class = match &error {
                     BuildError::Unknown { .. } | BuildError::Dead { .. } => {
@@ -200,6 +230,30 @@ impl Build<'_> {
                 };
                 Err(failed(class, error.to_string()))
             }
+        }
+    }
+}
+
+impl Build<'_> {
+    /// Whose health a provider shares: that of its key, and of its host where the document names it.
+    fn health_key(&self, stage: Stage, name: &str, key: usize, options: &Value) -> HealthKey {
+        let is_credential = self.credentials.of_provider(name).is_some();
+        let host = ["/url", "/server/url"]
+            .iter()
+            .find_map(|path| options.pointer(path)?.as_str())
+            .filter(|_| name.starts_with("custom-"))
+            .and_then(|url| Some(Url::parse(url).ok()?.host_str()?.to_owned()));
+        let is_own = is_credential || host.is_some();
+        let key = match (is_credential, key) {
+            (true, _) => "credential".to_owned(),
+            (false, 0) => String::new(),
+            (false, further) => format!("key {}", further + 1),
+        };
+        HealthKey {
+            key,
+            host: host.unwrap_or_default(),
+            org: is_own.then(|| self.org.to_owned()),
+            ..HealthKey::new(stage, name)
         }
     }
 }

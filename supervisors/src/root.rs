@@ -1,12 +1,13 @@
 //! The root of the tree.
 
-use offhook_actors::{Outbox, OutboxActor};
+use offhook_actors::{Outbox, OutboxActor, ProviderHealth};
 use offhook_core::{CallTime, Disposition, Intensity, RestartBudget};
+use offhook_store::Store;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::time::Duration;
 use tokio::time::Instant;
 
-use crate::{calls::CallsSupervisor, node::Registry};
+use crate::{calls::CallsSupervisor, node::Registry, prober::ProberActor};
 
 /// Starts what a node has once, and starts it again when it dies.
 pub(crate) struct RootSupervisor;
@@ -14,17 +15,26 @@ pub(crate) struct RootSupervisor;
 pub(crate) struct RootArgs {
     pub outbox: Outbox,
     pub registry: Registry,
+    pub health: ProviderHealth,
+    pub store: Store,
+}
+
+/// What a node has once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Outbox,
+    Prober,
+    Calls,
 }
 
 #[derive(Debug)]
 pub(crate) enum RootMsg {
-    RestartOutbox,
-    RestartCalls,
+    Restart(Part),
 }
 
 pub(crate) struct RootState {
     args: RootArgs,
-    outbox: Option<ActorId>,
+    parts: Vec<(ActorId, Part)>,
     budget: RestartBudget,
     started: Instant,
 }
@@ -48,12 +58,13 @@ impl Actor for RootSupervisor {
     ) -> Result<RootState, ActorProcessingErr> {
         let mut state = RootState {
             args,
-            outbox: None,
+            parts: Vec::new(),
             budget: RestartBudget::new(INTENSITY),
             started: Instant::now(),
         };
-        state.start_outbox(&myself).await?;
-        state.start_calls(&myself).await?;
+        for part in [Part::Outbox, Part::Prober, Part::Calls] {
+            state.start(part, &myself).await?;
+        }
         Ok(state)
     }
 
@@ -64,8 +75,7 @@ impl Actor for RootSupervisor {
         state: &mut RootState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            RootMsg::RestartOutbox => state.start_outbox(&myself).await,
-            RootMsg::RestartCalls => state.start_calls(&myself).await,
+            RootMsg::Restart(part) => state.start(part, &myself).await,
         }
     }
 
@@ -80,15 +90,16 @@ impl Actor for RootSupervisor {
         else {
             return Ok(());
         };
-        let is_outbox = state.outbox == Some(actor.get_id());
-        tracing::error!(outbox = is_outbox, ?event, "an actor of the node failed");
+        let id = actor.get_id();
+        let Some(place) = state.parts.iter().position(|(known, _)| *known == id) else {
+            return Ok(());
+        };
+        let (_, part) = state.parts.swap_remove(place);
+        tracing::error!(?part, ?event, "an actor of the node failed");
         let now = CallTime::from_duration(state.started.elapsed());
         match state.budget.on_failure(now) {
             Disposition::RestartAt(at) => {
-                myself.send_after(at.after(now), move || match is_outbox {
-                    true => RootMsg::RestartOutbox,
-                    false => RootMsg::RestartCalls,
-                });
+                myself.send_after(at.after(now), move || RootMsg::Restart(part));
                 Ok(())
             }
             Disposition::Escalate => Err("the actors of the node keep failing".into()),
@@ -97,19 +108,33 @@ impl Actor for RootSupervisor {
 }
 
 impl RootState {
-    async fn start_outbox(&mut self, myself: &ActorRef<RootMsg>) -> Result<(), ActorProcessingErr> {
-        let outbox = self.args.outbox.clone();
+    async fn start(
+        &mut self,
+        part: Part,
+        myself: &ActorRef<RootMsg>,
+    ) -> Result<(), ActorProcessingErr> {
         let cell = myself.get_cell();
-        let (actor, _) = Actor::spawn_linked(None, OutboxActor, outbox, cell).await?;
-        self.outbox = Some(actor.get_id());
-        Ok(())
-    }
-
-    async fn start_calls(&mut self, myself: &ActorRef<RootMsg>) -> Result<(), ActorProcessingErr> {
-        let registry = self.args.registry.clone();
-        let cell = myself.get_cell();
-        let (actor, _) = Actor::spawn_linked(None, CallsSupervisor, registry.clone(), cell).await?;
-        registry.set_supervisor(actor);
+        let RootArgs { outbox, registry, health, store } = &self.args;
+        let id = match part {
+            Part::Outbox => {
+                let (actor, _) =
+                    Actor::spawn_linked(None, OutboxActor, outbox.clone(), cell).await?;
+                actor.get_id()
+            }
+            Part::Prober => {
+                let args = (health.clone(), store.clone());
+                let (actor, _) = Actor::spawn_linked(None, ProberActor, args, cell).await?;
+                actor.get_id()
+            }
+            Part::Calls => {
+                let args = registry.clone();
+                let (actor, _) = Actor::spawn_linked(None, CallsSupervisor, args, cell).await?;
+                let id = actor.get_id();
+                registry.set_supervisor(actor);
+                id
+            }
+        };
+        self.parts.push((id, part));
         Ok(())
     }
 }

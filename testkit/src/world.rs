@@ -7,11 +7,12 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
-use offhook_actors::{CallSpec, Incoming, LegSocket, Outgoing, Staged, Stages};
+use offhook_actors::{CallSpec, Incoming, LegSocket, Outgoing, Roster, Staged, Stages};
 use offhook_api::{AssistantView, CallDocument, call::CallUrls};
 use offhook_config::Settings;
+use offhook_core::Stage;
 use offhook_media::AudioFormat;
-use offhook_providers::Net;
+use offhook_providers::{Net, llm::Llm, stt::Stt, tts::Tts};
 use offhook_store::{Document, Faults, Kind, Store};
 use offhook_supervisors::{Admission, Node, Started};
 use offhook_transports::{self as transports, Wire};
@@ -39,8 +40,18 @@ pub struct World {
     pub stt: FakeStt,
     pub llm: FakeLlm,
     pub tts: FakeTts,
+    /// Who may take over, in order: `fallback-1` and so on.
+    pub fallbacks: Fallbacks,
     /// Format of the legs of calls placed from here on.
     pub format: AudioFormat,
+}
+
+/// Providers that stand by.
+#[derive(Default)]
+pub struct Fallbacks {
+    pub stt: Vec<FakeStt>,
+    pub llm: Vec<FakeLlm>,
+    pub tts: Vec<FakeTts>,
 }
 
 /// A call that was placed and whose leg is not connected yet.
@@ -82,6 +93,7 @@ impl World {
             stt: FakeStt::default(),
             llm,
             tts: FakeTts::default(),
+            fallbacks: Fallbacks::default(),
             format: AudioFormat::pcm16(16_000),
         }
     }
@@ -120,16 +132,22 @@ impl World {
         };
         self.store.put(document).await.expect("memory takes documents");
         let assistant = AssistantView::new(assistant).expect("the assistant can be read");
-        let stage = |name: &str| name.to_owned();
+        let fallbacks = &self.fallbacks;
         let spec = CallSpec {
             id,
             org: ORG.into(),
             variable_values: json!({}),
             options: assistant.call_options(),
             stages: Stages {
-                transcriber: Staged { name: stage("fake"), provider: Arc::new(self.stt.clone()) },
-                model: Staged { name: stage("fake"), provider: Arc::new(self.llm.clone()) },
-                voice: Staged { name: stage("fake"), provider: Arc::new(self.tts.clone()) },
+                transcriber: roster(Stage::Transcriber, &self.stt, &fallbacks.stt, |it| {
+                    Arc::new(it) as Arc<dyn Stt>
+                }),
+                model: roster(Stage::Model, &self.llm, &fallbacks.llm, |it| {
+                    Arc::new(it) as Arc<dyn Llm>
+                }),
+                voice: roster(Stage::Voice, &self.tts, &fallbacks.tts, |it| {
+                    Arc::new(it) as Arc<dyn Tts>
+                }),
             },
             format: codec.format(),
             hearing: codec.hearing(),
@@ -168,6 +186,20 @@ impl World {
         let found = self.store.get(ORG, Kind::Call, id).await.expect("memory gives documents");
         found.expect("the call was stored when it was placed").body
     }
+}
+
+/// The candidates of a stage: `fake`, then those that stand by.
+fn roster<F: Clone, P: ?Sized>(
+    stage: Stage,
+    first: &F,
+    fallbacks: &[F],
+    provider: impl Fn(F) -> Arc<P>,
+) -> Roster<P> {
+    let names = std::iter::once("fake".to_owned())
+        .chain((1..=fallbacks.len()).map(|number| format!("fallback-{number}")));
+    let fakes = std::iter::once(first).chain(fallbacks).cloned();
+    let candidates = names.zip(fakes).map(|(name, fake)| Staged::new(stage, &name, provider(fake)));
+    Roster::new(candidates.collect()).expect("there is at least the first")
 }
 
 impl Outcome {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use offhook_core::SpeechId;
+use offhook_core::{SpeechId, Stage};
 
 use super::{Speech, VoiceActor};
 use crate::{
@@ -47,7 +47,8 @@ pub(super) fn shape(context: &CallContext) -> Option<String> {
     let assistant = &context.spec.assistant;
     let wants = assistant.sound().keeps_speech && !context.voice_cache.is_off();
     let language = assistant.voice_text().format.is_english;
-    wants.then(|| format!("{} {language}", assistant.document()["voice"]))
+    let candidate = context.succession(Stage::Voice).current();
+    wants.then(|| format!("{} {candidate} {language}", assistant.document()["voice"]))
 }
 
 /// Keeps what the voice has wholly said.
@@ -137,6 +138,7 @@ impl VoiceActor {
         let shape = self.shape.as_deref().filter(|_| text.len() <= TEXT_MAX)?;
         let spec = &self.context.spec;
         let format = self.context.audio.format();
-        Some(VoiceKey::new(&spec.org, &spec.stages.voice.name, shape, format, text))
+        let voice = &self.context.speaker().name;
+        Some(VoiceKey::new(&spec.org, voice, shape, format, text))
     }
 }

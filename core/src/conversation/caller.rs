@@ -9,7 +9,8 @@ use super::{
     utterance::{Spoken, Wait},
 };
 use crate::{
-    CallTime, Command, Entry, HookTrigger, Message, Role, ServerEvent, SpeechStatus, TranscriptType,
+    CallTime, Command, Entry, HookTrigger, Message, Role, ServerEvent, SpeechStatus, Stage,
+    TranscriptType,
 };
 
 impl Conversation {
@@ -138,6 +139,12 @@ impl Conversation {
                 self.yield_floor();
             }
         }
+    }
+
+    /// Another provider serves a stage: what the one before judged itself, we judge again, until it
+    /// shows that it does so too.
+    pub(super) fn promoted(&mut self, stage: Stage) {
+        self.native_end_of_turn &= stage != Stage::Transcriber;
     }
 
     /// The caller's turn is over: it is recorded and the model asked.

@@ -76,17 +76,11 @@ fn what_a_former_process_knew_is_probed_at_once() {
 #[test]
 fn usual_times_are_known_from_ten_and_follow_the_latest() {
     let mut latencies = Latencies::default();
-    for ms in 1..=9 {
-        latencies.add(Duration::from_millis(ms));
-    }
+    latencies.extend((1..=9).map(Duration::from_millis));
     assert_eq!(latencies.quantile(0.5), None);
-    for ms in 10..=100 {
-        latencies.add(Duration::from_millis(ms));
-    }
+    latencies.extend((10..=100).map(Duration::from_millis));
     assert_eq!(latencies.quantile(0.95), Some(Duration::from_millis(96)));
-    for _ in 0..LATENCIES_MAX {
-        latencies.add(s(1));
-    }
+    latencies.extend([s(1); LATENCIES_MAX]);
     assert_eq!(latencies.quantile(0.0), Some(s(1)));
 }
 

@@ -44,7 +44,7 @@ fn settings(providers: &[(&str, &str, &str)]) -> Settings {
     let providers = providers.iter().map(|(name, key, url)| {
         let api_key = (!key.is_empty()).then(|| (*key).into());
         let base_url = (!url.is_empty()).then(|| (*url).to_owned());
-        ((*name).to_owned(), Settled { api_key, base_url })
+        ((*name).to_owned(), Settled { api_key, base_url, ..Settled::default() })
     });
     Settings { providers: providers.collect(), ..Settings::default() }
 }

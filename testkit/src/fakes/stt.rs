@@ -88,6 +88,9 @@ impl Stt for FakeStt {
     }
 }
 
+/// A sample beyond this is sound, whatever it says.
+const LOUD: u16 = 1_000;
+
 type Output = mpsc::Sender<Result<SttEvent, ProviderError>>;
 
 impl FakeStt {
@@ -95,7 +98,7 @@ impl FakeStt {
         let _session = self.sessions.begin();
         let mut ear = Ear::new(format.sample_rate_hz);
         let mut words = Vec::new();
-        let mut is_silent = false;
+        let (mut is_silent, mut has_heard) = (false, false);
         loop {
             let input = tokio::select! {
                 input = input.recv() => input,
@@ -114,7 +117,15 @@ impl FakeStt {
             }
             let finalize = match input {
                 Some(SttInput::Audio(audio)) => {
-                    let new = ear.hear(&format.decode(&audio));
+                    let samples = format.decode(&audio);
+                    let is_loud = samples.iter().any(|sample| sample.unsigned_abs() > LOUD);
+                    if is_loud && !std::mem::replace(&mut has_heard, true) {
+                        let started = SttEvent::SpeechStarted { at: ear.position() };
+                        if output.send(Ok(started)).await.is_err() {
+                            return;
+                        }
+                    }
+                    let new = ear.hear(&samples);
                     if !new.is_empty() {
                         words.extend(new);
                         let text = text_of(&words);

@@ -1,4 +1,11 @@
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use offhook_core::FailureClass;
 use offhook_media::AudioFormat;
@@ -28,6 +35,8 @@ pub struct FakeTts {
     /// How much faster than speech audio comes.
     pub speed: u32,
     drop_all: Arc<Notify>,
+    is_mute: Arc<AtomicBool>,
+    refusals: Arc<AtomicU32>,
 }
 
 /// Messages between a session and its user.
@@ -41,6 +50,8 @@ impl Default for FakeTts {
             first_audio: Duration::from_millis(80),
             speed: 10,
             drop_all: Arc::default(),
+            is_mute: Arc::default(),
+            refusals: Arc::default(),
         }
     }
 }
@@ -49,6 +60,16 @@ impl FakeTts {
     /// Closes every session that is open now, as a provider that goes down does.
     pub fn drop_sessions(&self) {
         self.drop_all.notify_waiters();
+    }
+
+    /// Takes text and says nothing, in sessions old and new; `false`: speaks again.
+    pub fn fall_silent(&self, is_mute: bool) {
+        self.is_mute.store(is_mute, Ordering::Release);
+    }
+
+    /// Refuses the next sessions, as many as this.
+    pub fn refuse(&self, sessions: u32) {
+        self.refusals.store(sessions, Ordering::Release);
     }
 }
 
@@ -64,6 +85,13 @@ impl Tts for FakeTts {
     }
 
     fn open(&self, request: TtsRequest) -> Opening<TtsSession> {
+        let refusals = self
+            .refusals
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1));
+        if refusals.is_ok() {
+            let error = ProviderError::new(FailureClass::Unavailable, "told to refuse");
+            return Box::pin(async move { Err(error) });
+        }
         let (input, texts) = mpsc::channel(CHANNEL);
         let (output, events) = mpsc::channel(CHANNEL);
         let fake = self.clone();
@@ -97,10 +125,16 @@ async fn speak(
 ) {
     let mut spoken: BTreeMap<ContextId, Duration> = BTreeMap::new();
     while let Some(input) = texts.recv().await {
+        if fake.is_mute.load(Ordering::Acquire) {
+            continue;
+        }
         match input {
             TtsInput::Text { context, text } => {
                 sleep(fake.first_audio).await;
                 for word in text.split_whitespace() {
+                    if fake.is_mute.load(Ordering::Acquire) {
+                        break;
+                    }
                     let start = spoken.get(&context).copied().unwrap_or_default();
                     let end = start + tones::WORD;
                     spoken.insert(context, end);

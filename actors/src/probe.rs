@@ -1,16 +1,22 @@
 //! A provider used for real, once: does it take this model or voice, and how fast is it?
+//!
+//! What it is given is canned, so that no caller has to find out whether a provider is well again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use bytes::Bytes;
 use offhook_core::{FailureClass, Message};
-use offhook_media::AudioFormat;
+use offhook_media::{AudioFormat, Converter};
 use offhook_providers::{
     ProviderError,
     llm::{Llm, LlmEvent, LlmRequest},
-    stt::{Stt, SttRequest},
+    stt::{Replay, Stt, SttInput, SttRequest},
     tts::{ContextId, Tts, TtsEvent, TtsInput, TtsRequest},
 };
-use tokio::time::timeout;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, timeout},
+};
 
 /// Time for a session to open, or a request to be taken.
 const OPEN_LIMIT: Duration = Duration::from_secs(8);
@@ -33,14 +39,51 @@ pub struct Timing {
     pub first: Option<Duration>,
 }
 
-/// Opens a session and closes it.
+/// "Hello, can you hear me?", two seconds of synthetic speech in 8 kHz mu-law.
+const SPEECH: &[u8] = include_bytes!("probe/hello.ulaw");
+
+/// Lets a transcriber hear a sentence; whatever it answers shows that it listens.
 pub async fn transcribe(provider: &dyn Stt) -> Result<Timing, ProviderError> {
-    let format = favourite(&provider.capabilities().formats);
+    let capabilities = provider.capabilities();
+    let format = favourite(&capabilities.formats);
     let asked = Instant::now();
-    let session = within(OPEN_LIMIT, "session", provider.open(SttRequest { format })).await??;
+    let opening = provider.open(SttRequest { format });
+    let mut session = within(OPEN_LIMIT, "session", opening).await??;
     let connect = asked.elapsed();
-    drop(session);
-    Ok(Timing { connect, first: None })
+    let speech = Converter::new(AudioFormat::mulaw(), format).convert_bytes(SPEECH.into());
+    let (audio, rate) = (session.audio.clone(), capabilities.replay);
+    let piece = format.bytes_in(capabilities.chunk.1.min(PIECE));
+    let speaking = tokio::spawn(speak_to(audio, speech, piece, rate));
+    let answer = within(FIRST_LIMIT, "answer to speech", session.events.recv()).await;
+    speaking.abort();
+    match answer? {
+        Some(Ok(_)) => Ok(Timing { connect, first: None }),
+        Some(Err(error)) => Err(error),
+        None => Err(cut_off("session")),
+    }
+}
+
+/// Longest piece of speech that is sent at once.
+const PIECE: Duration = Duration::from_millis(200);
+
+/// Sends speech as fast as the provider may have it, and asks for the text of it.
+async fn speak_to(audio: mpsc::Sender<SttInput>, speech: Bytes, piece: usize, replay: Replay) {
+    let pace = match replay {
+        Replay::Rate(rate) => PIECE.div_f32(rate),
+        Replay::Burst | Replay::ResumeUrl | Replay::Batch => Duration::ZERO,
+    };
+    let mut rest = speech;
+    while !rest.is_empty() {
+        let next = rest.split_to(piece.min(rest.len()));
+        // A session that has ended says why in its events.
+        if audio.send(SttInput::Audio(next)).await.is_err() {
+            return;
+        }
+        sleep(pace).await;
+    }
+    let _ = audio.send(SttInput::Finalize).await;
+    // What the provider is sent must not end before its answer is here.
+    std::future::pending::<()>().await;
 }
 
 /// Asks for a word.
@@ -110,25 +153,4 @@ async fn within<T>(
         let detail = format!("no {what} within {} s", limit.as_secs());
         ProviderError::new(FailureClass::Timeout, detail)
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use offhook_testkit::fakes::{FakeLlm, FakeStt, FakeTts};
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn each_stage_is_used_once_and_timed() {
-        assert_eq!(transcribe(&FakeStt::default()).await.unwrap().first, None);
-        assert!(speak(&FakeTts::default()).await.unwrap().first.is_some());
-        assert!(ask(&FakeLlm::lines(&[("", "Yes.")])).await.unwrap().first.is_some());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_does_not_come_is_not_waited_for() {
-        let error = within(OPEN_LIMIT, "session", std::future::pending::<()>()).await.unwrap_err();
-        assert_eq!(error.class, FailureClass::Timeout);
-        assert!(error.detail.contains("no session within 8 s"), "{error}");
-    }
 }
