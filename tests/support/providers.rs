@@ -99,7 +99,7 @@ async fn note_key(State(shared): State<Arc<Shared>>, request: Request, next: Nex
 async fn listen(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Response {
     let mut said = shared.said.subscribe();
     upgrade.on_upgrade(async move |mut socket: WebSocket| {
-        let mut heard_bytes = 0;
+        let (mut heard_bytes, mut has_heard) = (0, false);
         loop {
             let answer = tokio::select! {
                 sentence = said.recv() => match sentence {
@@ -109,7 +109,11 @@ async fn listen(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) ->
                 message = socket.recv() => match message {
                     Some(Ok(Message::Binary(audio))) => {
                         heard_bytes += audio.len();
-                        continue;
+                        if has_heard || !is_loud(&audio) {
+                            continue;
+                        }
+                        has_heard = true;
+                        json!({"type": "SpeechStarted", "channel": [0, 1], "timestamp": 0.0})
                     }
                     Some(Ok(Message::Text(text))) if text.contains("CloseStream") => {
                         json!({"type": "Metadata"})
@@ -123,6 +127,11 @@ async fn listen(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) ->
             }
         }
     })
+}
+
+/// Whether there is sound in audio of 16-bit samples.
+fn is_loud(audio: &[u8]) -> bool {
+    audio.chunks_exact(2).any(|it| i16::from_le_bytes([it[0], it[1]]).unsigned_abs() > 1_000)
 }
 
 /// A final of which the end is where the audio ends, at 16 kHz.
