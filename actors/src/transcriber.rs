@@ -378,6 +378,9 @@ impl Feed {
                     self.context.tell(Event::Transcript { text, is_final: true });
                 }
             }
+            SttEvent::Language { language, words } => {
+                self.context.tell(Event::LanguageHeard { language, words });
+            }
             SttEvent::EagerEndOfTurn => self.context.tell(Event::EagerEndOfTurn),
             SttEvent::TurnResumed => self.context.tell(Event::TurnResumed),
             SttEvent::EndOfTurn => self.context.tell(Event::EndOfTurn),

@@ -100,6 +100,7 @@ fn fields_of(
         | ServerEvent::SpeechUpdate { .. }
         | ServerEvent::AssistantSpeechStarted { .. }
         | ServerEvent::Transcript { .. }
+        | ServerEvent::LanguageChangeDetected { .. }
         | ServerEvent::ModelOutput { .. }
         | ServerEvent::UserInterrupted { .. }
         | ServerEvent::Hang => {}

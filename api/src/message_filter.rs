@@ -5,6 +5,9 @@ use offhook_core::{ServerEvent, TranscriptType};
 /// Final transcripts without the partial ones.
 const FINAL_TRANSCRIPT: &str = r#"transcript[transcriptType="final"]"#;
 
+/// The name by which `clientMessages` asks for `language-change-detected`; `serverMessages` has both.
+const LANGUAGE_CHANGED: &str = "language-changed";
+
 /// What `serverMessages` is when an assistant does not say.
 const SERVER_DEFAULT: &[&str] = &[
     "conversation-update",
@@ -61,7 +64,10 @@ impl MessageFilter {
     pub fn allows(&self, event: &ServerEvent) -> bool {
         let is_final_transcript =
             matches!(event, ServerEvent::Transcript { transcript_type: TranscriptType::Final, .. });
-        self.has(event.name()) || is_final_transcript && self.has(FINAL_TRANSCRIPT)
+        let is_language = matches!(event, ServerEvent::LanguageChangeDetected { .. });
+        self.has(event.name())
+            || is_final_transcript && self.has(FINAL_TRANSCRIPT)
+            || is_language && self.has(LANGUAGE_CHANGED)
     }
 
     fn has(&self, name: &str) -> bool {
@@ -88,6 +94,17 @@ mod tests {
         let output = ServerEvent::ModelOutput { output: "a".into(), turn_id: "t".into() };
         assert!(!filter.allows(&output));
         assert!(MessageFilter::client_default().allows(&output));
+    }
+
+    #[test]
+    fn changes_of_language_are_asked_for_by_either_name() {
+        let change = ServerEvent::LanguageChangeDetected { language: "es".into() };
+        for name in ["language-changed", "language-change-detected"] {
+            assert!(MessageFilter::new(vec![name.into()]).allows(&change), "{name}");
+        }
+        assert!(!MessageFilter::client_default().allows(&change));
+        let filter = MessageFilter::new(vec![LANGUAGE_CHANGED.into()]);
+        assert!(!filter.allows(&ServerEvent::Hang));
     }
 
     #[test]

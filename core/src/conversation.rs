@@ -21,6 +21,7 @@ mod endpointing;
 mod history;
 mod hooks;
 mod keypad;
+mod language;
 mod pause;
 pub(crate) mod phrases;
 mod reply;
@@ -36,8 +37,8 @@ mod voicemail;
 
 use self::{
     closing::Closing, echo::Sounded, endpointing::Estimator, history::History, hooks::Hooks,
-    pause::Pause, seam::Seam, speculation::Speculations, speeches::Speeches, tools::ToolRuns,
-    turn::Turn, utterance::Utterance, voicemail::Voicemail,
+    language::Languages, pause::Pause, seam::Seam, speculation::Speculations, speeches::Speeches,
+    tools::ToolRuns, turn::Turn, utterance::Utterance, voicemail::Voicemail,
 };
 use crate::{
     CallOptions, CallTime, Command, Deadline, EndOfTurnEstimator, Entry, Event, Message,
@@ -64,6 +65,7 @@ pub struct Conversation {
     said: String,
     utterance: Utterance,
     keypad: Keypad,
+    languages: Languages,
     speculations: Speculations,
     /// The transcriber has told of an end of turn, and not failed to since.
     native_end_of_turn: bool,
@@ -131,6 +133,7 @@ impl Conversation {
             said: String::new(),
             utterance: Utterance::default(),
             keypad: Keypad::default(),
+            languages: Languages::default(),
             speculations: Speculations::default(),
             native_end_of_turn: false,
             endpointing_requests: 0,
@@ -256,6 +259,7 @@ impl Conversation {
                 self.utterance.suspect_end();
             }
             (_, Event::TurnResumed) => self.turn_resumed(),
+            (_, Event::LanguageHeard { language, words }) => self.language_heard(&language, words),
             (_, Event::EndpointingAnswered { request, timeout }) => {
                 self.utterance.server_answered(request, timeout);
             }

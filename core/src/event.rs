@@ -149,6 +149,12 @@ pub enum Event {
     TurnResumed,
     /// The transcriber's own judgement that the caller's turn is over.
     EndOfTurn,
+    /// The language of the last final transcript, as the transcriber's tag (BCP 47), and how many of
+    /// its words were in it.
+    LanguageHeard {
+        language: String,
+        words: u32,
+    },
     /// The transcriber's session was lost: what the caller says is transcribed by the next one.
     TranscriberLost,
     /// Another provider serves a stage from now on.

@@ -39,6 +39,11 @@ pub enum ServerEvent {
         transcript_type: TranscriptType,
         transcript: String,
     },
+    /// The caller speaks another language than before.
+    LanguageChangeDetected {
+        /// As the transcriber names it.
+        language: String,
+    },
     /// The history changed; the deliverer fills in the messages from the conversation.
     ConversationUpdate,
     /// Asks a server how long to wait for the caller; the deliverer fills in the messages.
@@ -103,6 +108,7 @@ impl ServerEvent {
             Self::SpeechUpdate { .. } => "speech-update",
             Self::AssistantSpeechStarted { .. } => "assistant.speechStarted",
             Self::Transcript { .. } => "transcript",
+            Self::LanguageChangeDetected { .. } => "language-change-detected",
             Self::ConversationUpdate => "conversation-update",
             Self::CallEndpointingRequest => "call.endpointing.request",
             Self::ModelOutput { .. } => "model-output",

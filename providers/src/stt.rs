@@ -77,6 +77,12 @@ pub enum SttEvent {
         text: String,
         until: Duration,
     },
+    /// The language of most words of the [`SttEvent::Final`] before it, as a BCP 47 tag, and how many
+    /// they are. Only where the provider listens for several.
+    Language {
+        language: String,
+        words: u32,
+    },
     /// The provider thinks that the turn may be over: the last [`SttEvent::Partial`] is all of it,
     /// unless [`SttEvent::TurnResumed`] follows. Only where the document asks for it.
     EagerEndOfTurn,

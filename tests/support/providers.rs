@@ -40,9 +40,16 @@ pub struct Providers {
     shared: Arc<Shared>,
 }
 
+/// What a caller says, and the language it is in where a transcriber is to tell.
+#[derive(Clone)]
+struct Sentence {
+    text: String,
+    language: Option<String>,
+}
+
 struct Shared {
     /// Sentences for every open transcription.
-    said: broadcast::Sender<String>,
+    said: broadcast::Sender<Sentence>,
     /// The path of each request, and the key it was made with.
     keys: Mutex<Vec<(String, String)>>,
 }
@@ -83,8 +90,17 @@ impl Providers {
 
     /// Has every open transcription hear a sentence, once there is one.
     pub async fn caller_says(&self, sentence: &str) {
+        self.hear(Sentence { text: sentence.into(), language: None }).await;
+    }
+
+    /// The same, in a language that the transcriber recognises.
+    pub async fn caller_says_in(&self, language: &str, sentence: &str) {
+        self.hear(Sentence { text: sentence.into(), language: Some(language.into()) }).await;
+    }
+
+    async fn hear(&self, sentence: Sentence) {
         let said = &self.shared.said;
-        eventually("transcription", async || said.send(sentence.into()).ok()).await;
+        eventually("transcription", async || said.send(sentence.clone()).ok()).await;
     }
 }
 
@@ -135,11 +151,17 @@ fn is_loud(audio: &[u8]) -> bool {
 }
 
 /// A final of which the end is where the audio ends, at 16 kHz.
-fn results(sentence: &str, heard_bytes: usize) -> Value {
+fn results(sentence: &Sentence, heard_bytes: usize) -> Value {
+    let mut best = json!({"transcript": sentence.text, "confidence": 0.99});
+    if let Some(language) = &sentence.language {
+        let words = sentence.text.split(' ');
+        best["words"] = words.map(|word| json!({"word": word, "language": language})).collect();
+        best["languages"] = json!([language]);
+    }
     json!({
         "type": "Results", "start": heard_bytes as f64 / 32_000.0, "duration": 0.0,
         "is_final": true, "speech_final": true,
-        "channel": {"alternatives": [{"transcript": sentence, "confidence": 0.99}]},
+        "channel": {"alternatives": [best]},
     })
 }
 

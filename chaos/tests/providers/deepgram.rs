@@ -133,6 +133,8 @@ async fn flux_turns_begin_and_end_by_themselves_and_on_demand() {
     assert!(matches!(next_firm(&mut session).await, SttEvent::SpeechStarted { .. }));
     let SttEvent::Final { text, .. } = next_firm(&mut session).await else { panic!() };
     assert_eq!(text, "17 3.");
+    let english = SttEvent::Language { language: "en".into(), words: 2 };
+    assert_eq!(next_firm(&mut session).await, english.clone());
     assert_eq!(next_firm(&mut session).await, SttEvent::EndOfTurn);
 
     say(&session, "17 4", Duration::from_millis(20), format).await;
@@ -140,7 +142,7 @@ async fn flux_turns_begin_and_end_by_themselves_and_on_demand() {
     session.audio.send(SttInput::Finalize).await.unwrap();
     let SttEvent::Final { text, .. } = next_firm(&mut session).await else { panic!() };
     assert_eq!(text, "17 4.");
-    assert_eq!(finish(session).await, []);
+    assert_eq!(finish(session).await, [english]);
 }
 
 #[tokio::test]

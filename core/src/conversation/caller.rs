@@ -29,7 +29,11 @@ impl Conversation {
     /// Takes a transcript into the utterance, without the words that were answered already, unless
     /// it is an echo of the assistant. Returns whether it is.
     pub(super) fn hear(&mut self, text: &str, is_final: bool) -> bool {
-        if self.is_echo(text) {
+        let is_echo = self.is_echo(text);
+        if is_final {
+            self.note_echo(is_echo);
+        }
+        if is_echo {
             self.utterance.hear("", is_final, self.now);
             return true;
         }

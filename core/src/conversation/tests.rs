@@ -12,6 +12,7 @@ mod first_message;
 mod history;
 mod hooks;
 mod keypad;
+mod language;
 mod properties;
 mod replies;
 mod speculation;
@@ -249,6 +250,7 @@ fn show_event(event: &ServerEvent) -> String {
         ServerEvent::ModelOutput { turn_id, .. } => format!("{name} {turn_id}"),
         ServerEvent::UserInterrupted { turn_id } => format!("{name} {turn_id}"),
         ServerEvent::ToolCalls { tool_calls } => format!("{name} {}", tool_calls.len()),
+        ServerEvent::LanguageChangeDetected { language } => format!("{name} {language}"),
         ServerEvent::ConversationUpdate => "history".into(),
         ServerEvent::AssistantStarted
         | ServerEvent::CallEndpointingRequest

@@ -22,6 +22,7 @@ use options::Options;
 
 mod dialogue;
 mod flux;
+mod language;
 mod options;
 #[cfg(test)]
 mod tests;

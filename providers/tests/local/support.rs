@@ -125,9 +125,10 @@ pub async fn next_final(session: &mut SttSession) -> Option<(String, Duration)> 
         match next_heard(session).await?.unwrap() {
             SttEvent::Final { text, until } => return Some((text, until)),
             SttEvent::SpeechStarted { .. } | SttEvent::Partial { .. } => {}
-            SttEvent::EagerEndOfTurn | SttEvent::TurnResumed | SttEvent::EndOfTurn => {
-                panic!("it judges no turns")
-            }
+            SttEvent::Language { .. }
+            | SttEvent::EagerEndOfTurn
+            | SttEvent::TurnResumed
+            | SttEvent::EndOfTurn => panic!("it judges no turns, and knows one language"),
         }
     }
 }

@@ -5,7 +5,11 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{PEER, options::Options};
+use super::{
+    PEER,
+    language::{Word, language_of},
+    options::Options,
+};
 use crate::{
     ProviderError,
     net::{
@@ -55,10 +59,12 @@ impl Listening {
         } else if !text.is_empty() {
             self.turn_open = true;
             let text = text.to_owned();
-            out.events.push_back(match results.is_final {
-                true => SttEvent::Final { text, until },
-                false => SttEvent::Partial { text },
-            });
+            if results.is_final {
+                out.events.push_back(SttEvent::Final { text, until });
+                out.events.extend(language_of(&best.words, &best.languages));
+            } else {
+                out.events.push_back(SttEvent::Partial { text });
+            }
         }
         if judged && self.judges_end_of_turn {
             self.end_turn(out);
@@ -174,6 +180,9 @@ struct Channel {
 struct Alternative {
     transcript: String,
     confidence: Option<f64>,
+    /// Where several are listened for (`language=multi`), that of most words first.
+    languages: Vec<String>,
+    words: Vec<Word>,
 }
 
 #[derive(Default, Deserialize)]

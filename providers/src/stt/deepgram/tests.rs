@@ -57,6 +57,33 @@ where
 }
 
 #[tokio::test]
+async fn a_transcript_in_one_of_several_languages_comes_with_it() {
+    let server = Server::websocket(|mut client| async move {
+        let mut spanish = results(json!({"is_final": true}));
+        spanish["channel"]["alternatives"][0] = json!({
+            "transcript": "Buenos días, Anna.", "confidence": 0.9, "languages": ["es", "en"],
+            "words": [{"word": "buenos", "language": "es"}, {"word": "días", "language": "es"},
+                      {"word": "anna", "language": "en"}],
+        });
+        let mut early = spanish.clone();
+        early["is_final"] = false.into();
+        client.send(early).await;
+        client.send(spanish).await;
+        client.gone().await;
+    })
+    .await;
+    let mut session = open(&server, json!({"language": "multi"})).await;
+    let text = "Buenos días, Anna.".to_owned();
+    for expected in [
+        SttEvent::Partial { text: text.clone() },
+        SttEvent::Final { text, until: Duration::from_secs(1) },
+        SttEvent::Language { language: "es".into(), words: 2 },
+    ] {
+        assert_eq!(next(&mut session.events).await, expected);
+    }
+}
+
+#[tokio::test]
 async fn a_session_is_held_message_by_message() {
     let server = Server::websocket(|mut client| async move {
         assert_eq!(client.url.path(), "/v1/listen");

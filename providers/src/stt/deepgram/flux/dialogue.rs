@@ -10,6 +10,7 @@ use super::{
     super::{
         PEER,
         dialogue::{Complaint, seconds},
+        language::{Word, language_of},
     },
     clock::Clock,
 };
@@ -104,6 +105,7 @@ impl Listening {
                 if let Some(text) = text {
                     let until = self.clock.in_session(end);
                     out.events.push_back(SttEvent::Final { text, until });
+                    out.events.extend(language_of(&turn.words, &turn.languages));
                     // An end that we forced is not Deepgram's judgement.
                     if turn.trigger.as_deref() != Some(MANUAL) {
                         out.events.push_back(SttEvent::EndOfTurn);
@@ -203,6 +205,9 @@ struct Turn {
     transcript: String,
     #[serde(default)]
     words: Vec<Word>,
+    /// Of `flux-general-multi`: that of most words first.
+    #[serde(default)]
+    languages: Vec<String>,
     trigger: Option<String>,
 }
 
@@ -219,11 +224,6 @@ enum TurnEvent {
 
 /// The `trigger` of an end of turn that `ForceEndTurn` asked for.
 const MANUAL: &str = "manual";
-
-#[derive(Deserialize)]
-struct Word {
-    confidence: Option<f64>,
-}
 
 #[derive(Default, Deserialize)]
 #[serde(default)]

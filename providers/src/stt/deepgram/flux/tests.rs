@@ -60,6 +60,26 @@ where
 }
 
 #[tokio::test]
+async fn a_turn_in_one_of_several_languages_comes_with_it() {
+    let server = Server::websocket(|mut client| async move {
+        client.send(connected()).await;
+        let mut end = turn("EndOfTurn", "Buenos días, Anna.", 2.0);
+        end["languages"] = json!(["es", "en"]);
+        client.send(end).await;
+        client.gone().await;
+    })
+    .await;
+    let mut session = open(&server, json!({"model": "flux-general-multi"})).await;
+    for expected in [
+        last("Buenos días, Anna.", 2_000),
+        SttEvent::Language { language: "es".into(), words: 2 },
+        SttEvent::EndOfTurn,
+    ] {
+        assert_eq!(next(&mut session.events).await, expected);
+    }
+}
+
+#[tokio::test]
 async fn a_session_is_held_message_by_message() {
     let server = Server::websocket(|mut client| async move {
         assert_eq!(client.url.path(), "/v2/listen");
