@@ -2,7 +2,7 @@
 
 mod support;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::Calls;
 
 #[tokio::test]
@@ -44,4 +44,47 @@ async fn a_client_is_told_that_the_caller_goes_on_in_another_language() {
         .map(|one| (&one.message["language"], &one.message["call"]["id"]))
         .collect();
     assert_eq!(told, [(&json!("es"), &json!(id))]);
+}
+
+#[tokio::test]
+async fn a_client_sees_the_words_of_the_agent_as_they_sound() {
+    let calls = Calls::start().await;
+    let greeting = "Good morning. This is the dentist.";
+    let fields = json!({
+        "firstMessage": greeting,
+        "clientMessages": ["assistant.speechStarted", "speech-update"],
+        "serverMessages": ["assistant.speechStarted", "end-of-call-report"],
+    });
+    let (call, mut leg) = calls.connect(fields).await;
+    leg.event_where("end of the greeting", |event| event["status"] == "stopped").await;
+    let told = |events: &[Value]| -> Vec<Value> {
+        let is_told = |event: &&Value| event["type"] == "assistant.speechStarted";
+        events.iter().filter(is_told).cloned().collect()
+    };
+    let seen = told(&leg.events);
+    leg.hang_up().await;
+
+    let mut words = String::new();
+    for event in &seen {
+        assert_eq!((&event["text"], &event["turn"]), (&json!(greeting), &json!(0)));
+        assert_eq!(event["source"], "force-say");
+        let timing = &event["timing"];
+        assert_eq!(timing["type"], "word-alignment");
+        let list = |name: &str| timing[name].as_array().expect("a list").clone();
+        let (starts, ends) = (list("wordsStartTimesMs"), list("wordsEndTimesMs"));
+        assert_eq!((starts.len(), ends.len()), (list("words").len(), list("words").len()));
+        assert_eq!(starts[0], 0);
+        words.extend(list("words").iter().filter_map(Value::as_str));
+    }
+    assert_eq!(words, greeting);
+    // The fake voice takes 20 ms for a character.
+    let good = &seen[0]["timing"];
+    let first = [&good["words"][0], &good["wordsStartTimesMs"][0], &good["wordsEndTimesMs"][0]];
+    assert_eq!(first, [&json!("Good"), &json!(0), &json!(80)]);
+
+    let id = call["id"].as_str().expect("calls have ids");
+    calls.receiver.report(id).await;
+    let delivered: Vec<_> =
+        calls.receiver.deliveries().into_iter().map(|one| one.message).collect();
+    assert_eq!(told(&delivered).len(), seen.len());
 }

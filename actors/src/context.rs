@@ -87,6 +87,8 @@ pub struct CallContext {
     pub(crate) voice_cache: VoiceCache,
     pub(crate) server_messages: MessageFilter,
     pub(crate) client_messages: MessageFilter,
+    /// Somebody wants to know when words of the agent sound.
+    pub(crate) wants_word_timings: bool,
     pub(crate) journal: JournalWriter,
     /// `status-update: ended` went out.
     pub(crate) end_published: AtomicBool,
@@ -137,6 +139,9 @@ pub struct NodeParts {
     pub health: ProviderHealth,
 }
 
+/// The event that tells when words of the agent sound.
+const WITH_WORD_TIMINGS: &str = "assistant.speechStarted";
+
 impl CallContext {
     pub fn new(
         spec: CallSpec,
@@ -173,6 +178,12 @@ impl CallContext {
             outbox: node.outbox,
             egress: node.egress,
             server_messages: spec.assistant.server_messages(),
+            wants_word_timings: [
+                spec.assistant.server_messages(),
+                spec.assistant.client_messages(),
+            ]
+            .iter()
+            .any(|asked| asked.has(WITH_WORD_TIMINGS)),
             client_messages: spec.assistant.client_messages(),
             journal: node.store.journal(spec.id),
             store: node.store,

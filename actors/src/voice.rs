@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use offhook_core::{
-    ChunkPlan, Event, FailureClass, SpeechId, SpeechLedger, Stage, TextChunker,
+    ChunkPlan, Event, FailureClass, SpeechId, SpeechLedger, Stage, TextChunker, TimedWord,
     speech_format::FormatPlan,
 };
 use offhook_media::Converter;
@@ -353,6 +353,13 @@ impl CallContext {
         self.voice().characters.iter().map(|(&it, &count)| (&candidates[it], count)).collect()
     }
 
+    /// Tells when words of a speech sound, where somebody wants to know.
+    fn words_timed(&self, speech: SpeechId, words: Vec<TimedWord>) {
+        if self.wants_word_timings && !words.is_empty() {
+            self.tell(Event::SpeechTimed { speech, words });
+        }
+    }
+
     fn voice(&self) -> MutexGuard<'_, Voice> {
         self.slots.voice.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -576,11 +583,16 @@ impl Run {
                 }
             }
             TtsEvent::Words { context, words } => {
-                if let Some((_, speech)) = self.context.voice().of_context(context) {
+                let mut timed = None;
+                if let Some((id, speech)) = self.context.voice().of_context(context) {
                     let words: Vec<_> =
                         words.into_iter().map(|w| (w.word, w.start, w.end)).collect();
                     speech.record_words(&words);
                     speech.ledger.words(words);
+                    timed = Some((id, speech.ledger.newly_timed()));
+                }
+                if let Some((id, words)) = timed {
+                    self.context.words_timed(id, words);
                 }
             }
             TtsEvent::Done { context } => {

@@ -70,7 +70,8 @@ impl MessageFilter {
             || is_language && self.has(LANGUAGE_CHANGED)
     }
 
-    fn has(&self, name: &str) -> bool {
+    /// Whether an event of this name is asked for.
+    pub fn has(&self, name: &str) -> bool {
         self.names.iter().any(|other| other == name)
     }
 }

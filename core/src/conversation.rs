@@ -14,6 +14,7 @@
 
 mod barge_in;
 mod caller;
+mod captions;
 mod closing;
 mod control;
 mod echo;
@@ -318,6 +319,7 @@ impl Conversation {
             ) => {}
 
             (_, Event::SpeechBegan { speech }) => self.speech_began(speech),
+            (_, Event::SpeechTimed { speech, words }) => self.speech_timed(speech, words),
             (_, Event::Beep { .. }) => self.beeped(),
             (_, Event::Answered { by }) => self.answered(by),
             (_, Event::KeyPressed { key }) => self.key_pressed(key),

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallTime, EndedReason, FailureClass, ServerEvent, Stage, StageFailure, ToolCall};
+use crate::{
+    CallTime, EndedReason, FailureClass, ServerEvent, Stage, StageFailure, TimedWord, ToolCall,
+};
 
 /// Counts the assistant's turns. Whatever answers a command carries its turn back, so that an
 /// answer to a turn that is over can be told from an answer to the present one.
@@ -208,6 +210,12 @@ pub enum Event {
     /// The first audio of a speech left for the caller.
     SpeechBegan {
         speech: SpeechId,
+    },
+    /// When words of a speech sound, behind those that were timed before. Only where somebody wants
+    /// to know.
+    SpeechTimed {
+        speech: SpeechId,
+        words: Vec<TimedWord>,
     },
     /// All of a finished speech was heard.
     SpeechHeard {

@@ -38,8 +38,10 @@ pub use keypad::KeypadPlan;
 pub use message::{Entry, Message, ToolCall};
 pub use options::{CallOptions, FirstMessageMode, StopSpeaking, ToolKind, ToolMessage, ToolSpec};
 pub use restart::{Disposition, Intensity, RestartBudget};
-pub use server_event::{CallStatus, Role, ServerEvent, SpeechSource, SpeechStatus, TranscriptType};
-pub use speech_ledger::SpeechLedger;
+pub use server_event::{
+    CallStatus, Role, ServerEvent, SpeechSource, SpeechStatus, SpeechTiming, TranscriptType,
+};
+pub use speech_ledger::{SpeechLedger, TimedWord};
 pub use start_speaking::{EndpointingRule, StartSpeaking, TurnJudge};
 pub use text_chunks::{ChunkPlan, Chunking, TextChunker};
 pub use text_pattern::{BadPattern, PatternOptions, TextPattern};

@@ -1,9 +1,11 @@
 //! What we tell the outside world, and how it is spelled on the wire.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{EndedReason, ToolCall};
+use crate::{EndedReason, TimedWord, ToolCall};
 
 /// Something a subscriber may be told about a call.
 ///
@@ -33,6 +35,9 @@ pub enum ServerEvent {
         turn: u32,
         /// `model`, or `force-say` for messages that no model made.
         source: SpeechSource,
+        /// The words that sound from here on, where the voice times them.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        timing: Option<SpeechTiming>,
     },
     Transcript {
         role: Role,
@@ -135,4 +140,42 @@ pub enum SpeechSource {
     Model,
     /// The first message, a `say`, a tool's message.
     ForceSay,
+}
+
+/// When the words of a stretch of speech sound, in milliseconds from its beginning.
+///
+/// The white space before a word is an entry of its own, so that all entries of a turn, joined, are
+/// the beginning of its text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum SpeechTiming {
+    WordAlignment {
+        words: Vec<String>,
+        words_start_times_ms: Vec<u64>,
+        words_end_times_ms: Vec<u64>,
+    },
+}
+
+impl SpeechTiming {
+    pub(crate) fn of_words(timed: &[TimedWord]) -> Self {
+        let began = timed.first().map(|word| word.start).unwrap_or_default();
+        let ms =
+            |at: Duration| u64::try_from(at.saturating_sub(began).as_millis()).unwrap_or(u64::MAX);
+        let (mut words, mut starts, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+        let mut entry = |text: &str, start: Duration, end: Duration| {
+            if !text.is_empty() {
+                words.push(text.to_owned());
+                starts.push(ms(start));
+                ends.push(ms(end));
+            }
+        };
+        let mut before = began;
+        for word in timed {
+            let bare = word.text.trim_start();
+            entry(&word.text[..word.text.len() - bare.len()], before, word.start);
+            entry(bare, word.start, word.end);
+            before = word.end;
+        }
+        Self::WordAlignment { words, words_start_times_ms: starts, words_end_times_ms: ends }
+    }
 }

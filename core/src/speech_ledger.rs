@@ -12,9 +12,12 @@
 use std::time::Duration;
 
 mod pairs;
+mod timed;
 mod words;
 
 use words::{bare, is_boundary};
+
+pub use timed::TimedWord;
 
 /// How fast a voice speaks, before we know better: 150 to 180 words a minute.
 const CHARS_PER_SECOND: f64 = 15.0;
@@ -36,6 +39,8 @@ pub struct SpeechLedger {
     audio: Duration,
     /// Words whose times are known, in the order of the text and of time.
     anchors: Vec<Anchor>,
+    /// Units whose times were told, and the byte of the text behind them.
+    told: (usize, usize),
     text_done: bool,
     audio_done: bool,
 }

@@ -123,10 +123,12 @@ impl VoiceActor {
         }
         entry.ledger.audio(length);
         entry.ledger.words(kept.words);
+        let timed = entry.ledger.newly_timed();
         entry.ledger.text_done();
         entry.ledger.audio_done();
         (entry.finished, entry.complete) = (true, true);
         drop(voice);
+        self.context.words_timed(speech, timed);
         let now = self.context.clock.now();
         self.context.turns().voice_asked(now);
         self.context.turns().first_audio(now);

@@ -1,6 +1,7 @@
 use expect_test::{Expect, expect};
 use offhook_core::{
-    CallStatus, CallTime, EndedReason, Role, SpeechSource, SpeechStatus, TranscriptType,
+    CallStatus, CallTime, EndedReason, Role, SpeechSource, SpeechStatus, SpeechTiming,
+    TranscriptType,
 };
 
 use super::*;
@@ -90,9 +91,25 @@ fn client_frames_are_the_bare_message() {
             text: "Hello".into(),
             turn: 0,
             source: SpeechSource::ForceSay,
+            timing: None,
         },
         expect![[
             r#"{"timestamp":1700000003000,"type":"assistant.speechStarted","text":"Hello","turn":0,"source":"force-say"}"#
+        ]],
+    );
+    check_client(
+        ServerEvent::AssistantSpeechStarted {
+            text: "Hello you".into(),
+            turn: 1,
+            source: SpeechSource::Model,
+            timing: Some(SpeechTiming::WordAlignment {
+                words: vec!["Hello".into(), " ".into(), "you".into()],
+                words_start_times_ms: vec![0, 300, 350],
+                words_end_times_ms: vec![300, 350, 600],
+            }),
+        },
+        expect![[
+            r#"{"timestamp":1700000003000,"type":"assistant.speechStarted","text":"Hello you","turn":1,"source":"model","timing":{"type":"word-alignment","words":["Hello"," ","you"],"wordsStartTimesMs":[0,300,350],"wordsEndTimesMs":[300,350,600]}}"#
         ]],
     );
     check_client(

@@ -5,7 +5,7 @@
 //! speeches remember where they were cut. Without words, or with nothing but an acknowledgement or
 //! an echo, each speech goes on at the first word that was not heard.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use super::{
     Conversation, Floor,
@@ -237,7 +237,20 @@ impl Conversation {
             self.tools.wait_for_other(speech.id, id);
             let first_began_at = speech.first_began_at();
             let before = join(&speech.before, heard);
-            speech = Speech { id, text: rest, before, first_began_at, began_at: None, ..speech };
+            let follows = speech.follows || !before.is_empty();
+            // Its words are timed anew, and told again from where it goes on.
+            speech = Speech {
+                id,
+                text: rest,
+                before,
+                first_began_at,
+                began_at: None,
+                follows,
+                timed: VecDeque::new(),
+                is_captioned: false,
+                told_bytes: 0,
+                ..speech
+            };
             self.replay_speech(speech);
         } else {
             self.speech_is_over(speech, heard);

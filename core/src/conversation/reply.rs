@@ -179,6 +179,7 @@ impl Conversation {
         if let Some(speech) = self.speeches.get_mut(id) {
             speech.finished_at = Some(now);
             self.command(Command::FinishSpeech { speech: id });
+            self.caption_rest(id);
         }
     }
 

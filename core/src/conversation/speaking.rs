@@ -1,5 +1,7 @@
 //! What the assistant says: given to the voice, begun, heard, cut.
 
+use std::collections::VecDeque;
+
 use super::{
     Conversation, Floor,
     echo::Sounded,
@@ -89,6 +91,10 @@ impl Conversation {
             began_at: None,
             first_began_at: None,
             finished_at: None,
+            follows: !self.said.is_empty(),
+            timed: VecDeque::new(),
+            is_captioned: false,
+            told_bytes: 0,
         };
         self.speeches.play(speech, self.now);
         self.said = join(&self.said, text);
@@ -117,15 +123,14 @@ impl Conversation {
             return;
         }
         speech.began_at = Some(now);
-        let (turn_id, source, own_text) = (speech.turn, speech.source, speech.whole_text());
+        let turn_id = speech.turn;
         if let Floor::Assistant(turn) = &mut self.floor
             && turn.id == turn_id
         {
             turn.began_speaking = true;
         }
         self.publish_assistant_speech(SpeechStatus::Started, turn_id.0);
-        let text = if turn_id == self.turn { self.said.trim().into() } else { own_text };
-        self.publish(ServerEvent::AssistantSpeechStarted { text, turn: turn_id.0, source });
+        self.caption(id);
     }
 
     pub(super) fn speech_heard(&mut self, id: SpeechId) {

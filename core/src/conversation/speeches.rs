@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::history::{Key, join};
-use crate::{CallTime, EndedReason, SpeechId, SpeechSource, TurnId};
+use crate::{CallTime, EndedReason, SpeechId, SpeechSource, TimedWord, TurnId};
 
 /// How long the voice has to say how much of a speech it cut was heard; then nobody waits for it.
 pub(super) const CUT_ANSWER_DUE: Duration = Duration::from_millis(200);
@@ -48,6 +48,15 @@ pub(super) struct Speech {
     pub first_began_at: Option<CallTime>,
     /// When the voice had all of its text; `None` while more may come.
     pub finished_at: Option<CallTime>,
+    /// Something was said before it in the same turn.
+    pub follows: bool,
+    /// Stretches of its words whose times are known and that were not told of; never more than it
+    /// has words.
+    pub timed: VecDeque<Vec<TimedWord>>,
+    /// Words of it were told of with their times.
+    pub is_captioned: bool,
+    /// How much of its text was there when it was told of last.
+    pub told_bytes: usize,
 }
 
 impl Speech {

@@ -3,6 +3,7 @@
 //! In the log `~` is something published; `#2` is a speech.
 
 mod barge_in;
+mod captions;
 mod controls;
 mod echo;
 mod endings;
@@ -27,8 +28,8 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    EndedReason, FailureClass, Finish, FirstMessageMode, Role, SpeechId, Stage, StageFailure,
-    ToolCall, ToolKind, ToolMessage, ToolOutcome, ToolSpec, TranscriptType,
+    EndedReason, FailureClass, Finish, FirstMessageMode, Role, SpeechId, SpeechTiming, Stage,
+    StageFailure, ToolCall, ToolKind, ToolMessage, ToolOutcome, ToolSpec, TranscriptType,
 };
 
 /// The caller speaks first, and there is nothing configured but what the contract defaults to.
@@ -237,8 +238,9 @@ fn show_event(event: &ServerEvent) -> String {
         ServerEvent::SpeechUpdate { status, role, turn } => {
             format!("{} {status:?} {turn}", show_role(*role))
         }
-        ServerEvent::AssistantSpeechStarted { text, turn, source } => {
-            format!("speechStarted {turn} {source:?} {text:?}")
+        ServerEvent::AssistantSpeechStarted { text, turn, source, timing } => {
+            let timing = timing.as_ref().map(show_timing).unwrap_or_default();
+            format!("speechStarted {turn} {source:?} {text:?}{timing}")
         }
         ServerEvent::Transcript { role, transcript_type, transcript } => {
             let partial = match transcript_type {
@@ -257,6 +259,13 @@ fn show_event(event: &ServerEvent) -> String {
         | ServerEvent::Hang
         | ServerEvent::EndOfCallReport { .. } => name.into(),
     }
+}
+
+fn show_timing(timing: &SpeechTiming) -> String {
+    let SpeechTiming::WordAlignment { words, words_start_times_ms, words_end_times_ms } = timing;
+    let times = words_start_times_ms.iter().zip(words_end_times_ms);
+    let words = words.iter().zip(times);
+    words.map(|(word, (start, end))| format!(" [{word}]{start}-{end}")).collect()
 }
 
 fn show_role(role: Role) -> &'static str {

@@ -33,6 +33,7 @@ pub(super) enum Timer {
     ToolOverdue,
     DelayedMessage,
     SpeechLost,
+    Caption,
 }
 
 impl Timer {
@@ -58,6 +59,7 @@ impl Timer {
             Self::ToolOverdue => "tool overdue",
             Self::DelayedMessage => "delayed message",
             Self::SpeechLost => "speech lost",
+            Self::Caption => "words sound",
         }
     }
 }
@@ -103,6 +105,7 @@ impl Conversation {
             Timer::ToolOverdue => self.tool_overdue(),
             Timer::DelayedMessage => self.delayed_message_due(),
             Timer::SpeechLost => self.speech_lost(),
+            Timer::Caption => self.caption_due(),
         }
     }
 
@@ -141,7 +144,10 @@ impl Conversation {
             Floor::Paused(pause) => {
                 vec![of_age, Some((self.resume_at(pause), Timer::Resume))]
             }
-            Floor::Closing(closing) => vec![Some((closing.until, Timer::Closing))],
+            Floor::Closing(closing) => {
+                let caption = self.caption_at().map(|at| (at, Timer::Caption));
+                vec![caption, Some((closing.until, Timer::Closing))]
+            }
         }
     }
 
@@ -149,6 +155,7 @@ impl Conversation {
         let mut timers = vec![
             self.barge_in_at(turn).map(|at| (at, Timer::BargeIn)),
             self.speeches.lost_at().map(|at| (at, Timer::SpeechLost)),
+            self.caption_at().map(|at| (at, Timer::Caption)),
             turn.delayed
                 .iter()
                 .map(|message| message.at)
