@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CallContext, Leaf, Port, Role, endpointing, model::ModelInput, tool_executor::ToolInput,
-    transcriber::TranscriberInput, voice::VoiceInput,
+    transcriber::TranscriberInput, voice::VoiceInput, voicemail,
 };
 
 /// The actor of one call.
@@ -23,6 +23,8 @@ pub struct CallActor {
     alarm: Option<(CallTime, Leaf)>,
     /// The latest question to the endpointing server; the one before it is of no use any more.
     endpointing: Option<Leaf>,
+    /// The latest question whether a voicemail answered.
+    voicemail: Option<Leaf>,
 }
 
 /// What the call actor is told.
@@ -65,7 +67,8 @@ impl Role for CallActor {
 
     fn start(context: Arc<CallContext>) -> Result<Self, ActorProcessingErr> {
         let conversation = Conversation::new(context.spec.options.clone());
-        let mut actor = Self { context, conversation, alarm: None, endpointing: None };
+        let mut actor =
+            Self { context, conversation, alarm: None, endpointing: None, voicemail: None };
         actor.replay();
         actor.set_alarm();
         Ok(actor)
@@ -152,6 +155,11 @@ impl CallActor {
                 let supposed = self.conversation.supposing_turn_over();
                 self.endpointing =
                     endpointing::ask(&self.context, request, supposed.history()).map(Leaf::spawn);
+            }
+            Command::AskVoicemail { request } => {
+                let question = self.conversation.voicemail_question();
+                self.voicemail =
+                    Some(Leaf::spawn(voicemail::ask(&self.context, request, question)));
             }
             Command::CancelReply { turn } => ports.model.send(ModelInput::Cancel { turn }),
             Command::Speak { speech, text } => ports.voice.send(VoiceInput::Speak { speech, text }),

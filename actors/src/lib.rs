@@ -34,6 +34,7 @@ pub mod vad;
 mod vault;
 pub mod voice;
 mod voice_cache;
+mod voicemail;
 
 pub use child::{CallChild, Pulse, Role, Running, Spawner};
 pub use clock::CallClock;

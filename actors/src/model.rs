@@ -134,7 +134,7 @@ impl CallContext {
         usage.iter().map(|(&it, &usage)| (&candidates[it], usage)).collect()
     }
 
-    fn add_usage(&self, candidate: usize, more: Usage) {
+    pub(crate) fn add_usage(&self, candidate: usize, more: Usage) {
         let mut usage = self.slots.model.usage.lock().unwrap_or_else(PoisonError::into_inner);
         usage.entry(candidate).or_default().add(more);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offhook_core::VoicemailPlan;
+use offhook_core::{VoicemailPlan, VoicemailQuestions};
 use serde_json::Value;
 
 use crate::{
@@ -35,6 +35,11 @@ pub(crate) fn read(document: &Value) -> Option<VoicemailPlan> {
         until: start_at.saturating_add(frequency.saturating_mul(attempts)),
         beep_due: time(plan["beepMaxAwaitSeconds"].as_f64(), BEEP_DUE),
         message: message(document).filter(|message| !is_audio(message)).map(str::to_owned),
+        questions: is_of_model(provider(document)).then_some(VoicemailQuestions {
+            start_at,
+            every: frequency,
+            attempts,
+        }),
     })
 }
 
@@ -44,8 +49,13 @@ pub(crate) fn notes(document: &Value) -> Vec<String> {
     if read(document).is_none() {
         return notes;
     }
-    let provider = text(&document["voicemailDetection"], "provider").unwrap_or_default();
-    if provider != "vapi" {
+    let provider = provider(document);
+    if is_of_model(provider) {
+        notes.push(format!(
+            "voicemailDetection: the call's own model is asked in place of {provider}, about the \
+             transcript and not the audio"
+        ));
+    } else if provider != "vapi" {
         notes.push(format!(
             "voicemailDetection: {provider} is not asked; a voicemail is known by its words and its \
              beep, as with `vapi`"
@@ -58,6 +68,15 @@ pub(crate) fn notes(document: &Value) -> Vec<String> {
         );
     }
     notes
+}
+
+fn provider(document: &Value) -> &str {
+    text(&document["voicemailDetection"], "provider").unwrap_or_default()
+}
+
+/// Whether a plan's provider is a model that is asked.
+fn is_of_model(provider: &str) -> bool {
+    matches!(provider, "openai" | "google")
 }
 
 fn message(document: &Value) -> Option<&str> {
@@ -85,6 +104,7 @@ mod tests {
             until: secs(35),
             beep_due: secs(30),
             message: None,
+            questions: None,
         };
         assert_eq!(plan, Some(want));
     }
@@ -98,9 +118,33 @@ mod tests {
         }));
         let secs = Duration::from_secs;
         let message = Some("Please call back.".into());
-        let want =
-            VoicemailPlan { start_at: secs(2), until: secs(12), beep_due: secs(12), message };
+        let want = VoicemailPlan {
+            start_at: secs(2),
+            until: secs(12),
+            beep_due: secs(12),
+            message,
+            questions: None,
+        };
         assert_eq!(plan, Some(want));
+    }
+
+    #[test]
+    fn a_model_is_asked_as_its_plan_says() {
+        let questions = |detection: Value| {
+            read(&json!({"voicemailDetection": detection})).and_then(|plan| plan.questions)
+        };
+        let secs = Duration::from_secs;
+        let plan = json!({"startAtSeconds": 2, "frequencySeconds": 3, "maxRetries": 4});
+        for provider in ["openai", "google"] {
+            let asked = json!({"provider": provider, "type": "transcript", "backoffPlan": plan});
+            let want = VoicemailQuestions { start_at: secs(2), every: secs(3), attempts: 4 };
+            assert_eq!(questions(asked), Some(want));
+            let want = VoicemailQuestions { start_at: secs(5), every: secs(5), attempts: 6 };
+            assert_eq!(questions(json!({"provider": provider})), Some(want));
+        }
+        for provider in ["vapi", "twilio"] {
+            assert_eq!(questions(json!({"provider": provider, "backoffPlan": plan})), None);
+        }
     }
 
     #[test]
@@ -118,7 +162,7 @@ mod tests {
             "voicemailDetection": {"provider": "google"},
             "voicemailMessage": "https://example.com/message.wav",
         }));
-        assert!(notes[0].contains("google is not asked"), "{notes:?}");
+        assert!(notes[0].contains("own model is asked in place of google"), "{notes:?}");
         assert!(notes[1].contains("recorded audio"), "{notes:?}");
     }
 }

@@ -37,9 +37,20 @@ mod utterance;
 mod voicemail;
 
 use self::{
-    closing::Closing, echo::Sounded, endpointing::Estimator, history::History, hooks::Hooks,
-    language::Languages, pause::Pause, seam::Seam, speculation::Speculations, speeches::Speeches,
-    tools::ToolRuns, turn::Turn, utterance::Utterance, voicemail::Voicemail,
+    closing::Closing,
+    echo::Sounded,
+    endpointing::Estimator,
+    history::History,
+    hooks::Hooks,
+    language::Languages,
+    pause::Pause,
+    seam::Seam,
+    speculation::Speculations,
+    speeches::Speeches,
+    tools::ToolRuns,
+    turn::Turn,
+    utterance::Utterance,
+    voicemail::{Asking, Voicemail},
 };
 use crate::{
     CallOptions, CallTime, Command, Deadline, EndOfTurnEstimator, Entry, Event, Message,
@@ -86,6 +97,7 @@ pub struct Conversation {
     voicemail: Voicemail,
     /// What the other side said while a voicemail is thought of.
     voicemail_heard: String,
+    voicemail_asking: Asking,
     /// What the assistant said last, while an echo of it may come.
     sounded: Option<Sounded>,
     /// The assistant was interrupted and stays silent until then.
@@ -149,6 +161,7 @@ impl Conversation {
             hooks: Hooks::default(),
             voicemail: Voicemail::default(),
             voicemail_heard: String::new(),
+            voicemail_asking: Asking::default(),
             sounded: None,
             quiet_until: CallTime::ZERO,
             began_at: None,
@@ -322,6 +335,9 @@ impl Conversation {
             (_, Event::SpeechTimed { speech, words }) => self.speech_timed(speech, words),
             (_, Event::Beep { .. }) => self.beeped(),
             (_, Event::Answered { by }) => self.answered(by),
+            (_, Event::VoicemailJudged { request, is_voicemail }) => {
+                self.voicemail_judged(request, is_voicemail);
+            }
             (_, Event::KeyPressed { key }) => self.key_pressed(key),
         }
     }

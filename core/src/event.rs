@@ -174,6 +174,11 @@ pub enum Event {
     Answered {
         by: Answerer,
     },
+    /// The answer to [`Command::AskVoicemail`].
+    VoicemailJudged {
+        request: u32,
+        is_voicemail: bool,
+    },
     /// The caller pressed a key: `0` to `9`, `*`, `#`, `A` to `D`.
     KeyPressed {
         key: char,
@@ -267,6 +272,11 @@ pub enum Command {
     /// Ask the document's server how long to wait for the caller's next word, with the history of
     /// [`crate::Conversation::supposing_turn_over`]; answered by [`Event::EndpointingAnswered`].
     AskEndpointing {
+        request: u32,
+    },
+    /// Ask the model whether a voicemail answered, with
+    /// [`crate::Conversation::voicemail_question`]; answered by [`Event::VoicemailJudged`].
+    AskVoicemail {
         request: u32,
     },
     /// Stop the model; its output is worth nothing from here.

@@ -18,7 +18,25 @@ pub struct VoicemailPlan {
     /// Spoken after the beep; without one the call ends as soon as a voicemail is noticed
     /// (`voicemailMessage`).
     pub message: Option<String>,
+    /// When the model is asked; absent: it is not.
+    #[serde(default)]
+    pub questions: Option<VoicemailQuestions>,
 }
+
+/// When the model is asked whether a voicemail answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoicemailQuestions {
+    /// Age of the call at the first question (`backoffPlan.startAtSeconds`).
+    pub start_at: Duration,
+    /// From one question to the next (`frequencySeconds`).
+    pub every: Duration,
+    /// How many there are at most (`maxRetries`).
+    pub attempts: u32,
+}
+
+/// How long the model's answer to such a question is worth something: less than the shortest time
+/// to the next question that the contract has (2.5 s) and twice what a model takes for a word.
+pub const VOICEMAIL_ANSWER_DUE: Duration = Duration::from_millis(2_400);
 
 /// Said by voicemails, and hardly by people who pick up.
 const SURE: &[&str] = &[

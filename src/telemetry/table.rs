@@ -57,6 +57,7 @@ metrics! {
     "speculations_total" Counter ["outcome"] "Requests to a model before the caller's turn was surely over, by whether it was";
     "speculation_saved_seconds" Histogram [] "How much earlier than the end of the turn a model was asked that was rightly asked";
     "endpointing_requests_total" Counter ["outcome"] "Servers asked how long to wait for the caller";
+    "voicemail_questions_total" Counter ["outcome"] "Times that a model was asked whether a voicemail answered";
     "provider_requests_total" Counter ["kind", "provider", "outcome"] "Replies of models, speeches of voices, sessions of transcribers, and what failed of each";
     "provider_ttfb_seconds" Histogram ["kind", "provider"] "From a request to a provider's first answer; of transcribers, to the open session";
     "provider_breaker_state" Gauge ["kind", "provider"] "Worst of a provider's keys: 0 calls ask it, 1 a probe is under way, 2 calls pass over it";

@@ -20,6 +20,7 @@ mod speculation;
 mod start_speaking;
 mod tools;
 mod voicemail;
+mod voicemail_asking;
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -205,6 +206,7 @@ fn show(command: &Command) -> String {
             format!("Adopt {} as {}", show_turn(*speculation), turn.wire_id())
         }
         Command::AskEndpointing { request } => format!("AskEndpointing {request}"),
+        Command::AskVoicemail { request } => format!("AskVoicemail {request}"),
         Command::CancelReply { turn } => format!("CancelReply {}", show_turn(*turn)),
         Command::Speak { speech, text } => format!("Speak #{} {text:?}", speech.0),
         Command::TrimSpeech { speech } => format!("Trim #{}", speech.0),

@@ -21,6 +21,7 @@ pub(super) enum Timer {
     SilenceHook,
     AgeHook,
     Voicemail,
+    VoicemailQuestion,
     Keypad,
     Closing,
     Utterance(Wait),
@@ -45,6 +46,7 @@ impl Timer {
             Self::SilenceHook => "caller silent",
             Self::AgeHook => "call aged",
             Self::Voicemail => "voicemail",
+            Self::VoicemailQuestion => "voicemail question",
             Self::Keypad => "keypad",
             Self::Closing => "closing",
             Self::Utterance(Wait::Silence) => "endpointing",
@@ -93,6 +95,7 @@ impl Conversation {
             Timer::SilenceHook => self.silence_hook_due(),
             Timer::AgeHook => self.age_hook_due(),
             Timer::Voicemail => self.voicemail_due(),
+            Timer::VoicemailQuestion => self.voicemail_question_due(),
             Timer::Keypad => self.keypad_overdue(),
             Timer::Closing => self.closing_overdue(),
             Timer::Utterance(wait) => self.utterance_due(wait),
@@ -113,9 +116,12 @@ impl Conversation {
         let age_hook = self.age_hook_at().map(|(at, _)| (at, Timer::AgeHook));
         let end = self.began_at.map(|at| (at + self.options.max_duration, Timer::MaxDuration));
         let voicemail = self.voicemail_at().map(|at| (at, Timer::Voicemail));
+        let question = self.voicemail_question_at().map(|at| (at, Timer::VoicemailQuestion));
         let keypad = self.keypad_due().map(|at| (at, Timer::Keypad));
-        let of_age =
-            [age_hook, voicemail, end, keypad].into_iter().flatten().min_by_key(|(due, _)| *due);
+        let of_age = [age_hook, voicemail, question, end, keypad]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(due, _)| *due);
         match &self.floor {
             Floor::Ringing | Floor::Ended => vec![],
             Floor::Idle { since } => {

@@ -265,6 +265,11 @@ impl Utterance {
         !self.finals.is_empty() || !self.partial.is_empty()
     }
 
+    /// What is not final of it yet.
+    pub(super) fn partial(&self) -> &str {
+        &self.partial
+    }
+
     pub(super) fn has_partial(&self) -> bool {
         !self.partial.is_empty()
     }

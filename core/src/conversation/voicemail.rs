@@ -3,8 +3,12 @@
 //! Once one is noticed, the assistant is silent until the beep, leaves its message and ends the
 //! call. A person who picks up in the meantime gets the assistant.
 
+mod asking;
+
 use super::{Conversation, Floor, turn::Abandoned};
 use crate::{Answerer, CallTime, EndedReason, voicemail};
+
+pub(super) use asking::Asking;
 
 /// Characters of the other side's words that are looked at: a long greeting.
 const HEARD_MAX: usize = 2_000;

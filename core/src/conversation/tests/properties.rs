@@ -7,8 +7,8 @@ use proptest::{collection::vec, prelude::*};
 use super::*;
 use crate::{
     AddedRole, Answerer, Control, EndpointingRule, Hook, HookAction, HookTrigger, KeypadPlan,
-    PatternOptions, StartSpeaking, StopSpeaking, TextPattern, TurnJudge, VoicemailPlan,
-    WaitFunction,
+    PatternOptions, StartSpeaking, StopSpeaking, TextPattern, TimedWord, TurnJudge, VoicemailPlan,
+    VoicemailQuestions, WaitFunction,
 };
 
 /// One step of a random call: what happens, and how long after the step before.
@@ -124,6 +124,17 @@ fn event() -> impl Strategy<Value = Event> {
             Answerer::VoicemailReady,
         ])
         .prop_map(|by| Event::Answered { by }),
+        1 => (1..4u32, any::<bool>()).prop_map(|(request, is_voicemail)| {
+            Event::VoicemailJudged { request, is_voicemail }
+        }),
+        1 => (prop::sample::select(vec!["en", "es"]), 0..6u32).prop_map(|(language, words)| {
+            Event::LanguageHeard { language: language.into(), words }
+        }),
+        3 => (speech(), 0..5_000u64, 0..5_000u64).prop_map(|(speech, start, length)| {
+            let (start, end) = (ms(start), ms(start + length));
+            let words = vec![TimedWord { text: " word".into(), start, end }];
+            Event::SpeechTimed { speech, words }
+        }),
     ]
 }
 
@@ -221,6 +232,7 @@ fn voicemail() -> impl Strategy<Value = Option<VoicemailPlan>> {
         until: ms(40_000),
         beep_due: ms(30_000),
         message: has_message.then(|| "message".into()),
+        questions: Some(VoicemailQuestions { start_at: ms(2_000), every: ms(4_000), attempts: 3 }),
     });
     prop::option::of(plan)
 }
@@ -332,6 +344,7 @@ fn check_speeches(given: &[Vec<Command>]) {
             | Command::Speculate { .. }
             | Command::Adopt { .. }
             | Command::AskEndpointing { .. }
+            | Command::AskVoicemail { .. }
             | Command::CancelReply { .. }
             | Command::RunTool { .. }
             | Command::Publish(_)
@@ -349,6 +362,7 @@ fn supposed_words(command: &Command) -> Vec<u32> {
         | Command::Speculate { .. }
         | Command::Adopt { .. }
         | Command::AskEndpointing { .. }
+        | Command::AskVoicemail { .. }
         | Command::CancelReply { .. }
         | Command::FinishSpeech { .. }
         | Command::TrimSpeech { .. }
@@ -387,6 +401,7 @@ impl Supposed {
             Command::RunTool { turn, .. } => assert!(!turn.is_speculative() && turn.0 <= self.turn),
             Command::CancelReply { .. }
             | Command::AskEndpointing { .. }
+            | Command::AskVoicemail { .. }
             | Command::Speak { .. }
             | Command::FinishSpeech { .. }
             | Command::TrimSpeech { .. }
@@ -454,6 +469,7 @@ fn run_as_asked(options: CallOptions, steps: &[Step]) -> Vec<Vec<Command>> {
                     plain.push(Command::Generate { turn });
                 }
                 Command::AskEndpointing { .. }
+                | Command::AskVoicemail { .. }
                 | Command::Speak { .. }
                 | Command::FinishSpeech { .. }
                 | Command::TrimSpeech { .. }

@@ -9,6 +9,7 @@ fn plan(message: Option<&str>) -> CallOptions {
         until: Duration::from_secs(30),
         beep_due: Duration::from_secs(20),
         message: message.map(Into::into),
+        questions: None,
     };
     CallOptions { voicemail: Some(voicemail), silence_timeout: ms(10_000), ..quiet() }
 }
