@@ -163,6 +163,10 @@ impl CallActor {
             }
             Command::CancelReply { turn } => ports.model.send(ModelInput::Cancel { turn }),
             Command::Speak { speech, text } => ports.voice.send(VoiceInput::Speak { speech, text }),
+            // The voice has fetched it since the call began.
+            Command::PlayRecording { speech, url: _ } => {
+                ports.voice.send(VoiceInput::PlayRecording { speech });
+            }
             Command::TrimSpeech { speech } => ports.voice.send(VoiceInput::Trim { speech }),
             Command::FinishSpeech { speech } => ports.voice.send(VoiceInput::Finish { speech }),
             Command::CutSpeech { speech } => ports.voice.send(VoiceInput::Cut { speech }),

@@ -5,6 +5,7 @@
 //! successor goes on at the first word whose audio has not come.
 
 mod kept;
+mod recorded;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,7 +29,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use self::kept::Recording;
+use self::{kept::Recording, recorded::Recorded};
 use crate::{CallContext, Leaf, Port, Role, Staged, reopen::Reopening, transcriber::choose_format};
 
 /// The voice of a call.
@@ -39,6 +40,7 @@ pub struct VoiceActor {
     format_plan: FormatPlan,
     /// What shapes the voice's sound, where speech is kept for the next call.
     shape: Option<String>,
+    _recorded: Option<Leaf>,
     /// The next session is opened when it is time.
     is_pausing: bool,
 }
@@ -69,6 +71,13 @@ pub enum VoiceInput {
     Cut {
         speech: SpeechId,
     },
+    /// The message of the assistant that is a recording.
+    PlayRecording {
+        speech: SpeechId,
+    },
+    /// The recording is there, in the leg's format. `None` inside: it cannot be had; outside: its task
+    /// panicked.
+    Fetched(Option<Option<Bytes>>),
     /// The session ended; `None`: its task panicked.
     SessionEnded(Option<ProviderError>),
     /// Time to open a session again.
@@ -96,6 +105,9 @@ struct Voice {
     speeches: BTreeMap<SpeechId, Speech>,
     contexts_used: u32,
     session: Option<Session>,
+    recorded: Recorded,
+    /// The speech that waits for the recording.
+    recording_due: Option<SpeechId>,
 }
 
 struct Session {
@@ -152,12 +164,15 @@ impl Role for VoiceActor {
             shape: kept::shape(&context),
             chunk_plan: chunk_plan(&context),
             format_plan: context.spec.assistant.voice_text().format,
+            _recorded: None,
             context,
             reopening,
             is_pausing: false,
         };
         // Warm before the first word is due.
         actor.prepare();
+        let is_fetching = matches!(actor.voice().recorded, Recorded::Fetching);
+        actor._recorded = is_fetching.then(|| recorded::fetch(&actor.context)).flatten();
         Ok(actor)
     }
 
@@ -180,6 +195,8 @@ impl Role for VoiceActor {
                 }
             }
             VoiceInput::Cut { speech } => self.cut(speech),
+            VoiceInput::PlayRecording { speech } => self.play_recording(speech),
+            VoiceInput::Fetched(audio) => self.recording_fetched(audio.flatten()),
             VoiceInput::Prepare => self.prepare(),
             VoiceInput::Reopen => {
                 self.is_pausing = false;
@@ -265,6 +282,7 @@ impl VoiceActor {
             self.context.audio.format().duration_of(cleared.heard_samples)
         });
         let mut voice = self.voice();
+        voice.recording_due.take_if(|due| *due == speech);
         let words = match voice.speeches.remove(&speech) {
             Some(entry) => {
                 if !entry.complete {

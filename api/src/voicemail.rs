@@ -35,6 +35,7 @@ pub(crate) fn read(document: &Value) -> Option<VoicemailPlan> {
         until: start_at.saturating_add(frequency.saturating_mul(attempts)),
         beep_due: time(plan["beepMaxAwaitSeconds"].as_f64(), BEEP_DUE),
         message: message(document).filter(|message| !is_audio(message)).map(str::to_owned),
+        recording: message(document).filter(|message| is_audio(message)).map(str::to_owned),
         questions: is_of_model(provider(document)).then_some(VoicemailQuestions {
             start_at,
             every: frequency,
@@ -60,12 +61,6 @@ pub(crate) fn notes(document: &Value) -> Vec<String> {
             "voicemailDetection: {provider} is not asked; a voicemail is known by its words and its \
              beep, as with `vapi`"
         ));
-    }
-    if message(document).is_some_and(is_audio) {
-        notes.push(
-            "voicemailMessage: recorded audio is not played; a voicemail gets no message"
-                .to_owned(),
-        );
     }
     notes
 }
@@ -104,6 +99,7 @@ mod tests {
             until: secs(35),
             beep_due: secs(30),
             message: None,
+            recording: None,
             questions: None,
         };
         assert_eq!(plan, Some(want));
@@ -123,6 +119,7 @@ mod tests {
             until: secs(12),
             beep_due: secs(12),
             message,
+            recording: None,
             questions: None,
         };
         assert_eq!(plan, Some(want));
@@ -148,6 +145,18 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_is_an_address_is_a_recording() {
+        let plan = |message: &str| {
+            let detection = json!({"provider": "vapi"});
+            read(&json!({"voicemailDetection": detection, "voicemailMessage": message})).unwrap()
+        };
+        let url = "https://example.com/message.wav";
+        assert_eq!((plan(url).message, plan(url).recording), (None, Some(url.into())));
+        let text = "See https://example.com please.";
+        assert_eq!((plan(text).message, plan(text).recording), (Some(text.into()), None));
+    }
+
+    #[test]
     fn nothing_is_listened_for_unless_it_is_asked_for() {
         assert_eq!(read(&json!({"voicemailMessage": "Please call back."})), None);
         assert_eq!(read(&json!({"voicemailDetection": "off"})), None);
@@ -163,6 +172,6 @@ mod tests {
             "voicemailMessage": "https://example.com/message.wav",
         }));
         assert!(notes[0].contains("own model is asked in place of google"), "{notes:?}");
-        assert!(notes[1].contains("recorded audio"), "{notes:?}");
+        assert_eq!(notes.len(), 1);
     }
 }

@@ -293,6 +293,12 @@ pub enum Command {
     TrimSpeech {
         speech: SpeechId,
     },
+    /// Play the recording at this address as a speech of its own. One that cannot be had is answered
+    /// by [`Event::SpeechCut`].
+    PlayRecording {
+        speech: SpeechId,
+        url: String,
+    },
     /// No more text will come for this speech.
     FinishSpeech {
         speech: SpeechId,

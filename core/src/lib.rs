@@ -46,5 +46,5 @@ pub use start_speaking::{EndpointingRule, StartSpeaking, TurnJudge};
 pub use text_chunks::{ChunkPlan, Chunking, TextChunker};
 pub use text_pattern::{BadPattern, PatternOptions, TextPattern};
 pub use time::CallTime;
-pub use voicemail::{VOICEMAIL_ANSWER_DUE, VoicemailPlan, VoicemailQuestions};
+pub use voicemail::{RECORDING_MAX, VOICEMAIL_ANSWER_DUE, VoicemailPlan, VoicemailQuestions};
 pub use wait_function::{BadWaitFunction, WAIT_MAX, WaitFunction};

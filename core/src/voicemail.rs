@@ -18,6 +18,9 @@ pub struct VoicemailPlan {
     /// Spoken after the beep; without one the call ends as soon as a voicemail is noticed
     /// (`voicemailMessage`).
     pub message: Option<String>,
+    /// The address of a recording that is played in place of a message.
+    #[serde(default)]
+    pub recording: Option<String>,
     /// When the model is asked; absent: it is not.
     #[serde(default)]
     pub questions: Option<VoicemailQuestions>,
@@ -33,6 +36,10 @@ pub struct VoicemailQuestions {
     /// How many there are at most (`maxRetries`).
     pub attempts: u32,
 }
+
+/// Longest recording that is played: a little less than a playout holds (60 s), and more than the 30 s
+/// that some voicemails take.
+pub const RECORDING_MAX: Duration = Duration::from_secs(50);
 
 /// How long the model's answer to such a question is worth something: less than the shortest time
 /// to the next question that the contract has (2.5 s) and twice what a model takes for a word.

@@ -5,12 +5,11 @@
 
 mod office;
 
-use std::{io::Cursor, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use hound::{SampleFormat, WavReader};
 
-use crate::{AudioFormat, Resampler};
+use crate::{AudioFormat, samples_of_wav};
 
 pub use office::office;
 
@@ -33,9 +32,6 @@ const SEAM: Duration = Duration::from_millis(250);
 
 /// Longest loop; what is longer is cut. A minute at 8 kHz is 1 MB a call.
 const LOOP_MAX: Duration = Duration::from_secs(60);
-
-/// Most channels of a file that is mixed down.
-const CHANNELS_MAX: u16 = 8;
 
 /// A loop of sound on its way to one leg.
 pub struct Backdrop {
@@ -94,35 +90,7 @@ impl Backdrop {
 ///
 /// Says what is wrong with the file.
 pub fn loop_of_wav(file: &[u8], sample_rate_hz: u32) -> Result<Vec<i16>, String> {
-    let mut wav = WavReader::new(Cursor::new(file))
-        .map_err(|error| format!("it is no WAV file that can be read: {error}"))?;
-    let spec = wav.spec();
-    if spec.channels == 0
-        || spec.channels > CHANNELS_MAX
-        || !(4_000..=192_000).contains(&spec.sample_rate)
-    {
-        return Err(format!(
-            "it has {} channels at {} Hz, expected 1 to {CHANNELS_MAX} at 4000 to 192000",
-            spec.channels, spec.sample_rate
-        ));
-    }
-    let channels = usize::from(spec.channels);
-    let wanted = LOOP_MAX.as_secs() as usize * spec.sample_rate as usize * channels;
-    let samples: Result<Vec<f32>, hound::Error> = match spec.sample_format {
-        SampleFormat::Float => wav.samples::<f32>().take(wanted).collect(),
-        SampleFormat::Int => {
-            let full = (1u64 << (spec.bits_per_sample - 1)) as f32;
-            wav.samples::<i32>().take(wanted).map(|sample| Ok(sample? as f32 / full)).collect()
-        }
-    };
-    let samples = samples.map_err(|error| format!("its samples cannot be read: {error}"))?;
-    let mono: Vec<i16> = samples
-        .chunks_exact(channels)
-        .map(|frame| (frame.iter().sum::<f32>() / channels as f32 * 32_767.0) as i16)
-        .collect();
-    let mut resampler = Resampler::new(spec.sample_rate, sample_rate_hz);
-    let mut sound = resampler.process(&mono);
-    sound.extend(resampler.flush());
+    let sound = samples_of_wav(file, sample_rate_hz, LOOP_MAX)?;
     if sound.len() < 2 * samples_in(SEAM, sample_rate_hz) {
         return Err(format!("it is shorter than {:?}", 2 * SEAM));
     }

@@ -22,4 +22,4 @@ pub use playout::{Cleared, Hearing, Notice, Playout, PlayoutAction, PlayoutOptio
 pub use resample::Resampler;
 pub use ring::{AudioRing, COMMIT_GRACE, RingRead};
 pub use vad::{Vad, VadEdge, VadOptions};
-pub use wav::{StereoWav, mono_of};
+pub use wav::{StereoWav, mono_of, samples_of_wav};

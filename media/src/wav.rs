@@ -1,8 +1,12 @@
 //! Recordings as WAV files.
 
+mod read;
+
 use std::io::{self, BufWriter, Read, Seek, Write};
 
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
+
+pub use read::samples_of_wav;
 
 /// The header is brought up to date at least this often, in seconds of audio: what a crash may cost.
 const HEADER_EVERY_S: u64 = 1;

@@ -69,6 +69,7 @@ metrics! {
     "voice_cache_misses_total" Counter [] "Speeches that are kept when a voice has said them";
     "voice_cache_bytes" Gauge [] "Memory taken by speech that is kept";
     "background_sounds_failed_total" Counter [] "Calls that go on without their background sound";
+    "voicemail_messages_failed_total" Counter [] "Recorded messages for voicemails that could not be had";
     "playout_underruns_total" Counter [] "Gaps in the agent's speech";
     "audio_ring_overflow_milliseconds_total" Counter [] "Caller audio dropped before it was transcribed";
     "audio_lost_milliseconds_total" Counter [] "Caller audio that no transcriber was given";

@@ -55,7 +55,11 @@ impl Conversation {
         let timing = speech.next_timing();
         speech.told_bytes = speech.text.len();
         let (turn, source, own_text) = (speech.turn, speech.source, speech.whole_text());
-        let text = if turn == self.turn { self.said.trim().into() } else { own_text };
+        let text = if turn == self.turn { self.said.trim().to_owned() } else { own_text };
+        // A recording has no words that anybody knows.
+        if text.is_empty() {
+            return;
+        }
         self.publish(ServerEvent::AssistantSpeechStarted { text, turn: turn.0, source, timing });
     }
 

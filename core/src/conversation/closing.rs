@@ -6,7 +6,9 @@ use super::{
     Conversation, Floor,
     turn::{Abandoned, Reply},
 };
-use crate::{CallStatus, CallTime, Command, EndedReason, ServerEvent, Stage, StageFailure};
+use crate::{
+    CallStatus, CallTime, Command, EndedReason, RECORDING_MAX, ServerEvent, Stage, StageFailure,
+};
 
 /// What the last words may take besides being said; then the call ends without.
 const CLOSING_GRACE: Duration = Duration::from_secs(10);
@@ -37,6 +39,19 @@ impl Conversation {
         let limit = CLOSING_GRACE.saturating_add(CLOSING_PER_CHAR.saturating_mul(chars));
         self.floor = Floor::Closing(Closing { reason: reason.clone(), until: self.now + limit });
         self.speak_whole(speech, &text, false, Some(reason));
+    }
+
+    /// Ends the call after a recording was heard, or at once when nothing is to be heard.
+    pub(super) fn close_with_recording(&mut self, reason: EndedReason, url: String) {
+        if self.is_silent() || self.floor == Floor::Ringing {
+            self.end(reason);
+            return;
+        }
+        self.abandon_turn(Abandoned::All);
+        self.said.clear();
+        let until = self.now + CLOSING_GRACE + RECORDING_MAX;
+        self.floor = Floor::Closing(Closing { reason: reason.clone(), until });
+        self.play_recording(url, reason);
     }
 
     /// Ends the call. The first reason that it was about to end for is the one that counts.

@@ -71,6 +71,15 @@ impl Conversation {
         self.command(Command::FinishSpeech { speech: id });
     }
 
+    /// Has a recording played. Nobody knows its words: history has none of it.
+    pub(super) fn play_recording(&mut self, url: String, then_end: EndedReason) {
+        let id = self.speeches.new_id();
+        let mut speech = self.new_speech(id, "", SpeechSource::ForceSay, false, Some(then_end));
+        speech.finished_at = Some(self.now);
+        self.speeches.play(speech, self.now);
+        self.command(Command::PlayRecording { speech: id, url });
+    }
+
     pub(super) fn open_speech(
         &mut self,
         id: SpeechId,
@@ -79,7 +88,21 @@ impl Conversation {
         interruptible: bool,
         then_end: Option<EndedReason>,
     ) {
-        let speech = Speech {
+        let speech = self.new_speech(id, text, source, interruptible, then_end);
+        self.speeches.play(speech, self.now);
+        self.said = join(&self.said, text);
+        self.command(Command::Speak { speech: id, text: text.into() });
+    }
+
+    fn new_speech(
+        &mut self,
+        id: SpeechId,
+        text: &str,
+        source: SpeechSource,
+        interruptible: bool,
+        then_end: Option<EndedReason>,
+    ) -> Speech {
+        Speech {
             id,
             turn: self.turn,
             key: self.history.reserve(),
@@ -95,10 +118,7 @@ impl Conversation {
             timed: VecDeque::new(),
             is_captioned: false,
             told_bytes: 0,
-        };
-        self.speeches.play(speech, self.now);
-        self.said = join(&self.said, text);
-        self.command(Command::Speak { speech: id, text: text.into() });
+        }
     }
 
     pub(super) fn append_to_speech(&mut self, id: SpeechId, text: &str) {

@@ -209,6 +209,7 @@ fn show(command: &Command) -> String {
         Command::AskVoicemail { request } => format!("AskVoicemail {request}"),
         Command::CancelReply { turn } => format!("CancelReply {}", show_turn(*turn)),
         Command::Speak { speech, text } => format!("Speak #{} {text:?}", speech.0),
+        Command::PlayRecording { speech, url } => format!("Play #{} {url}", speech.0),
         Command::TrimSpeech { speech } => format!("Trim #{}", speech.0),
         Command::FinishSpeech { speech } => format!("Finish #{}", speech.0),
         Command::CutSpeech { speech } => format!("Cut #{}", speech.0),

@@ -6,7 +6,7 @@
 mod asking;
 
 use super::{Conversation, Floor, turn::Abandoned};
-use crate::{Answerer, CallTime, EndedReason, voicemail};
+use crate::{Answerer, CallTime, EndedReason, VoicemailPlan, voicemail};
 
 pub(super) use asking::Asking;
 
@@ -147,7 +147,9 @@ impl Conversation {
 
     /// A voicemail it is: the assistant waits for its beep, where it has something to leave.
     fn voicemail_answered(&mut self) {
-        let plan = self.options.voicemail.as_ref().filter(|plan| plan.message.is_some());
+        let has_message =
+            |plan: &&VoicemailPlan| plan.message.is_some() || plan.recording.is_some();
+        let plan = self.options.voicemail.as_ref().filter(has_message);
         let (Some(plan), Some(began)) = (plan, self.began_at) else {
             self.leave_message();
             return;
@@ -160,7 +162,13 @@ impl Conversation {
 
     fn leave_message(&mut self) {
         self.voicemail = Voicemail::Leaving;
-        let message = self.options.voicemail.as_ref().and_then(|plan| plan.message.clone());
-        self.close(EndedReason::Voicemail, message);
+        let plan = self.options.voicemail.as_ref();
+        match plan.and_then(|plan| plan.recording.clone()) {
+            Some(url) => self.close_with_recording(EndedReason::Voicemail, url),
+            None => {
+                let message = plan.and_then(|plan| plan.message.clone());
+                self.close(EndedReason::Voicemail, message);
+            }
+        }
     }
 }

@@ -1,3 +1,7 @@
+use std::io::Cursor;
+
+use hound::{SampleFormat, WavReader};
+
 use super::*;
 use crate::{Vad, VadOptions};
 

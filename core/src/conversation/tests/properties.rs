@@ -227,11 +227,12 @@ fn hooks() -> impl Strategy<Value = Vec<Hook>> {
 }
 
 fn voicemail() -> impl Strategy<Value = Option<VoicemailPlan>> {
-    let plan = any::<bool>().prop_map(|has_message| VoicemailPlan {
+    let plan = any::<[bool; 2]>().prop_map(|[has_message, has_recording]| VoicemailPlan {
         start_at: ms(1_000),
         until: ms(40_000),
         beep_due: ms(30_000),
         message: has_message.then(|| "message".into()),
+        recording: has_recording.then(|| "https://example.com/a.wav".into()),
         questions: Some(VoicemailQuestions { start_at: ms(2_000), every: ms(4_000), attempts: 3 }),
     });
     prop::option::of(plan)
@@ -331,6 +332,10 @@ fn check_speeches(given: &[Vec<Command>]) {
                 assert!(!over.contains(speech), "spoken after its end: {speech:?}");
                 assert_eq!(open.get_or_insert(*speech), speech, "two speeches at once");
             }
+            Command::PlayRecording { speech, .. } => {
+                assert!(over.insert(*speech), "played after its end: {speech:?}");
+                assert_eq!(open, None);
+            }
             Command::TrimSpeech { speech } => assert_eq!(open, Some(*speech)),
             Command::FinishSpeech { speech } => {
                 assert!(over.insert(*speech), "finished after its end: {speech:?}");
@@ -366,6 +371,7 @@ fn supposed_words(command: &Command) -> Vec<u32> {
         | Command::CancelReply { .. }
         | Command::FinishSpeech { .. }
         | Command::TrimSpeech { .. }
+        | Command::PlayRecording { .. }
         | Command::CutSpeech { .. }
         | Command::RunTool { .. }
         | Command::End { .. } => String::new(),
@@ -405,6 +411,7 @@ impl Supposed {
             | Command::Speak { .. }
             | Command::FinishSpeech { .. }
             | Command::TrimSpeech { .. }
+            | Command::PlayRecording { .. }
             | Command::CutSpeech { .. }
             | Command::Publish(_)
             | Command::End { .. } => {}
@@ -473,6 +480,7 @@ fn run_as_asked(options: CallOptions, steps: &[Step]) -> Vec<Vec<Command>> {
                 | Command::Speak { .. }
                 | Command::FinishSpeech { .. }
                 | Command::TrimSpeech { .. }
+                | Command::PlayRecording { .. }
                 | Command::CutSpeech { .. }
                 | Command::RunTool { .. }
                 | Command::Publish(_)

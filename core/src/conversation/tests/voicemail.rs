@@ -9,6 +9,7 @@ fn plan(message: Option<&str>) -> CallOptions {
         until: Duration::from_secs(30),
         beep_due: Duration::from_secs(20),
         message: message.map(Into::into),
+        recording: None,
         questions: None,
     };
     CallOptions { voicemail: Some(voicemail), silence_timeout: ms(10_000), ..quiet() }
@@ -256,4 +257,47 @@ fn the_carriers_word_counts() {
 fn nobody_listens_for_voicemails_unless_asked_to() {
     let log = play(quiet(), [greeted(), vec![beep(8_000)]].concat(), 9_000).log;
     assert!(!log.contains("voicemail"), "{log}");
+}
+
+#[test]
+fn a_recorded_message_is_played_in_place_of_a_spoken_one() {
+    let mut options = leaving();
+    if let Some(plan) = &mut options.voicemail {
+        (plan.message, plan.recording) = (None, Some("https://example.com/a.wav".into()));
+    }
+    let script = [greeted(), vec![beep(8_000), (8_300, began(1)), (30_000, heard(1))]].concat();
+    check_from_beep(
+        options,
+        script,
+        expect![[r#"
+            8.050s  Play #1 https://example.com/a.wav
+            8.300s  ~assistant Started 0
+            30.000s  ~assistant Stopped 0, ~Ended voicemail, End voicemail
+        "#]],
+    );
+}
+
+#[test]
+fn a_recorded_message_that_cannot_be_had_ends_the_call() {
+    let mut options = leaving();
+    if let Some(plan) = &mut options.voicemail {
+        (plan.message, plan.recording) = (None, Some("https://example.com/a.wav".into()));
+    }
+    let script = [greeted(), vec![beep(8_000), (8_300, cut(1, ""))]].concat();
+    check_from_beep(
+        options,
+        script,
+        expect![[r#"
+        8.050s  Play #1 https://example.com/a.wav
+        8.300s  ~Ended voicemail, End voicemail
+    "#]],
+    );
+}
+
+/// Compares the log from the beep on.
+#[track_caller]
+fn check_from_beep(options: CallOptions, script: Vec<(u64, Event)>, want: Expect) {
+    let log = play(options, script, 90_000).log;
+    let end = log.lines().skip_while(|line| !line.starts_with("8.050s"));
+    want.assert_eq(&end.map(|line| format!("{line}\n")).collect::<String>());
 }

@@ -12,6 +12,7 @@ fn asking() -> CallOptions {
         until: Duration::from_secs(30),
         beep_due: Duration::from_secs(20),
         message: Some("Please call us back.".into()),
+        recording: None,
         questions: Some(VoicemailQuestions { start_at: ms(3_000), every: ms(3_000), attempts: 3 }),
     };
     CallOptions { voicemail: Some(voicemail), silence_timeout: ms(60_000), ..quiet() }
