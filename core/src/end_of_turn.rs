@@ -30,8 +30,16 @@ pub struct Cues<'a> {
 /// Pauses up to this say nothing: words have such gaps between them.
 const PAUSE_SAYS_NOTHING: Duration = Duration::from_millis(500);
 
-/// What a second of further pause adds to the log-odds that the turn is over.
+/// What a second of further pause adds to the log-odds that the turn is over, where the words leave it
+/// open.
 const LOG_ODDS_PER_SECOND: f64 = 1.0;
+
+/// The same where the words say that more is to come: whoever looks for a word in the middle of a
+/// sentence may look for it for two seconds and more.
+const LOG_ODDS_PER_SECOND_IN_MIDDLE: f64 = 0.3;
+
+/// Up to this estimate the words say that more is to come.
+const IN_MIDDLE: f64 = 0.35;
 
 /// Judges whether the caller's turn is over.
 ///
@@ -45,7 +53,10 @@ pub trait EndOfTurnEstimator: fmt::Debug + Send + Sync {
     /// What an estimate becomes once the caller has been silent for `pause`; never less.
     fn after(&self, estimate: f64, pause: Duration) -> f64 {
         let pause = pause.saturating_sub(PAUSE_SAYS_NOTHING).as_secs_f64();
-        shift(estimate, pause * LOG_ODDS_PER_SECOND)
+        let is_in_middle = estimate <= IN_MIDDLE;
+        let per_second =
+            if is_in_middle { LOG_ODDS_PER_SECOND_IN_MIDDLE } else { LOG_ODDS_PER_SECOND };
+        shift(estimate, pause * per_second)
     }
 }
 

@@ -83,13 +83,21 @@ fn spelling(words: &[String], asked: Asked) -> Option<f64> {
     let is_letter =
         |word: &&String| word.chars().count() == 1 && word.chars().all(char::is_alphabetic);
     let letters = words.iter().rev().take_while(is_letter).count();
+    // "B as in boy".
+    if let [.., letter, as_word, in_word, _] = words
+        && (as_word, in_word) == (&"as".to_owned(), &"in".to_owned())
+        && is_letter(&letter)
+    {
+        return Some(0.2);
+    }
     let alone = words.last().is_some_and(|word| matches!(word.as_str(), "a" | "i"));
     match (letters, asked) {
         (0, _) => None,
         (1, Asked::Spelling) if !alone => Some(0.1),
         (1, _) => None,
-        // However long the name is, somebody who spells pauses.
-        (2.., Asked::Spelling) => Some(0.12),
+        // However long the name is, somebody who spells pauses, for about a second.
+        (2..=3, Asked::Spelling) => Some(0.15),
+        (4.., Asked::Spelling) => Some(0.3),
         (2.., _) => Some(0.2),
     }
 }

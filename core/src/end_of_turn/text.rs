@@ -3,7 +3,7 @@ use super::{
     question::Asked,
     shift,
     words::{
-        ANSWERS, AUXILIARIES, DANGLING, FILLERS, GREETINGS, LOOSE, OPENERS, PRONOUNS,
+        ANSWERS, ASKING, AUXILIARIES, DANGLING, FILLERS, GREETINGS, LOOSE, OPENERS, PRONOUNS,
         QUESTION_OPENERS,
     },
 };
@@ -79,7 +79,7 @@ fn english(said: &str, asked: &str) -> f64 {
     let asked = Asked::of(asked);
     let whole = words.join(" ");
     if FILLERS.iter().any(|filler| ends_in(&whole, filler)) || OPENERS.contains(&whole.as_str()) {
-        return 0.06;
+        return 0.05;
     }
     if let Some(estimate) = dictation::estimate(&words, said, asked) {
         return estimate;
@@ -93,14 +93,13 @@ fn english(said: &str, asked: &str) -> f64 {
     let is_question = ending == Ending::Question;
     if dangles(&words, last) {
         // "Where are you from?" is a sentence, and transcribers put marks behind half of one.
-        return if is_question { 0.75 } else { 0.07 };
+        return if is_question { 0.75 } else { 0.05 };
     }
     if LOOSE.contains(&last) {
         return match ending {
             Ending::Question => 0.9,
             Ending::Sentence => 0.7,
-            Ending::Open => 0.1,
-            Ending::None => 0.25,
+            Ending::Open | Ending::None => 0.05,
         };
     }
     let begins_as_question = words.len() >= 3 && QUESTION_OPENERS.contains(&words[0].as_str());
@@ -111,7 +110,7 @@ fn english(said: &str, asked: &str) -> f64 {
         Ending::Sentence => 0.94,
         Ending::Open => 0.12,
         Ending::None if begins_as_question => 0.65,
-        Ending::None if asked == Asked::Spelling => 0.4,
+        Ending::None if asked == Asked::Spelling => 0.3,
         Ending::None => 0.5,
     }
 }
@@ -124,6 +123,10 @@ fn dangles(words: &[String], last: &str) -> bool {
     if AUXILIARIES.contains(&last) {
         let before = words.len().checked_sub(2).map(|at| words[at].as_str());
         return !before.is_some_and(|word| PRONOUNS.contains(&word));
+    }
+    let before = words.len().checked_sub(2).map(|at| words[at].as_str());
+    if PRONOUNS.contains(&last) && before.is_some_and(|word| ASKING.contains(&word)) {
+        return true;
     }
     // "So do I": a pronoun alone begins more often than it ends.
     let is_subject = matches!(last, "i" | "we" | "they" | "he" | "she");

@@ -138,6 +138,12 @@ pub(super) const AUXILIARIES: &[&str] = &[
     "dont", "doesnt", "didnt", "cant", "couldnt", "wont", "wouldnt", "shouldnt",
 ];
 
+/// Auxiliaries that, before a pronoun, begin a question that has hardly begun ("can you").
+pub(super) const ASKING: &[&str] = &[
+    "can", "could", "will", "would", "should", "shall", "may", "might", "must", "do", "does",
+    "did", "have", "has", "had",
+];
+
 pub(super) const PRONOUNS: &[&str] =
     &["i", "you", "he", "she", "it", "we", "they", "there", "that", "this", "who"];
 

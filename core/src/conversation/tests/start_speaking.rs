@@ -128,13 +128,12 @@ fn a_silent_caller_is_answered_in_the_end_whatever_they_left_open() {
         asked("I would like to"),
         9_000,
         expect![[r#"
-        0.000s  ~InProgress, ~assistant.started
-        1.000s  ~user Started 0
-        1.650s  ~user Stopped 0
-        1.700s  ~user: "I would like to"
-        3.348s  endpointing -> ~history, Generate turn-1
-        8.348s  hang -> ~hang
-    "#]],
+            0.000s  ~InProgress, ~assistant.started
+            1.000s  ~user Started 0
+            1.650s  ~user Stopped 0
+            1.700s  ~user: "I would like to"
+            4.012s  endpointing -> ~history, Generate turn-1
+        "#]],
     );
 }
 
@@ -151,13 +150,12 @@ fn a_plan_of_the_document_comes_before_the_transcribers_own_judgement() {
         script,
         9_000,
         expect![[r#"
-        0.000s  ~InProgress, ~assistant.started
-        1.000s  ~user Started 0
-        1.650s  ~user Stopped 0
-        1.700s  ~user: "I would like to"
-        3.348s  endpointing -> ~history, Generate turn-1
-        8.348s  hang -> ~hang
-    "#]],
+            0.000s  ~InProgress, ~assistant.started
+            1.000s  ~user Started 0
+            1.650s  ~user Stopped 0
+            1.700s  ~user: "I would like to"
+            4.012s  endpointing -> ~history, Generate turn-1
+        "#]],
     );
 }
 
