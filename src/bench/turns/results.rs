@@ -179,12 +179,18 @@ impl Row {
             let less = response.as_micros() as i64 - PROVIDERS_TAKE.as_micros() as i64;
             self.endpointing.add_us(less);
         }
-        let Some(answer) = verdict.answer else { return };
-        match over {
-            _ if answer == Answer::NotSpeaking => self.void += 1,
-            Some(Over::Words) => self.interruptions += 1,
-            Some(Over::Noise) | None => self.noises += 1,
+        match (verdict.answers.first(), over) {
+            (None, _) => {}
+            (Some(Answer::NotSpeaking), _) => self.void += 1,
+            (Some(_), Some(Over::Words)) => self.interruptions += 1,
+            (Some(_), Some(Over::Noise) | None) => self.noises += 1,
         }
+        for answer in &verdict.answers {
+            self.add_answer(*answer);
+        }
+    }
+
+    fn add_answer(&mut self, answer: Answer) {
         match answer {
             Answer::NotSpeaking | Answer::Whole => {}
             Answer::Resumed { silence, .. } => {
@@ -280,22 +286,27 @@ fn misses(verdict: &Verdict) -> Vec<String> {
     if verdict.unanswered > 0 {
         misses.push("no answer".into());
     }
-    match verdict.answer {
-        Some(Answer::Resumed { after, silence }) => misses.push(format!(
+    misses.extend(verdict.answers.iter().filter_map(|answer| wrong_answer(*answer)));
+    misses
+}
+
+fn wrong_answer(answer: Answer) -> Option<String> {
+    let ms = |time: Duration| time.as_millis();
+    match answer {
+        Answer::Resumed { after, silence } => Some(format!(
             "silenced {} ms after the onset, resumed after {} ms",
             ms(after),
             ms(silence)
         )),
-        Some(Answer::Broken { after }) => {
-            misses.push(format!("silenced {} ms after the onset, not resumed", ms(after)));
+        Answer::Broken { after } => {
+            Some(format!("silenced {} ms after the onset, not resumed", ms(after)))
         }
-        Some(Answer::Missed { resumed: true }) => {
-            misses.push("interrupted, and went on as if nothing had been said".into());
+        Answer::Missed { resumed: true } => {
+            Some("interrupted, and went on as if nothing had been said".into())
         }
-        Some(Answer::Missed { resumed: false }) => misses.push("not interrupted".into()),
-        Some(Answer::NotSpeaking | Answer::Whole | Answer::Stopped { .. }) | None => {}
+        Answer::Missed { resumed: false } => Some("not interrupted".into()),
+        Answer::NotSpeaking | Answer::Whole | Answer::Stopped { .. } => None,
     }
-    misses
 }
 
 #[cfg(test)]
@@ -325,8 +336,11 @@ mod tests {
         let answers =
             [Answer::Whole, resumed(900), resumed(2_100), Answer::Broken { after: MS(200) }];
         for answer in answers {
-            row.add(Some(Over::Noise), &Verdict { answer: Some(answer), ..Verdict::default() });
+            row.add(Some(Over::Noise), &Verdict { answers: vec![answer], ..Verdict::default() });
         }
         assert_eq!((row.noises, row.false_interruptions(), row.not_resumed()), (4, 3, 2));
+        let twice = Verdict { answers: vec![resumed(900), resumed(900)], ..Verdict::default() };
+        row.add(Some(Over::Noise), &twice);
+        assert_eq!((row.noises, row.false_interruptions(), row.not_resumed()), (5, 5, 2));
     }
 }

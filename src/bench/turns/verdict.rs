@@ -26,8 +26,9 @@ pub struct Verdict {
     pub responses: Vec<Duration>,
     /// A line had no answer.
     pub unanswered: u32,
-    /// What became of the answer over which something was said or done.
-    pub answer: Option<Answer>,
+    /// What became of the answer over which something was said or done; each time that noise silenced
+    /// it is one more.
+    pub answers: Vec<Answer>,
 }
 
 /// What became of an answer.
@@ -76,16 +77,16 @@ pub fn judge(timeline: &Timeline, over: Option<Over>, answer_words: u32) -> Verd
     // An echo begins with the answer.
     let onset = disturbed.map_or(first.map(|span| span.from), |said| Some(said.onset));
     let sounding = onset.and_then(|onset| Some((onset, sounding_at(&timeline.spans, onset)?)));
-    verdict.answer = Some(match (sounding, over) {
-        (None, _) => Answer::NotSpeaking,
+    verdict.answers = match (sounding, over) {
+        (None, _) => vec![Answer::NotSpeaking],
         (Some((onset, span)), Over::Noise) => noise(timeline, onset, span, answer_words),
         (Some((onset, span)), Over::Words) => {
             if let Some(said) = disturbed {
                 judge_line_over(timeline, said, span, &mut verdict);
             }
-            words(timeline, onset, span, answer_words)
+            vec![words(timeline, onset, span, answer_words)]
         }
-    });
+    };
     verdict
 }
 
@@ -141,19 +142,28 @@ fn goes_on(before: Option<u32>, after: Option<u32>) -> bool {
     }
 }
 
-fn noise(timeline: &Timeline, onset: Moment, span: Span, answer_words: u32) -> Answer {
-    let (before, after) = words_around(timeline, span.to);
-    if before == Some(answer_words) {
-        return Answer::Whole;
-    }
-    let silenced = span.to.since(onset);
-    let next = timeline.spans.iter().find(|next| next.from >= span.to);
-    match next {
-        Some(next) if goes_on(before, after) => {
-            Answer::Resumed { after: silenced, silence: next.from.since(span.to) }
+/// Follows an answer from silence to silence, until it was heard to its end or broken off.
+fn noise(timeline: &Timeline, onset: Moment, first: Span, answer_words: u32) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    let mut span = first;
+    loop {
+        let (before, after) = words_around(timeline, span.to);
+        if before == Some(answer_words) {
+            break;
         }
-        Some(_) | None => Answer::Broken { after: silenced },
+        let silenced = span.to.since(onset);
+        let next = timeline.spans.iter().find(|next| next.from >= span.to);
+        let Some(next) = next.filter(|_| goes_on(before, after)) else {
+            answers.push(Answer::Broken { after: silenced });
+            break;
+        };
+        answers.push(Answer::Resumed { after: silenced, silence: next.from.since(span.to) });
+        span = *next;
     }
+    if answers.is_empty() {
+        answers.push(Answer::Whole);
+    }
+    answers
 }
 
 fn words(timeline: &Timeline, onset: Moment, span: Span, answer_words: u32) -> Answer {
@@ -226,7 +236,7 @@ mod tests {
             words: count(2_000, 1, 25),
             ..Timeline::default()
         };
-        let answer = |timeline: &Timeline| judge(timeline, Some(Over::Noise), 25).answer.unwrap();
+        let answer = |timeline: &Timeline| judge(timeline, Some(Over::Noise), 25).answers[0];
         assert_eq!(answer(&timeline), Answer::Whole);
         timeline.spans = spans(&[(2_000, 3_250), (4_250, 8_000)]);
         timeline.words = [count(2_000, 1, 6), count(4_250, 7, 25)].concat();
@@ -252,9 +262,9 @@ mod tests {
             ..Timeline::default()
         };
         let verdict = judge(&timeline, Some(Over::Words), 25);
-        assert_eq!(verdict.answer, Some(Answer::Stopped { after: ms(250) }));
+        assert_eq!(verdict.answers, [Answer::Stopped { after: ms(250) }]);
         assert_eq!(verdict.responses, [ms(1_000), ms(500)]);
-        let missed = |timeline: &Timeline| judge(timeline, Some(Over::Words), 25).answer.unwrap();
+        let missed = |timeline: &Timeline| judge(timeline, Some(Over::Words), 25).answers[0];
         timeline.words = [count(2_000, 1, 6), count(5_000, 7, 20)].concat();
         assert_eq!(missed(&timeline), Answer::Missed { resumed: true });
         timeline.spans = spans(&[(2_000, 7_000)]);
@@ -270,7 +280,25 @@ mod tests {
             words: [count(2_000, 1, 3), count(3_600, 4, 25)].concat(),
             ..Timeline::default()
         };
-        let answer = judge(&timeline, Some(Over::Noise), 25).answer;
-        assert_eq!(answer, Some(Answer::Resumed { after: ms(600), silence: ms(1_000) }));
+        let answers = judge(&timeline, Some(Over::Noise), 25).answers;
+        assert_eq!(answers, [Answer::Resumed { after: ms(600), silence: ms(1_000) }]);
+    }
+
+    #[test]
+    fn each_time_that_noise_silences_an_answer_counts() {
+        let mut timeline = Timeline {
+            ask: said(0, 1_000),
+            over: said(2_300, 2_500),
+            spans: spans(&[(2_000, 2_600), (3_600, 4_200), (5_000, 9_400)]),
+            words: [count(2_000, 1, 3), count(3_600, 4, 6), count(5_000, 7, 25)].concat(),
+            ..Timeline::default()
+        };
+        let resumed = |after, silence| Answer::Resumed { after: ms(after), silence: ms(silence) };
+        let answers = judge(&timeline, Some(Over::Noise), 25).answers;
+        assert_eq!(answers, [resumed(300, 1_000), resumed(1_900, 800)]);
+        timeline.spans.pop();
+        timeline.words.truncate(6);
+        let answers = judge(&timeline, Some(Over::Noise), 25).answers;
+        assert_eq!(answers, [resumed(300, 1_000), Answer::Broken { after: ms(1_900) }]);
     }
 }
