@@ -2,6 +2,7 @@
 
 mod noise_floor;
 mod texture;
+mod voice_level;
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -10,6 +11,7 @@ use earshot::Detector;
 use self::{
     noise_floor::NoiseFloor,
     texture::{STEADY_FRAMES, Texture},
+    voice_level::VoiceLevel,
 };
 use crate::{Resampler, dtmf::is_key_tone};
 
@@ -26,6 +28,18 @@ const SILENCE_DB: f32 = -55.0;
 /// fade out. Both are above what the level of steady noise varies by from frame to frame.
 const START_ABOVE_FLOOR_DB: f32 = 8.0;
 const STAY_ABOVE_FLOOR_DB: f32 = 6.0;
+
+/// How far below the loud syllables of the voice its beginning may be, and what it fades to. What is
+/// quieter than that is another voice: of somebody behind the caller, or the assistant's own, which
+/// comes back over the line.
+const START_BELOW_VOICE_DB: f32 = 8.0;
+const STAY_BELOW_VOICE_DB: f32 = 12.0;
+
+/// How far above the noise floor a crowd of voices gets in addition, as its floor is what is heard while
+/// most of them pause; and how far below the voice that stays, so that a crowd as loud as the caller
+/// does not drown it.
+const CROWD_DB: f32 = 6.0;
+const CROWD_BELOW_VOICE_DB: f32 = 5.0;
 
 /// How far before the first frame that was surely speech its beginning is looked for: the detector hears
 /// a soft consonant only with the vowel behind it.
@@ -78,6 +92,10 @@ pub struct Vad {
     frames: u32,
     floor: NoiseFloor,
     texture: Texture,
+    /// The level of whoever speaks into the phone.
+    voice: VoiceLevel,
+    /// Their level since they last began to speak: nobody is equally loud all the time.
+    utterance: VoiceLevel,
     /// The newest frames, as many as the search for a beginning may look at.
     recent: VecDeque<Frame>,
     state: State,
@@ -106,6 +124,8 @@ impl Vad {
             frames: 0,
             floor: NoiseFloor::default(),
             texture: Texture::default(),
+            voice: VoiceLevel::default(),
+            utterance: VoiceLevel::default(),
             recent: VecDeque::new(),
             state: SILENT,
         }
@@ -139,6 +159,9 @@ impl Vad {
         if is_audible && is_key_tone(&narrow) {
             frame.score = 0.0;
         }
+        let is_voice = frame.score >= self.options.start && is_audible && self.texture.is_voiced();
+        self.voice.follow(self.floor.smoothed_db(), is_voice);
+        self.utterance.follow(self.floor.smoothed_db(), is_voice);
         frame
     }
 
@@ -161,6 +184,8 @@ impl Vad {
                     || !self.floor.is_far_below(frame.level_db);
                 if is_sure && run >= frames_in(self.options.min_speech) {
                     self.state = State::Speaking { until: self.frames };
+                    self.utterance = VoiceLevel::default();
+                    self.utterance.follow(self.floor.smoothed_db(), true);
                     Some(VadEdge::Started { at: FRAME * self.onset(run) })
                 } else {
                     self.state = State::Silent { run, pitched };
@@ -185,7 +210,7 @@ impl Vad {
 
     fn begins(&self, frame: Frame) -> bool {
         frame.score >= self.options.start
-            && frame.level_db >= SILENCE_DB.max(self.floor.db() + START_ABOVE_FLOOR_DB)
+            && frame.level_db >= self.least_db(START_ABOVE_FLOOR_DB, START_BELOW_VOICE_DB)
     }
 
     fn stays(&self, frame: Frame) -> bool {
@@ -193,7 +218,18 @@ impl Vad {
     }
 
     fn is_audible(&self, frame: Frame) -> bool {
-        frame.level_db >= SILENCE_DB.max(self.floor.db() + STAY_ABOVE_FLOOR_DB)
+        frame.level_db >= self.least_db(STAY_ABOVE_FLOOR_DB, STAY_BELOW_VOICE_DB)
+    }
+
+    /// The least level that can be the caller's.
+    fn least_db(&self, above_floor_db: f32, below_voice_db: f32) -> f32 {
+        let voice = match self.state {
+            State::Silent { .. } => self.voice.db(),
+            State::Speaking { .. } => self.utterance.db(),
+        };
+        let floor = self.floor.db();
+        let crowd = (floor + above_floor_db + CROWD_DB).min(voice - CROWD_BELOW_VOICE_DB);
+        SILENCE_DB.max(floor + above_floor_db).max(voice - below_voice_db).max(crowd)
     }
 
     /// The frame that speech began with, when the newest `run` are surely speech.

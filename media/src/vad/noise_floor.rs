@@ -54,6 +54,11 @@ impl NoiseFloor {
         level_db >= self.db() + RISE_DB
     }
 
+    /// The level of the last 50 ms.
+    pub(super) fn smoothed_db(&self) -> f32 {
+        self.smoothed_db.unwrap_or(f32::MIN)
+    }
+
     /// The floor, as low as can be before there was a frame.
     pub(super) fn db(&self) -> f32 {
         self.minima.iter().copied().reduce(f32::min).unwrap_or(f32::MIN)

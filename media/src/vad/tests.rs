@@ -1,4 +1,5 @@
 mod noises;
+mod others;
 
 use std::f32::consts::TAU;
 
