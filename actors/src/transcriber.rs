@@ -384,6 +384,7 @@ impl Feed {
             SttEvent::EagerEndOfTurn => self.context.tell(Event::EagerEndOfTurn),
             SttEvent::TurnResumed => self.context.tell(Event::TurnResumed),
             SttEvent::EndOfTurn => self.context.tell(Event::EndOfTurn),
+            SttEvent::WordsPaused => self.context.tell(Event::WordsPaused),
         }
     }
 

@@ -7,6 +7,14 @@ use serde::Deserialize;
 
 use crate::lenient;
 
+/// Voice that silences an assistant that is heard, where the document names no time and nobody knows
+/// the words.
+///
+/// Longer than an "mm-hm" or a cough and the 200 ms in which its end is noticed; whoever has more to
+/// say is understood before, and a word interrupts at once. The contract's 0.2 s would make every
+/// "yeah" an interruption, which is to be none.
+const VOICE_OVER_SPEECH: Duration = Duration::from_millis(900);
+
 /// Words that never interrupt, when `stopSpeakingPlan` does not say (its default in the contract).
 const ACKNOWLEDGEMENT_PHRASES: &[&str] = &[
     "i understand",
@@ -172,6 +180,7 @@ impl StopSpeakingFields {
         StopSpeaking {
             num_words: self.num_words.map_or(default.num_words, lenient::count),
             voice: time(self.voice_seconds, default.voice),
+            voice_over_speech: self.voice_seconds.is_none().then_some(VOICE_OVER_SPEECH),
             backoff: time(self.backoff_seconds, default.backoff),
             acknowledgement_phrases: phrases(
                 &self.acknowledgement_phrases,

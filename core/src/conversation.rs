@@ -81,6 +81,8 @@ pub struct Conversation {
     speculations: Speculations,
     /// The transcriber has told of an end of turn, and not failed to since.
     native_end_of_turn: bool,
+    /// A voice was heard lately that went on without words, or had none: there are others on the line.
+    voice_is_doubtful: bool,
     /// Times that a server was asked how long to wait.
     endpointing_requests: u32,
     seam: Option<Seam>,
@@ -149,6 +151,7 @@ impl Conversation {
             languages: Languages::default(),
             speculations: Speculations::default(),
             native_end_of_turn: false,
+            voice_is_doubtful: false,
             endpointing_requests: 0,
             seam: None,
             speeches: Speeches::default(),
@@ -268,6 +271,7 @@ impl Conversation {
                 self.utterance.end_of_turn(self.now);
                 self.turn_ended_in_pause();
             }
+            (_, Event::WordsPaused) => self.utterance.words_paused(),
             (_, Event::EagerEndOfTurn) => {
                 self.native_end_of_turn = true;
                 self.utterance.suspect_end();

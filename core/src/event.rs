@@ -157,6 +157,8 @@ pub enum Event {
         language: String,
         words: u32,
     },
+    /// The transcriber heard no word for a while after the last one; the voice may be noise.
+    WordsPaused,
     /// The transcriber's session was lost: what the caller says is transcribed by the next one.
     TranscriberLost,
     /// Another provider serves a stage from now on.

@@ -24,6 +24,10 @@ pub struct StopSpeaking {
     pub num_words: u32,
     /// Voice activity that interrupts when `num_words` is 0 (`voiceSeconds`).
     pub voice: Duration,
+    /// The same while the assistant is heard, where that is another time: what can be told from an
+    /// "mm-hm" or a cough only by waiting for it to end.
+    #[serde(default)]
+    pub voice_over_speech: Option<Duration>,
     /// How long the assistant stays silent after an interruption (`backoffSeconds`).
     pub backoff: Duration,
     /// Said by the caller, these never interrupt.
@@ -37,6 +41,7 @@ impl Default for StopSpeaking {
         Self {
             num_words: 0,
             voice: Duration::from_millis(200),
+            voice_over_speech: None,
             backoff: Duration::from_secs(1),
             acknowledgement_phrases: Vec::new(),
             interruption_phrases: Vec::new(),

@@ -90,6 +90,9 @@ pub enum SttEvent {
     TurnResumed,
     /// The provider judges that the turn is over.
     EndOfTurn,
+    /// No word has followed the last one for a second or so, whatever else is heard on the line. It
+    /// says nothing about the turn.
+    WordsPaused,
 }
 
 /// A running session. Dropping it ends it at once; its task and socket go with it.

@@ -8,7 +8,10 @@ use offhook_core::{CallTime, Event};
 pub(super) fn may_end_turn(event: &Event) -> bool {
     matches!(
         event,
-        Event::SpeechStopped { .. } | Event::Transcript { is_final: true, .. } | Event::EndOfTurn
+        Event::SpeechStopped { .. }
+            | Event::Transcript { is_final: true, .. }
+            | Event::EndOfTurn
+            | Event::WordsPaused
     )
 }
 

@@ -16,7 +16,7 @@ pub(super) enum Words {
 }
 
 pub(super) fn judge(plan: &StopSpeaking, text: &str) -> Words {
-    if phrases::is_one_of(text, &plan.acknowledgement_phrases) {
+    if phrases::are_all_of(text, &plan.acknowledgement_phrases) {
         return Words::Acknowledge;
     }
     if phrases::contains_any(text, &plan.interruption_phrases) {
@@ -24,6 +24,12 @@ pub(super) fn judge(plan: &StopSpeaking, text: &str) -> Words {
     }
     let needed = usize::try_from(plan.num_words.max(1)).unwrap_or(usize::MAX);
     if phrases::words(text).len() >= needed { Words::Interrupt } else { Words::Wait }
+}
+
+/// Whether words that are not final yet may be the beginning of an acknowledgement: "I" of "I see".
+pub(super) fn may_become_acknowledgement(plan: &StopSpeaking, text: &str) -> bool {
+    phrases::begins_one_of(text, &plan.acknowledgement_phrases)
+        && !phrases::contains_any(text, &plan.interruption_phrases)
 }
 
 #[cfg(test)]
@@ -40,6 +46,8 @@ mod tests {
         };
         assert_eq!(judge(&plan, "Yeah."), Words::Acknowledge);
         assert_eq!(judge(&plan, "I see what you mean"), Words::Acknowledge);
+        assert_eq!(judge(&plan, "Yeah, yeah. I see what you mean."), Words::Acknowledge);
+        assert_eq!(judge(&plan, "Yeah, I see one other thing"), Words::Interrupt);
         assert_eq!(judge(&plan, "Stop!"), Words::InterruptInAnyCase);
         assert_eq!(judge(&plan, "one two"), Words::Wait);
         assert_eq!(judge(&plan, "one two three"), Words::Interrupt);

@@ -157,6 +157,7 @@ impl Conversation {
         // A transcriber that judged ends of turns and is silent about this one was replaced.
         if self.utterance.has_words() {
             self.native_end_of_turn &= self.utterance.had_end_of_turn();
+            self.voice_is_doubtful = self.utterance.voice_outlasts_words();
         }
         let unanswered = self.utterance.unanswered.take();
         let spoken = self.utterance.take(self.now);

@@ -207,6 +207,7 @@ impl Conversation {
             return;
         };
         self.interruptions.mistaken += u32::from(was_audible);
+        self.voice_is_doubtful |= !self.utterance.has_words();
         self.utterance.ignore_voice();
         if !self.utterance.has_words() {
             self.utterance.take(self.now);
@@ -326,7 +327,16 @@ impl Conversation {
         if self.utterance.has_partial() && self.may_become_echo(&text) {
             return Some(Words::Wait);
         }
-        Some(barge_in::judge(&self.options.stop_speaking, &text))
+        let plan = &self.options.stop_speaking;
+        Some(match barge_in::judge(plan, &text) {
+            Words::Interrupt
+                if self.utterance.has_partial()
+                    && barge_in::may_become_acknowledgement(plan, &text) =>
+            {
+                Words::Wait
+            }
+            judged => judged,
+        })
     }
 }
 

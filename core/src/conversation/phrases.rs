@@ -23,10 +23,28 @@ pub(super) fn are_same(one: &str, other: &str) -> bool {
     one == other || words(one) == words(other)
 }
 
-/// Whether `text` as a whole is one of `phrases`.
-pub(super) fn is_one_of(text: &str, phrases: &[String]) -> bool {
+/// Whether `text` is nothing but some of `phrases`, one behind the other.
+pub(super) fn are_all_of(text: &str, phrases: &[String]) -> bool {
     let text = words(text);
-    !text.is_empty() && phrases.iter().any(|phrase| words(phrase) == text)
+    let phrases: Vec<_> = phrases.iter().map(|phrase| words(phrase)).collect();
+    // Whether the words up to each place are: a word may belong to several phrases.
+    let mut reached = vec![false; text.len() + 1];
+    reached[0] = true;
+    for at in 0..text.len() {
+        if reached[at] {
+            for phrase in phrases.iter().filter(|phrase| text[at..].starts_with(phrase)) {
+                reached[at + phrase.len()] = true;
+            }
+        }
+    }
+    !text.is_empty() && reached[text.len()]
+}
+
+/// Whether one of `phrases` begins with `text` and goes on.
+pub(super) fn begins_one_of(text: &str, phrases: &[String]) -> bool {
+    let text = words(text);
+    let goes_on = |phrase: Vec<String>| phrase.len() > text.len() && phrase.starts_with(&text);
+    !text.is_empty() && phrases.iter().any(|phrase| goes_on(words(phrase)))
 }
 
 /// Whether one of `phrases` occurs in `text`, at word boundaries where the script has them.
@@ -55,10 +73,19 @@ mod tests {
 
     #[test]
     fn a_phrase_is_compared_without_case_and_punctuation() {
-        assert!(is_one_of("Uh-huh.", &list(&["uh-huh"])));
-        assert!(is_one_of("I'm listening!", &list(&["im listening"])));
-        assert!(!is_one_of("Okay, but no", &list(&["okay"])));
-        assert!(!is_one_of("...", &list(&["", "okay"])));
+        assert!(are_all_of("Uh-huh.", &list(&["uh-huh"])));
+        assert!(are_all_of("I'm listening!", &list(&["im listening"])));
+        assert!(!are_all_of("Okay, but no", &list(&["okay"])));
+        assert!(!are_all_of("...", &list(&["", "okay"])));
+    }
+
+    #[test]
+    fn phrases_may_follow_each_other_and_share_their_beginnings() {
+        let known = list(&["yeah", "yeah okay", "okay sure"]);
+        assert!(are_all_of("Yeah. Yeah, okay, sure!", &known));
+        assert!(!are_all_of("Yeah, sure", &known));
+        assert!(begins_one_of("okay", &known) && begins_one_of("Yeah", &known));
+        assert!(!begins_one_of("sure", &known) && !begins_one_of("", &known));
     }
 
     #[test]

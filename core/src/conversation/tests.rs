@@ -14,6 +14,7 @@ mod history;
 mod hooks;
 mod keypad;
 mod language;
+mod noisy_lines;
 mod properties;
 mod replies;
 mod speculation;

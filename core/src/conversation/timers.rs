@@ -197,15 +197,20 @@ impl Conversation {
             Reply::Tools | Reply::Done => false,
         };
         let is_in_the_way = makes_a_reply || !self.speeches.playing().is_empty();
-        let may_cut = plan.num_words == 0 && Self::is_cut_by_voice(turn);
+        // A line where voices go on without words has others on it.
+        let is_patient = plan.voice_over_speech.is_some();
+        let may_cut = plan.num_words == 0
+            && Self::is_cut_by_voice(turn)
+            && !(is_patient && self.voice_is_doubtful);
         if !may_cut || !is_in_the_way || !self.is_interruptible() {
             return None;
         }
+        let voice = plan.voice_over_speech.filter(|_| self.speeches.is_audible());
         match barge_in::judge(plan, &self.utterance.text()) {
             barge_in::Words::Acknowledge => None,
             barge_in::Words::Interrupt
             | barge_in::Words::InterruptInAnyCase
-            | barge_in::Words::Wait => Some(since + plan.voice),
+            | barge_in::Words::Wait => Some(since + voice.unwrap_or(plan.voice)),
         }
     }
 }

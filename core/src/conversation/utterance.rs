@@ -29,6 +29,10 @@ const FINAL_DUE: Duration = Duration::from_millis(300);
 /// Voice that brings no more words for this long is a noise in the background: the turn is over.
 const VOICE_WITHOUT_MORE_WORDS: Duration = Duration::from_secs(5);
 
+/// How long after the text of the last words, which itself comes after them, the caller's voice may
+/// still sound.
+const VOICE_AFTER_WORDS: Duration = Duration::from_millis(500);
+
 /// Voice that has brought no word at all for this long is a noise.
 ///
 /// Longer than it takes to replace a transcriber and replay to it.
@@ -70,6 +74,10 @@ pub(super) struct Utterance {
     suspicion: Suspicion,
     /// The transcriber judges ends of turns, and this partial has not had its judgement.
     awaits_native: bool,
+    /// The transcriber has heard no word for a while.
+    words_paused: bool,
+    /// It told so while a voice sounded: there are others on the line.
+    is_noisy: bool,
     /// The transcriber was lost in it, and nothing was heard since.
     lost_at: Option<CallTime>,
     /// A question whose answer was given up because the caller went on.
@@ -195,6 +203,7 @@ impl Utterance {
         if !phrases::are_same(&before, &self.text()) {
             self.suspicion = Suspicion::None;
             self.server = None;
+            self.words_paused = false;
         }
         if !self.has_words() {
             self.text_at = None;
@@ -214,6 +223,18 @@ impl Utterance {
 
     pub(super) fn end_of_turn(&mut self, now: CallTime) {
         self.end_of_turn_at = Some(now);
+    }
+
+    /// No word has come for a while: where a voice still sounds, it is somebody else's.
+    pub(super) fn words_paused(&mut self) {
+        self.words_paused = self.has_words();
+        self.is_noisy |= self.words_paused && self.speaking_since().is_some();
+    }
+
+    /// Whether a voice went on long after the last words, so that it cannot be the caller's alone.
+    pub(super) fn voice_outlasts_words(&self) -> bool {
+        let is_late = |at: CallTime| self.text_at.is_some_and(|text| at > text + VOICE_AFTER_WORDS);
+        self.is_noisy || self.silent_since().is_some_and(is_late)
     }
 
     /// The transcriber was lost: if something was said, more of it is to come.
@@ -338,6 +359,12 @@ impl Utterance {
             self.end_of_turn_at.filter(|_| plan.native_end_of_turn && !self.patience.by_rule);
         let (end_of_speech, silence) = match (self.voice, end_of_turn) {
             (Voice::Speaking { stale: false, .. }, Some(end_of_turn)) => (end_of_turn, plan.wait),
+            // Only words tell whether the caller goes on.
+            (Voice::Speaking { stale: false, .. } | Voice::Stopped { .. }, None)
+                if self.is_noisy && self.words_paused =>
+            {
+                (text_at, self.silence(plan))
+            }
             (Voice::Speaking { since, stale: false }, None) => {
                 (text_at.max(since), VOICE_WITHOUT_MORE_WORDS)
             }

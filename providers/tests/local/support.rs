@@ -128,7 +128,8 @@ pub async fn next_final(session: &mut SttSession) -> Option<(String, Duration)> 
             SttEvent::Language { .. }
             | SttEvent::EagerEndOfTurn
             | SttEvent::TurnResumed
-            | SttEvent::EndOfTurn => panic!("it judges no turns, and knows one language"),
+            | SttEvent::EndOfTurn
+            | SttEvent::WordsPaused => panic!("it judges no turns, and knows one language"),
         }
     }
 }

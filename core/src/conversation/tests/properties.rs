@@ -87,6 +87,7 @@ fn event() -> impl Strategy<Value = Event> {
         8 => (words(), any::<bool>())
             .prop_map(|(text, is_final)| Event::Transcript { text, is_final }),
         1 => Just(Event::EndOfTurn),
+        1 => Just(Event::WordsPaused),
         1 => Just(Event::TranscriberLost),
         2 => Just(Event::EagerEndOfTurn),
         1 => Just(Event::TurnResumed),

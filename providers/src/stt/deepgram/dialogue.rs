@@ -77,6 +77,16 @@ impl Listening {
             out.events.push_back(SttEvent::EndOfTurn);
         }
     }
+
+    /// A second without words, which Deepgram tells by the words themselves and not by its detector of
+    /// voice: it ends the turn only where the document wants silences to end it.
+    fn pause(&mut self, out: &mut Outbox<SttEvent>) {
+        if self.judges_end_of_turn {
+            self.end_turn(out);
+        } else if std::mem::take(&mut self.turn_open) {
+            out.events.push_back(SttEvent::WordsPaused);
+        }
+    }
 }
 
 impl Dialogue for Listening {
@@ -116,7 +126,7 @@ impl Dialogue for Listening {
             Message::SpeechStarted { timestamp } => {
                 out.events.push_back(SttEvent::SpeechStarted { at: seconds(timestamp) });
             }
-            Message::UtteranceEnd => self.end_turn(out),
+            Message::UtteranceEnd => self.pause(out),
             Message::Metadata if self.ended => out.finish(),
             Message::Error(error) => return Err(error.classify()),
             Message::Metadata | Message::Other => {}

@@ -159,7 +159,7 @@ async fn a_session_is_held_message_by_message() {
 }
 
 #[tokio::test]
-async fn a_short_pause_is_no_end_of_turn_but_a_second_without_words_is() {
+async fn neither_a_short_pause_nor_a_second_without_words_ends_a_turn() {
     let server = Server::websocket(|mut client| async move {
         let said = json!({"text": "I would", "confidence": 0.9, "is_final": true,
                           "speech_final": true});
@@ -172,7 +172,7 @@ async fn a_short_pause_is_no_end_of_turn_but_a_second_without_words_is() {
     let mut session = open(&server, json!({"model": "nova-2-phonecall"})).await;
     assert!(matches!(next(&mut session.events).await, SttEvent::Final { .. }));
     assert!(matches!(next(&mut session.events).await, SttEvent::Partial { .. }));
-    assert_eq!(next(&mut session.events).await, SttEvent::EndOfTurn);
+    assert_eq!(next(&mut session.events).await, SttEvent::WordsPaused);
     drop(session);
     server.finished().await;
 }
