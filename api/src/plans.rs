@@ -10,10 +10,10 @@ use crate::lenient;
 /// Voice that silences an assistant that is heard, where the document names no time and nobody knows
 /// the words.
 ///
-/// Longer than an "mm-hm" or a cough and the 200 ms in which its end is noticed; whoever has more to
-/// say is understood before, and a word interrupts at once. The contract's 0.2 s would make every
-/// "yeah" an interruption, which is to be none.
-const VOICE_OVER_SPEECH: Duration = Duration::from_millis(900);
+/// Longer than an "mm-hm", a cough or a burst of talk behind the caller, and the 200 ms in which its end
+/// is noticed. Whoever has more to say is understood after half of it, and a word interrupts at once.
+/// The contract's 0.2 s would make every "yeah" an interruption, which is to be none.
+const VOICE_OVER_SPEECH: Duration = Duration::from_millis(1_200);
 
 /// Words that never interrupt, when `stopSpeakingPlan` does not say (its default in the contract).
 const ACKNOWLEDGEMENT_PHRASES: &[&str] = &[

@@ -22,9 +22,13 @@ use crate::{CallTime, Command, EndedReason, Event, ServerEvent, SpeechId};
 /// begin.
 const WORDS_DUE: Duration = Duration::from_millis(1_500);
 
-/// The same where nothing was heard yet of the answer: whoever goes on with their question shall not
-/// be talked over because a transcriber is being replaced.
-const UNHEARD_WORDS_DUE: Duration = Duration::from_secs(4);
+/// The same where nothing was heard yet of the answer: a transcriber that has fallen silent is given up
+/// within this time.
+const UNHEARD_WORDS_DUE: Duration = Duration::from_secs(2);
+
+/// The same where it was: whoever goes on with their question shall not be talked over because a
+/// transcriber is being replaced.
+const LOST_WORDS_DUE: Duration = Duration::from_secs(4);
 
 /// How long after the voice fell silent its words may take to come: streaming transcribers take
 /// 300 ms, and under load twice that.
@@ -34,7 +38,7 @@ const LAST_WORDS_DUE: Duration = Duration::from_millis(800);
 /// words: where it coughs or bangs all the time, an agent that stops each time is no help.
 const FALSE_CUTS_MAX: u32 = 3;
 
-/// Pieces of a reply that are held: more than a model makes in [`UNHEARD_WORDS_DUE`].
+/// Pieces of a reply that are held: more than a model makes in [`LOST_WORDS_DUE`].
 const HELD_MAX: usize = 4_000;
 
 /// How many of the caller's interruptions were what they seemed to be.
@@ -132,7 +136,12 @@ impl Conversation {
 
     /// When the assistant goes on unless words come.
     pub(super) fn resume_at(&self, pause: &Pause) -> CallTime {
-        let due = pause.since + if pause.was_audible { WORDS_DUE } else { UNHEARD_WORDS_DUE };
+        let due = match (pause.was_audible, self.utterance.is_lost()) {
+            (true, _) => WORDS_DUE,
+            (false, false) => UNHEARD_WORDS_DUE,
+            (false, true) => LOST_WORDS_DUE,
+        };
+        let due = pause.since + due;
         let silent_at = self.utterance.silent_since();
         silent_at.map_or(due, |at| due.min((at + LAST_WORDS_DUE).max(pause.since)))
     }

@@ -1,5 +1,7 @@
 //! Everything that happens because of time alone.
 
+use std::time::Duration;
+
 use super::{
     Conversation, Floor, barge_in,
     reply::{HANG_AFTER, REPLY_DUE},
@@ -205,12 +207,17 @@ impl Conversation {
         if !may_cut || !is_in_the_way || !self.is_interruptible() {
             return None;
         }
-        let voice = plan.voice_over_speech.filter(|_| self.speeches.is_audible());
+        let voice = match (plan.voice_over_speech, self.speeches.is_audible()) {
+            (Some(over_speech), true) => over_speech,
+            // To hold back what nobody hears yet costs nothing, and to begin with the caller does.
+            (Some(_), false) => Duration::ZERO,
+            (None, true | false) => plan.voice,
+        };
         match barge_in::judge(plan, &self.utterance.text()) {
             barge_in::Words::Acknowledge => None,
             barge_in::Words::Interrupt
             | barge_in::Words::InterruptInAnyCase
-            | barge_in::Words::Wait => Some(since + voice.unwrap_or(plan.voice)),
+            | barge_in::Words::Wait => Some(since + voice),
         }
     }
 }

@@ -21,6 +21,10 @@ const WORDS_DUE: Duration = Duration::from_millis(2_500);
 /// that.
 const BREATH_WORDS_DUE: Duration = Duration::from_millis(800);
 
+/// How long after its beginning a word is known, which has to be waited for where only words tell
+/// whether the caller goes on.
+const WORD_DUE: Duration = Duration::from_millis(400);
+
 /// How long the turn waits for a final when it is over and there is only a partial.
 ///
 /// Streaming transcribers finalise within 300 ms of silence; longer would be heard as hesitation.
@@ -251,6 +255,11 @@ impl Utterance {
         }
     }
 
+    /// Whether the transcriber was lost, and words of the next one are awaited.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost_at.is_some()
+    }
+
     pub(super) fn had_end_of_turn(&self) -> bool {
         self.end_of_turn_at.is_some()
     }
@@ -363,7 +372,7 @@ impl Utterance {
             (Voice::Speaking { stale: false, .. } | Voice::Stopped { .. }, None)
                 if self.is_noisy && self.words_paused =>
             {
-                (text_at, self.silence(plan))
+                (text_at, self.silence(plan) + WORD_DUE)
             }
             (Voice::Speaking { since, stale: false }, None) => {
                 (text_at.max(since), VOICE_WITHOUT_MORE_WORDS)

@@ -441,6 +441,7 @@ fn a_caller_who_goes_on_before_the_answer_is_not_talked_over() {
         (2_650, voice(2_600)),
         (2_900, piece(1, "It is done.")),
         (3_100, finished(1)),
+        (4_200, Event::TranscriberLost),
         (5_500, saying("and my other order")),
     ];
     check_rest(

@@ -141,15 +141,15 @@ fn voices_that_come_and_go_in_the_background_do_not_hold_up_the_answer_either() 
         up(script),
         6_000,
         expect![[r#"
-        0.000s  ~InProgress, ~assistant.started
-        1.080s  ~user Started 0
-        1.900s  ~user: "I would like to"
-        3.200s  ~user Stopped 0
-        3.300s  ~user Started 0
-        4.100s  ~user Stopped 0
-        4.200s  ~user Started 0
-        4.312s  endpointing -> ~history, Generate turn-1
-    "#]],
+            0.000s  ~InProgress, ~assistant.started
+            1.080s  ~user Started 0
+            1.900s  ~user: "I would like to"
+            3.200s  ~user Stopped 0
+            3.300s  ~user Started 0
+            4.100s  ~user Stopped 0
+            4.200s  ~user Started 0
+            4.712s  endpointing -> ~history, Generate turn-1
+        "#]],
     );
 }
 
