@@ -10,10 +10,11 @@ use crate::lenient;
 /// Voice that silences an assistant that is heard, where the document names no time and nobody knows
 /// the words.
 ///
-/// Longer than an "mm-hm", a cough or a burst of talk behind the caller, and the 200 ms in which its end
-/// is noticed. Whoever has more to say is understood after half of it, and a word interrupts at once.
-/// The contract's 0.2 s would make every "yeah" an interruption, which is to be none.
-const VOICE_OVER_SPEECH: Duration = Duration::from_millis(1_200);
+/// Whoever has something to say is understood after half a second, and a word interrupts at once; a
+/// transcriber that has fallen silent is noticed after 1.5 s. What goes on for longer than that and has
+/// no words is mostly talk behind the caller. The contract's 0.2 s would make every "yeah" and every
+/// cough an interruption.
+const VOICE_OVER_SPEECH: Duration = Duration::from_secs(2);
 
 /// Words that never interrupt, when `stopSpeakingPlan` does not say (its default in the contract).
 const ACKNOWLEDGEMENT_PHRASES: &[&str] = &[

@@ -208,7 +208,9 @@ impl Conversation {
             return None;
         }
         let voice = match (plan.voice_over_speech, self.speeches.is_audible()) {
-            (Some(over_speech), true) => over_speech,
+            (Some(over_speech), true) if !self.utterance.is_lost() => over_speech,
+            // No words will come for a while.
+            (Some(_), true) => plan.voice,
             // To hold back what nobody hears yet costs nothing, and to begin with the caller does.
             (Some(_), false) => Duration::ZERO,
             (None, true | false) => plan.voice,

@@ -33,6 +33,10 @@ const FINAL_DUE: Duration = Duration::from_millis(300);
 /// Voice that brings no more words for this long is a noise in the background: the turn is over.
 const VOICE_WITHOUT_MORE_WORDS: Duration = Duration::from_secs(5);
 
+/// The same after a pause in the words, where the transcriber is one that tells of words as they come:
+/// longer than one that has fallen silent goes unnoticed.
+const VOICE_AFTER_PAUSE: Duration = Duration::from_secs(2);
+
 /// How long after the text of the last words, which itself comes after them, the caller's voice may
 /// still sound.
 const VOICE_AFTER_WORDS: Duration = Duration::from_millis(500);
@@ -373,6 +377,9 @@ impl Utterance {
                 if self.is_noisy && self.words_paused =>
             {
                 (text_at, self.silence(plan) + WORD_DUE)
+            }
+            (Voice::Speaking { since, stale: false }, None) if self.words_paused => {
+                (text_at.max(since), VOICE_AFTER_PAUSE)
             }
             (Voice::Speaking { since, stale: false }, None) => {
                 (text_at.max(since), VOICE_WITHOUT_MORE_WORDS)
