@@ -219,11 +219,13 @@ impl CallState {
             } else {
                 child.silent_ticks += 1;
             }
+            // It may have fallen silent right after the tick before the first that it missed.
+            let is_wedged = child.silent_ticks > 0 && TICK * (child.silent_ticks + 1) >= limit;
             if TICK * child.silent_ticks >= limit * 2 {
                 // A handler that never comes to an await cannot be killed.
                 let message = format!("the {name} actor of the call does not answer");
                 context.end(EndedReason::WorkerDied, Some(message));
-            } else if TICK * child.silent_ticks >= limit {
+            } else if is_wedged {
                 tracing::error!(call = %context.spec.id, actor = name, "actor is wedged, killing it");
                 actor.kill();
             } else {
