@@ -11,7 +11,10 @@ use std::{
 
 use offhook_actors::{
     CallClock, CallContext, CallSpec, LegSocket, NodeParts, Outbox, ProviderHealth, Vault,
-    VoiceCache, egress::Egress, outbox::OutboxOptions, transport::TransportInput,
+    VoiceCache,
+    egress::{Egress, Receiver},
+    outbox::OutboxOptions,
+    transport::TransportInput,
 };
 use offhook_api::{
     AssistantView, CallDocument, Credentials, artifact::RecordingUrls, call::Fallback,
@@ -134,13 +137,24 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 impl Node {
     /// Starts the supervisors, takes up what a former process left in the store.
     pub async fn start(settings: Arc<Settings>, store: Store, net: Net) -> Result<Self, NodeError> {
+        Self::start_posting_to(None, settings, store, net).await
+    }
+
+    /// The same with a receiver of webhooks and tool calls in the place of the network.
+    pub async fn start_posting_to(
+        receiver: Option<Arc<dyn Receiver>>,
+        settings: Arc<Settings>,
+        store: Store,
+        net: Net,
+    ) -> Result<Self, NodeError> {
         let webhooks = &settings.webhooks;
         let vault = Vault::new(store.clone(), settings.store.secret_key.as_ref())
             .map_err(NodeError::SecretKey)?;
         let allow_private = webhooks.allow_private_addresses;
         let voice_cache = VoiceCache::new(settings.calls.voice_cache);
         let egress = Egress::new(allow_private, webhooks.secret.clone(), vault.clone())
-            .map_err(NodeError::Egress)?;
+            .map_err(NodeError::Egress)?
+            .posting_to(receiver);
         let options = OutboxOptions {
             backoff_initial: webhooks.backoff_initial,
             backoff_max: webhooks.backoff_max,

@@ -57,7 +57,8 @@ pub struct Fallbacks {
 /// A call that was placed and whose leg is not connected yet.
 pub struct Placed {
     pub id: Uuid,
-    leg: DuplexStream,
+    /// The caller's end of the leg's socket, on which the server speaks websocket.
+    pub leg: DuplexStream,
 }
 
 /// A call that is over, as both sides know it.
@@ -87,6 +88,11 @@ impl World {
         let node = Node::start(Arc::new(settings), store.clone(), net)
             .await
             .expect("supervisors on fakes start");
+        Self::over(node, store, llm)
+    }
+
+    /// A world over a node that runs already.
+    pub fn over(node: Node, store: Store, llm: FakeLlm) -> Self {
         Self {
             node,
             store,
@@ -110,6 +116,23 @@ impl World {
 
     /// Places a call to an assistant of this document; providers named in it are not looked at.
     pub async fn place(&self, assistant: Value) -> Placed {
+        let fallbacks = &self.fallbacks;
+        let stages = Stages {
+            transcriber: roster(Stage::Transcriber, &self.stt, &fallbacks.stt, |it| {
+                Arc::new(it) as Arc<dyn Stt>
+            }),
+            model: roster(Stage::Model, &self.llm, &fallbacks.llm, |it| {
+                Arc::new(it) as Arc<dyn Llm>
+            }),
+            voice: roster(Stage::Voice, &self.tts, &fallbacks.tts, |it| {
+                Arc::new(it) as Arc<dyn Tts>
+            }),
+        };
+        self.place_on(assistant, stages).await
+    }
+
+    /// Places a call whose stages are these.
+    pub async fn place_on(&self, assistant: Value, stages: Stages) -> Placed {
         let id = Uuid::new_v4();
         let audio_format = match self.format.bytes_per_sample() {
             1 => json!({"format": "mulaw", "container": "raw", "sampleRate": 8_000}),
@@ -132,23 +155,12 @@ impl World {
         };
         self.store.put(document).await.expect("memory takes documents");
         let assistant = AssistantView::new(assistant).expect("the assistant can be read");
-        let fallbacks = &self.fallbacks;
         let spec = CallSpec {
             id,
             org: ORG.into(),
             variable_values: json!({}),
             options: assistant.call_options(),
-            stages: Stages {
-                transcriber: roster(Stage::Transcriber, &self.stt, &fallbacks.stt, |it| {
-                    Arc::new(it) as Arc<dyn Stt>
-                }),
-                model: roster(Stage::Model, &self.llm, &fallbacks.llm, |it| {
-                    Arc::new(it) as Arc<dyn Llm>
-                }),
-                voice: roster(Stage::Voice, &self.tts, &fallbacks.tts, |it| {
-                    Arc::new(it) as Arc<dyn Tts>
-                }),
-            },
+            stages,
             format: codec.format(),
             hearing: codec.hearing(),
             server: assistant.server().cloned(),
@@ -163,12 +175,26 @@ impl World {
         };
         let started = self.node.run(spec, admission).await;
         assert!(matches!(started, Started::Running), "{started:?}");
+        let leg = self.connect(id, codec).await.expect("a new call has no leg");
+        Placed { id, leg }
+    }
+
+    /// Connects another media socket to a call that runs, as a client does that was cut off.
+    pub async fn reconnect(&self, id: Uuid) -> Option<DuplexStream> {
+        let transport = self.record(id).await["transport"].clone();
+        let codec = transports::build(&transport).expect("the call was placed with it");
+        self.connect(id, codec).await
+    }
+
+    async fn connect(
+        &self,
+        id: Uuid,
+        codec: Box<dyn transports::LegCodec>,
+    ) -> Option<DuplexStream> {
         let (ours, theirs) = tokio::io::duplex(WIRE_BYTES);
         let socket = WebSocketStream::from_raw_socket(ours, Role::Server, None).await;
-        self.node
-            .attach_leg(id, "", |_, _| true, leg_socket(socket, codec))
-            .expect("a new call has no leg");
-        Placed { id, leg: theirs }
+        let attached = self.node.attach_leg(id, "", |_, _| true, leg_socket(socket, codec));
+        attached.is_ok().then_some(theirs)
     }
 
     /// Runs a synthetic caller against a placed call until it is over.
