@@ -6,7 +6,9 @@ use clap::{Args, Parser, Subcommand};
 use offhook_config::Settings;
 use tokio::runtime::Builder;
 
-use crate::{bench, call_command, config_command, demo, doctor, fakes_command, serve};
+use crate::{
+    bench, call_command, chaos_command, config_command, demo, doctor, fakes_command, serve,
+};
 
 /// A self-hosted, fault-tolerant runtime for voice agents on the phone.
 #[derive(Parser)]
@@ -41,6 +43,12 @@ enum Command {
                       offhook bench --url http://127.0.0.1:8080 --assistant assistant.json --wav question.wav"
     )]
     Bench(Box<bench::BenchArgs>),
+    /// Break things on purpose, and say which promise did not hold
+    #[command(
+        after_help = "Examples:\n  offhook chaos --list\n  offhook chaos --scenario stt_drop_mid_utterance --runs 200\n  \
+                      offhook chaos --seeds 1000\n  offhook chaos --seed 7"
+    )]
+    Chaos(Box<chaos_command::ChaosArgs>),
     /// Start a server without keys or configuration and place real calls through it
     #[command(after_help = "Example:\n  offhook demo --once")]
     Demo(demo::DemoArgs),
@@ -98,6 +106,7 @@ pub fn run() -> ExitCode {
             Command::Doctor(args) => doctor::run(&args).await,
             Command::Config(args) => config_command::run(&args),
             Command::Bench(args) => bench::run(*args).await,
+            Command::Chaos(args) => chaos_command::run(*args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Fakes(args) => fakes_command::run(&args).await,
         }

@@ -3,6 +3,7 @@
 mod auth;
 mod bench;
 mod call_command;
+mod chaos_command;
 mod cli;
 mod client;
 mod config_command;

@@ -1,6 +1,7 @@
 use std::{
     f64::consts::TAU,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 /// Random numbers out of a seed (splitmix64: Steele, Lea, Flood, "Fast splittable pseudorandom
@@ -22,6 +23,25 @@ impl Chance {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `limit`, which is not 0.
+    pub fn below(&self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    pub fn between(&self, least: Duration, most: Duration) -> Duration {
+        let span = most.saturating_sub(least).as_millis() as u64 + 1;
+        least + Duration::from_millis(self.below(span))
+    }
+
+    pub fn pick<T: Copy>(&self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+
+    /// True in so many of a hundred cases.
+    pub fn percent(&self, share: u64) -> bool {
+        self.below(100) < share
     }
 
     /// Standard normal, by Box and Muller.

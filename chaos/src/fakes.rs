@@ -31,7 +31,7 @@ use std::{
 use axum::{Router, middleware, serve::ListenerExt};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 
-use chance::Chance;
+use crate::chance::Chance;
 use exchanges::Exchanges;
 use faults::Faults;
 use report::Report;
@@ -39,7 +39,6 @@ use scripts::Scripts;
 
 mod anthropic;
 mod cartesia;
-mod chance;
 mod control;
 mod custom;
 mod deepgram;

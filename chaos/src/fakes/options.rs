@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::chance::Chance;
+use crate::chance::Chance;
 
 /// What the fakes are started with.
 #[derive(Clone, Debug, Default, Deserialize)]

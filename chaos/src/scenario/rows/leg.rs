@@ -1,0 +1,95 @@
+use std::time::Duration;
+
+use super::{NO_WORD_LOST, at_most, usual};
+use crate::{
+    chance::Chance,
+    scenario::{
+        Measure, Plan, Row,
+        fault::{Fault, Timed, When, Who},
+        plan::{Doing, Ending},
+        row::Form,
+    },
+};
+
+/// A leg that is silent for 5 s is lost; its client may be back within 30 s after that.
+const LEG_LOST_MS: f64 = 36_000.0;
+
+pub const ROWS: &[Row] = &[
+    Row {
+        name: "leg_half_open",
+        promise: "a carrier socket silent for 5 s is resumed or ended with the right reason; never \
+                  a zombie",
+        plan: half_open,
+        bounds: &[at_most(Measure::End, LEG_LOST_MS)],
+        form: Form::Both,
+    },
+    Row {
+        name: "leg_reconnects",
+        promise: "a dropped media socket is resumed by the carrier's own means (websocket client \
+                  reconnect within 30 s) and the conversation goes on where it was",
+        plan: reconnects,
+        bounds: &NO_WORD_LOST,
+        form: Form::Both,
+    },
+    Row {
+        name: "packet_loss",
+        promise: "no effect on turn-taking beyond the lost audio itself",
+        plan: packet_loss,
+        bounds: &NO_WORD_LOST,
+        form: Form::Virtual,
+    },
+    Row {
+        name: "out_of_order",
+        promise: "no effect on turn-taking beyond the lost audio itself",
+        plan: late_audio,
+        bounds: &NO_WORD_LOST,
+        form: Form::Virtual,
+    },
+];
+
+/// The client does not come back.
+fn half_open(seed: u64) -> Plan {
+    let (mut plan, chance) = usual("leg_half_open", seed);
+    plan.ending = Ending::LegLost;
+    let when = When::At(chance.between(Duration::from_secs(1), Duration::from_secs(15)));
+    plan.faults.push(Timed { when, fault: Fault::LegHalfOpen { back_after: None } });
+    plan
+}
+
+/// While the agent speaks: what a caller says without a socket is lost with it.
+fn while_agent_speaks(chance: &Chance) -> When {
+    When::Words { of: Who::voice(1), count: (3 + chance.below(5)) as f32 }
+}
+
+fn reconnects(seed: u64) -> Plan {
+    let (mut plan, chance) = usual("leg_reconnects", seed);
+    plan.caller = vec![Doing::Ask(0), Doing::Ask(1)];
+    let back_after = Some(chance.between(Duration::from_millis(200), Duration::from_secs(20)));
+    let fault = match chance.percent(30) {
+        true => Fault::LegHalfOpen { back_after },
+        false => Fault::LegBreaks { back_after },
+    };
+    plan.faults.push(Timed { when: while_agent_speaks(&chance), fault });
+    plan
+}
+
+/// Frames of silence are lost: no word is, and nothing else may be.
+fn packet_loss(seed: u64) -> Plan {
+    let (mut plan, chance) = usual("packet_loss", seed);
+    plan.caller.retain(|doing| !matches!(doing, Doing::Interrupt { .. }));
+    let frames = 1 + chance.below(20) as u32;
+    let fault = Fault::LostFrames(frames);
+    plan.faults.push(Timed { when: while_agent_speaks(&chance), fault });
+    plan
+}
+
+/// Audio comes late and in a heap: a websocket keeps the order of what it carries.
+fn late_audio(seed: u64) -> Plan {
+    let (mut plan, chance) = usual("out_of_order", seed);
+    for _ in 0..1 + chance.below(4) {
+        let by = chance.between(Duration::from_millis(20), Duration::from_millis(300));
+        let when = When::At(chance.between(Duration::from_secs(1), Duration::from_secs(20)));
+        plan.faults.push(Timed { when, fault: Fault::LateAudio(by) });
+    }
+    plan
+}

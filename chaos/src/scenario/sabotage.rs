@@ -1,0 +1,95 @@
+//! Whoever breaks things in a run, at the times that its plan says.
+
+use std::sync::Arc;
+
+use offhook_store::Faults;
+use offhook_testkit::world::World;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
+};
+use uuid::Uuid;
+
+use super::{
+    fault::{Fault, Timed, When},
+    leg::Line,
+    providers::{Company, recover_after},
+    receiver::Postbox,
+    trace::{Trace, What},
+};
+
+/// Everything of one call that can be broken.
+#[derive(Clone)]
+pub struct Saboteur {
+    pub world: Arc<World>,
+    pub store: Faults,
+    pub company: Company,
+    pub postbox: Postbox,
+    pub trace: Trace,
+    pub call: usize,
+    pub id: Uuid,
+    pub line: Line,
+    pub draining: watch::Sender<bool>,
+}
+
+impl Saboteur {
+    /// Has every fault happen at its time, counted from now.
+    pub fn set_off(&self, faults: &[Timed]) {
+        for Timed { when, fault } in faults {
+            let (this, fault) = (self.clone(), fault.clone());
+            match *when {
+                When::At(after) => {
+                    let due = Instant::now() + after;
+                    tokio::spawn(async move {
+                        sleep_until(due).await;
+                        this.break_it(&fault);
+                    });
+                }
+                When::Words { of, count } => {
+                    self.company.switch(of).arm(count, move || this.break_it(&fault));
+                }
+            }
+        }
+    }
+
+    fn break_it(&self, fault: &Fault) {
+        self.trace.note(self.call, What::Broke(fault.to_string()));
+        match fault {
+            Fault::Trouble { who, trouble, lasts } => {
+                let switch = self.company.switch(*who);
+                switch.set(Some(*trouble));
+                if let Some(lasts) = lasts {
+                    recover_after(switch.clone(), *trouble, *lasts);
+                }
+            }
+            Fault::Drop { who } => self.company.switch(*who).drop_sessions(),
+            Fault::Actor { role, how } => self.world.node.inject(self.id, role, *how),
+            Fault::DiskFull { lasts } => {
+                let (store, lasts) = (self.store.clone(), *lasts);
+                store.fail_writes(Some("no space left on device"));
+                tokio::spawn(async move {
+                    sleep(lasts).await;
+                    store.fail_writes(None);
+                });
+            }
+            Fault::Receiver { trouble, lasts } => {
+                let (postbox, lasts) = (self.postbox.clone(), *lasts);
+                postbox.set(Some(*trouble));
+                tokio::spawn(async move {
+                    sleep(lasts).await;
+                    postbox.set(None);
+                });
+            }
+            Fault::Tool(trouble) => self.postbox.set_tool(Some(*trouble)),
+            Fault::Standstill(time) => {
+                let time = *time;
+                tokio::spawn(async move { tokio::time::advance(time).await });
+            }
+            Fault::LateAudio(by) => self.line.hold(*by),
+            Fault::LostFrames(frames) => self.line.lose(*frames),
+            Fault::LegBreaks { back_after } => self.line.cut(false, *back_after),
+            Fault::LegHalfOpen { back_after } => self.line.cut(true, *back_after),
+            Fault::Drain => drop(self.draining.send_replace(true)),
+        }
+    }
+}

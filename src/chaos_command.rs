@@ -1,0 +1,160 @@
+//! `offhook chaos`: breaks things on purpose and says which promise did not hold.
+
+mod options;
+mod progress;
+mod results;
+
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use offhook_chaos::scenario::{Bound, Outcome, Plan, Row, Verdict, random, rows, runner, shrink};
+
+use crate::console::{Console, Style};
+use options::{Options, Work};
+use progress::Progress;
+use results::Results;
+
+pub use options::ChaosArgs;
+
+pub async fn run(args: ChaosArgs) -> Result<ExitCode, String> {
+    let work = args.read()?;
+    // Runs have runtimes of their own, which cannot be started on a worker of this one.
+    let done = tokio::task::spawn_blocking(move || carry_out(work));
+    done.await.map_err(|error| format!("the runs could not be carried out: {error}"))?
+}
+
+fn carry_out(work: Work) -> Result<ExitCode, String> {
+    runner::expect_crashes();
+    match work {
+        Work::List => list(),
+        Work::Rows(rows, options) => conclude(&of_rows(&rows, &options), &options),
+        Work::Random(options) => conclude(&[of_random(&options)], &options),
+    }
+}
+
+fn list() -> Result<ExitCode, String> {
+    let console = Console::new();
+    for row in rows::all() {
+        console.line(format_args!("{:<30} {}", row.name, row.promise));
+        if let offhook_chaos::scenario::row::Form::Missing(what) = row.form {
+            console.line(format_args!("{:<30} not run: this version has no {what}", ""));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The runs of some rows, in virtual time.
+fn of_rows(rows: &[&'static Row], options: &Options) -> Vec<Results> {
+    let rows = rows.iter().filter(|row| row.form.is_virtual());
+    rows.map(|row| {
+        let plans = options.seeds().map(|seed| options.applied((row.plan)(seed)));
+        runs(row.name, Some(row), plans, row.bounds, options)
+    })
+    .collect()
+}
+
+/// The runs of random seeds, in virtual time.
+fn of_random(options: &Options) -> Results {
+    let plans = options.seeds().map(|seed| options.applied(random::plan(seed)));
+    runs("random", None, plans, &rows::NO_WORD_LOST, options)
+}
+
+fn runs(
+    name: &'static str,
+    row: Option<&'static Row>,
+    plans: impl Iterator<Item = Plan> + Send,
+    bounds: &'static [Bound],
+    options: &Options,
+) -> Results {
+    let began = Instant::now();
+    let mut progress = Progress::new(name, options);
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    let is_over = || options.time.is_some_and(|time| began.elapsed() >= time);
+    runner::run_all(plans, bounds, is_over, |outcome| {
+        outcomes.push(outcome);
+        progress.show(&outcomes);
+    });
+    progress.finish();
+    outcomes.sort_by_key(|outcome| outcome.plan.seed);
+    let verdict = Verdict::of(&outcomes, bounds);
+    Results { name, row, verdict, bounds, outcomes, took: began.elapsed() }
+}
+
+/// Shows what came of it; the exit status says whether every promise held.
+fn conclude(all: &[Results], options: &Options) -> Result<ExitCode, String> {
+    let console = Console::new();
+    if options.is_one_run() {
+        for outcome in all.iter().flat_map(|results| &results.outcomes) {
+            console.line(outcome.plan.to_string().trim_end());
+        }
+    }
+    for results in all {
+        results.print(console);
+    }
+    if let Some(path) = &options.json {
+        let document = results::document(all);
+        std::fs::write(path, format!("{document:#}\n"))
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    }
+    let Some((results, outcome)) =
+        all.iter().find_map(|results| Some((results, results.verdict.failed.first()?)))
+    else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let broken = outcome.broken.first().map_or("", String::as_str);
+    console.line(console.paint(
+        Style::Bad,
+        &format!(
+            "BROKEN: {}: {broken}; repeat it with: {}",
+            results.name,
+            repeat(outcome, results.bounds)
+        ),
+    ));
+    Ok(ExitCode::FAILURE)
+}
+
+/// The command that repeats a failing run with as few faults as still make it fail.
+fn repeat(outcome: &Outcome, bounds: &[Bound]) -> String {
+    let command = outcome.plan.command();
+    if outcome.plan.faults.len() < 2 {
+        return command;
+    }
+    let needed = runner::shrink(outcome, bounds);
+    if needed.len() == outcome.plan.faults.len() {
+        return command;
+    }
+    // Without any fault it fails as well: the faults say nothing.
+    let places: Vec<_> = needed.iter().map(usize::to_string).collect();
+    format!(
+        "{command} --faults {}",
+        if places.is_empty() { "none".into() } else { places.join(",") }
+    )
+}
+
+/// A seed that no run had before.
+fn fresh_seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    now.as_secs() * 1_000
+}
+
+impl Options {
+    fn seeds(&self) -> impl Iterator<Item = u64> + Send + use<> {
+        let first = self.seed;
+        let count = if self.time.is_some() { u64::MAX } else { self.runs };
+        (0..count).map(move |nth| first.wrapping_add(nth))
+    }
+
+    /// A plan as the command line changes it.
+    fn applied(&self, plan: Plan) -> Plan {
+        let mut plan = match &self.faults {
+            Some(places) => shrink::with_faults(&plan, places),
+            None => plan,
+        };
+        if let Some(calls) = self.calls {
+            plan.calls = calls;
+        }
+        plan
+    }
+}

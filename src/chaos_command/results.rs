@@ -1,0 +1,84 @@
+//! What the runs came to, as a person and as a program reads it.
+
+use std::time::Duration;
+
+use offhook_chaos::scenario::{Bound, Outcome, Row, Verdict, measure::Unit, runner::Figure};
+use serde_json::{Value, json};
+
+use crate::console::{Console, Style};
+
+/// All runs of a row, or of random seeds.
+pub struct Results {
+    pub name: &'static str,
+    pub row: Option<&'static Row>,
+    pub verdict: Verdict,
+    pub bounds: &'static [Bound],
+    pub outcomes: Vec<Outcome>,
+    pub took: Duration,
+}
+
+/// Failing runs that are shown of a row; the first is shown with the command that repeats it.
+const FAILED_SHOWN: usize = 3;
+
+impl Results {
+    pub fn print(&self, console: Console) {
+        let Verdict { runs, failed, figures } = &self.verdict;
+        let state = match (failed.len(), runs) {
+            (0, 0) => console.paint(Style::Warning, "no runs"),
+            (0, _) => console.paint(Style::Good, "held   "),
+            _ => console.paint(Style::Bad, "BROKEN "),
+        };
+        let broken = match failed.len() {
+            0 => String::new(),
+            failed => format!(", {failed} of them broken"),
+        };
+        let seconds = self.took.as_secs_f64();
+        console
+            .line(format_args!("{state} {:<30} {runs} runs in {seconds:.1} s{broken}", self.name));
+        for figure in figures.iter().filter(|figure| is_telling(figure)) {
+            let Figure { measure, at_most, p50, p95, max, .. } = figure;
+            let unit = measure.unit();
+            console.line(format_args!(
+                "          {measure}: p50 {p50}, p95 {p95}, max {max} {unit} (at most {at_most})"
+            ));
+        }
+        for outcome in failed.iter().take(FAILED_SHOWN) {
+            for broken in &outcome.broken {
+                console.line(format_args!("          seed {}: {broken}", outcome.plan.seed));
+            }
+        }
+    }
+}
+
+/// A count that is nothing in every run is what `held` says.
+fn is_telling(figure: &Figure) -> bool {
+    figure.max > 0.0 || figure.measure.unit() == Unit::Milliseconds
+}
+
+/// The results as JSON.
+pub fn document(all: &[Results]) -> Value {
+    all.iter().map(of_row).collect()
+}
+
+fn of_row(results: &Results) -> Value {
+    let figure = |figure: &Figure| {
+        json!({
+            "measure": figure.measure.to_string(),
+            "unit": figure.measure.unit().to_string(),
+            "atMost": figure.at_most,
+            "runs": figure.runs,
+            "p50": figure.p50,
+            "p95": figure.p95,
+            "max": figure.max,
+        })
+    };
+    let failure = |outcome: &Outcome| json!({"seed": outcome.plan.seed, "command": outcome.plan.command(), "broken": outcome.broken});
+    json!({
+        "scenario": results.name,
+        "promise": results.row.map(|row| row.promise),
+        "runs": results.verdict.runs,
+        "seconds": results.took.as_secs_f64(),
+        "figures": results.verdict.figures.iter().map(figure).collect::<Vec<_>>(),
+        "broken": results.verdict.failed.iter().map(failure).collect::<Vec<_>>(),
+    })
+}
