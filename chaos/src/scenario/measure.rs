@@ -33,7 +33,7 @@ pub enum Measure {
     TranscribingAgain,
     /// From the moment that a transcriber falls silent until another is fed.
     SilenceNoticed,
-    /// From the text that a silent voice is given until another voice is given it.
+    /// From the text that a silent voice is given until another is asked for.
     VoiceReplaced,
     /// From a request to a slow model until another is asked as well.
     Hedge,
@@ -43,7 +43,9 @@ pub enum Measure {
     End,
     /// Sessions and requests that the provider that is down was asked for in a call after the first.
     AskedInVain,
-    /// The same over all calls of a herd.
+    /// Whether a provider that is well again was left out of the last call.
+    LeftOut,
+    /// Sessions and requests that the provider that is down was asked for by all calls of a herd.
     Attempts,
     /// From the recovery of the receiver to the last event delivered, in order.
     Undelivered,
@@ -64,9 +66,11 @@ impl Measure {
             | Self::WordsRepeated
             | Self::CallerWordsLost
             | Self::CallerWordsRepeated => Unit::Words,
-            Self::ToolsTwice | Self::AskedInVain | Self::Attempts | Self::Undelivered => {
-                Unit::Times
-            }
+            Self::ToolsTwice
+            | Self::AskedInVain
+            | Self::LeftOut
+            | Self::Attempts
+            | Self::Undelivered => Unit::Times,
             Self::Gap
             | Self::DeadAir
             | Self::TranscribingAgain
@@ -117,6 +121,10 @@ impl Measure {
                 let since = ran.calls.last()?.placed;
                 asked_first(ran).filter(|note| note.at >= since).count() as f64
             }
+            Self::LeftOut => {
+                let since = ran.calls.last()?.placed;
+                f64::from(!asked_first(ran).any(|note| note.at >= since))
+            }
             Self::Attempts => {
                 let broke = ran.notes.iter().find(|note| matches!(note.what, What::Broke(_)))?;
                 asked_first(ran).filter(|note| note.at >= broke.at).count() as f64
@@ -143,6 +151,7 @@ impl fmt::Display for Measure {
             Self::Restart => "restarted after",
             Self::End => "call ended after",
             Self::AskedInVain => "requests to the dead provider",
+            Self::LeftOut => "calls without the provider that is well again",
             Self::Attempts => "attempts at the dead provider",
             Self::Undelivered => "events late or out of order",
         })
@@ -200,14 +209,16 @@ fn worst_after_fault(ran: &Ran, is_it: impl Fn(&What) -> bool) -> Option<f64> {
     worst.map(ms)
 }
 
-/// From the text that the broken voice was given, and never spoke, to the next voice's.
+/// From the text that the broken voice was given, and never spoke, to the request to another.
 fn voice_replaced(ran: &Ran) -> Option<f64> {
     let mut waits = Vec::new();
     for nth in 0..ran.calls.len() {
         let mut notes = ran.notes.iter().filter(|note| note.call == nth);
         notes.find(|note| matches!(note.what, What::Broke(_)))?;
         let Some(fed) = notes.find(|note| is_fed(&note.what, Stage::Voice)) else { continue };
-        if let Some(again) = notes.find(|note| is_fed(&note.what, Stage::Voice)) {
+        let is_asked =
+            |note: &&Note| matches!(note.what, What::Asked(who) if who.stage == Stage::Voice);
+        if let Some(again) = notes.find(is_asked) {
             waits.push(again.at - fed.at);
         }
     }

@@ -13,8 +13,9 @@ pub use tts::BreakableTts;
 
 use std::{collections::HashMap, sync::Arc};
 
-use offhook_actors::{Staged, Stages};
-use offhook_core::Message;
+use offhook_actors::{ProviderHealth, Roster, Staged, Stages};
+use offhook_core::{Message, Stage};
+use offhook_providers::{llm::Llm, stt::Stt, tts::Tts};
 use offhook_testkit::fakes::Reply;
 
 use super::{fault::Who, plan::Cast, trace::Trace};
@@ -32,10 +33,16 @@ pub struct Company {
 pub type Script = Arc<dyn Fn(&[Message]) -> Reply + Send + Sync>;
 
 impl Company {
-    pub fn new(cast: &Cast, script: &Script, trace: &Trace, call: usize) -> Self {
+    pub fn new(
+        cast: &Cast,
+        script: &Script,
+        health: &ProviderHealth,
+        trace: &Trace,
+        call: usize,
+    ) -> Self {
         let mut switches = HashMap::new();
         let mut switch = |who: Who| {
-            let switch = Switch::new(who, trace.clone(), call);
+            let switch = Switch::new(who, health.clone(), trace.clone(), call);
             switches.insert(who, switch.clone());
             switch
         };
@@ -62,21 +69,14 @@ impl Company {
         self.switches.get(&who).unwrap_or_else(|| panic!("the cast has no {who}"))
     }
 
-    /// The providers as a call takes them.
+    /// The providers as a call takes them: the first of each stage, and its fallbacks.
     pub fn stages(&self) -> Stages {
         Stages {
-            transcriber: Staged {
-                name: Who::transcriber(1).name(),
-                provider: Arc::new(self.transcribers[0].clone()),
-            },
-            model: Staged {
-                name: Who::model(1).name(),
-                provider: Arc::new(self.models[0].clone()),
-            },
-            voice: Staged {
-                name: Who::voice(1).name(),
-                provider: Arc::new(self.voices[0].clone()),
-            },
+            transcriber: roster(Stage::Transcriber, &self.transcribers, |it| {
+                Arc::new(it) as Arc<dyn Stt>
+            }),
+            model: roster(Stage::Model, &self.models, |it| Arc::new(it) as Arc<dyn Llm>),
+            voice: roster(Stage::Voice, &self.voices, |it| Arc::new(it) as Arc<dyn Tts>),
         }
     }
 
@@ -85,4 +85,15 @@ impl Company {
         let all = self.switches.iter().map(|(who, switch)| (*who, switch.open()));
         all.filter(|(_, open)| *open > 0).collect()
     }
+}
+
+fn roster<F: Clone, P: ?Sized>(
+    stage: Stage,
+    fakes: &[F],
+    provider: impl Fn(F) -> Arc<P>,
+) -> Roster<P> {
+    let named = fakes.iter().cloned().zip(1..);
+    let staged =
+        named.map(|(fake, nth)| Staged::new(stage, &Who { stage, nth }.name(), provider(fake)));
+    Roster::new(staged.collect()).expect("a cast has a provider for every stage")
 }

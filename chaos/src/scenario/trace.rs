@@ -26,6 +26,8 @@ pub struct Note {
 pub enum What {
     /// A provider is asked for a session or a reply.
     Asked(Who),
+    /// The node asks a provider that was down whether it is well again.
+    Probed(Who),
     Refused(Who),
     Opened(Who),
     /// A session is given its first audio or text.

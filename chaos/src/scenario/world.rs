@@ -161,13 +161,15 @@ impl Scene {
         let node = Node::start_posting_to(receiver, Arc::new(settings), store.clone(), net)
             .await
             .expect("supervisors on fakes start");
+        let health = node.health().clone();
         let mut world = World::over(node, store, FakeLlm::lines(&[]));
         world.format = FORMAT;
         let script: Script = Arc::new(answer);
         let total = (plan.calls + plan.calls_before) as usize;
         let companies = if plan.cast.shared { 1 } else { total };
-        let companies =
-            (0..companies).map(|nth| Company::new(&plan.cast, &script, &trace, nth)).collect();
+        let companies = (0..companies)
+            .map(|nth| Company::new(&plan.cast, &script, &health, &trace, nth))
+            .collect();
         let draining = watch::Sender::new(false);
         let scene = Self {
             plan: plan.clone(),

@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use offhook_core::FailureClass;
+use offhook_actors::{HealthKey, ProviderHealth};
+use offhook_core::{BreakerState, FailureClass};
 use offhook_providers::ProviderError;
 use tokio::{sync::watch, time::sleep};
 
@@ -24,6 +25,8 @@ pub struct Switch {
 
 struct Inner {
     who: Who,
+    key: HealthKey,
+    health: ProviderHealth,
     call: usize,
     trace: Trace,
     state: Mutex<State>,
@@ -54,9 +57,11 @@ pub struct Life {
 }
 
 impl Switch {
-    pub fn new(who: Who, trace: Trace, call: usize) -> Self {
+    pub fn new(who: Who, health: ProviderHealth, trace: Trace, call: usize) -> Self {
         let inner = Inner {
             who,
+            key: HealthKey::new(who.stage, &who.name()),
+            health,
             call,
             trace,
             state: Mutex::default(),
@@ -93,7 +98,11 @@ impl Switch {
         open: impl Future<Output = Result<T, ProviderError>>,
     ) -> Result<(Life, T), ProviderError> {
         let trouble = self.state().trouble;
-        self.note(What::Asked(self.inner.who));
+        self.note(if self.is_probed() {
+            What::Probed(self.inner.who)
+        } else {
+            What::Asked(self.inner.who)
+        });
         if let Some(error) = trouble.and_then(Trouble::refusal) {
             self.note(What::Refused(self.inner.who));
             return Err(error);
@@ -105,6 +114,13 @@ impl Switch {
         let opened = open.await?;
         self.note(What::Opened(self.inner.who));
         Ok((life, opened))
+    }
+
+    /// Whether this is the node's own question: no call asks while a probe is under way.
+    fn is_probed(&self) -> bool {
+        let rows = self.inner.health.rows("");
+        let mut own = rows.iter().filter(|row| row.key == self.inner.key);
+        own.any(|row| row.state == BreakerState::HalfOpen)
     }
 
     /// The provider has come further.

@@ -34,7 +34,7 @@ pub const ROWS: &[Row] = &[
         promise: "the primary is used again after it is healthy, without a live caller as the \
                   guinea pig",
         plan: breaker_recovers,
-        bounds: &NO_WORD_LOST,
+        bounds: &with::<6>(at_most(Measure::LeftOut, 0.0)),
         form: Form::Both,
     },
     Row {
