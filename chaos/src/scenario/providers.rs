@@ -80,6 +80,13 @@ impl Company {
         }
     }
 
+    /// Ends every trouble.
+    pub fn mend(&self) {
+        for switch in self.switches.values() {
+            switch.set(None);
+        }
+    }
+
     /// Sessions and replies that are open now, by provider.
     pub fn open(&self) -> Vec<(Who, usize)> {
         let all = self.switches.iter().map(|(who, switch)| (*who, switch.open()));

@@ -1,6 +1,6 @@
 //! Whoever breaks things in a run, at the times that its plan says.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use offhook_store::Faults;
 use offhook_testkit::world::World;
@@ -11,7 +11,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    fault::{Fault, Timed, When},
+    fault::{Fault, Timed, Trouble, When, Who},
     leg::Line,
     providers::{Company, recover_after},
     receiver::Postbox,
@@ -32,10 +32,32 @@ pub struct Saboteur {
     pub draining: watch::Sender<bool>,
 }
 
+/// Brings providers into the trouble that they are in before the call is placed.
+pub fn prepare(company: &Company, trace: &Trace, call: usize, faults: &[Timed]) {
+    for timed in faults.iter().filter(|timed| is_there_before(timed)) {
+        if let Fault::Trouble { who, trouble, lasts } = &timed.fault {
+            trace.note(call, What::Broke(timed.fault.to_string()));
+            bring_into(company, *who, *trouble, *lasts);
+        }
+    }
+}
+
+fn is_there_before(Timed { when, fault }: &Timed) -> bool {
+    *when == When::At(Duration::ZERO) && matches!(fault, Fault::Trouble { .. })
+}
+
+fn bring_into(company: &Company, who: Who, trouble: Trouble, lasts: Option<Duration>) {
+    let switch = company.switch(who);
+    switch.set(Some(trouble));
+    if let Some(lasts) = lasts {
+        recover_after(switch.clone(), trouble, lasts);
+    }
+}
+
 impl Saboteur {
     /// Has every fault happen at its time, counted from now.
     pub fn set_off(&self, faults: &[Timed]) {
-        for Timed { when, fault } in faults {
+        for Timed { when, fault } in faults.iter().filter(|timed| !is_there_before(timed)) {
             let (this, fault) = (self.clone(), fault.clone());
             match *when {
                 When::At(after) => {
@@ -56,11 +78,7 @@ impl Saboteur {
         self.trace.note(self.call, What::Broke(fault.to_string()));
         match fault {
             Fault::Trouble { who, trouble, lasts } => {
-                let switch = self.company.switch(*who);
-                switch.set(Some(*trouble));
-                if let Some(lasts) = lasts {
-                    recover_after(switch.clone(), *trouble, *lasts);
-                }
+                bring_into(&self.company, *who, *trouble, *lasts);
             }
             Fault::Drop { who } => self.company.switch(*who).drop_sessions(),
             Fault::Actor { role, how } => self.world.node.inject(self.id, role, *how),

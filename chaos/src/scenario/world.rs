@@ -33,7 +33,7 @@ use super::{
     providers::{Company, Script},
     receiver::{Delivery, Postbox, URL},
     recorder::Counts,
-    sabotage::Saboteur,
+    sabotage::{self, Saboteur},
     trace::{Note, Trace},
 };
 
@@ -70,6 +70,10 @@ const CALL_LIMIT: Duration = Duration::from_secs(180);
 
 /// Silence after which a caller gives up. Longer than every bound of a promise.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Silence of the agent after which the caller takes the turn: longer than any gap that the table
+/// allows, so that a gap is heard as one and does not become an interruption.
+const TURN_GAP: Duration = Duration::from_millis(2_800);
 
 /// Longest wait for the end of a call whose caller is gone.
 const END_LIMIT: Duration = Duration::from_secs(60);
@@ -197,6 +201,10 @@ impl Scene {
     async fn call(self: Arc<Self>, nth: usize) -> (CallRan, Vec<String>) {
         let company = self.companies[nth % self.companies.len()].clone();
         let placed = self.trace.now();
+        // What all share breaks once.
+        let is_broken_here = nth == 0 || !self.plan.cast.shared;
+        let faults = if is_broken_here { &self.plan.faults[..] } else { &[] };
+        sabotage::prepare(&company, &self.trace, nth, faults);
         let call = self.world.place_on(assistant(&self.plan), company.stages()).await;
         let (id, line) = (call.id, Line::default());
         let breaks_leg = self.plan.faults.iter().any(|timed| is_of_leg(&timed.fault));
@@ -215,16 +223,14 @@ impl Scene {
             line,
             draining: self.draining.clone(),
         };
-        // What all share breaks once.
-        if nth == 0 || !self.plan.cast.shared {
-            saboteur.set_off(&self.plan.faults);
-        }
+        saboteur.set_off(faults);
         let looking = tokio::spawn(compare_journal(self.world.clone(), id));
         let began = self.trace.now();
         let socket = WebSocketStream::from_raw_socket(leg, Role::Client, None).await;
         let mut options = CallerOptions::new("in process", FORMAT, self.lines());
         options.limit = CALL_LIMIT;
         options.patience = PATIENCE;
+        options.turn_gap = TURN_GAP;
         let heard = call_over(socket, options).await;
         let mut broken = Vec::new();
         if timeout(END_LIMIT, self.world.node.wait_ended(id)).await.is_err() {
@@ -261,6 +267,10 @@ impl Scene {
         let began = Instant::now();
         while node.outbox().pending() > 0 && began.elapsed() < DELIVERY_LIMIT {
             sleep(Duration::from_secs(1)).await;
+        }
+        // Who is down for good is probed for good.
+        for company in &self.companies {
+            company.mend();
         }
         sleep(SETTLED).await;
         let mut must = |holds: bool, what: String| {

@@ -1,0 +1,97 @@
+//! The table of faults in virtual time, and random seeds: fixed ones, which found something once or
+//! are the first there are, and fresh ones, whose first number is printed.
+
+use std::{
+    sync::Mutex,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use offhook_chaos::scenario::{Bound, Outcome, Plan, Row, random, rows, runner};
+
+/// Runs of each row. `offhook chaos --runs` makes as many as anybody wants.
+const RUNS: u64 = 6;
+
+/// Random seeds of every run of the tests that no run had before.
+const FRESH_SEEDS: u64 = 200;
+
+/// Rows whose promise this version does not keep in every run; they must still be carried out to
+/// their end without a panic and without a call that never ends.
+const NOT_KEPT: &[&str] = &[];
+
+fn run_all(plans: impl Iterator<Item = Plan> + Send, bounds: &[Bound]) -> Vec<Outcome> {
+    runner::expect_crashes();
+    let outcomes = Mutex::new(Vec::new());
+    runner::run_all(plans, bounds, || false, |outcome| outcomes.lock().unwrap().push(outcome));
+    outcomes.into_inner().unwrap()
+}
+
+fn assert_held(outcomes: &[Outcome]) {
+    if let Some(outcome) = outcomes.iter().find(|outcome| !outcome.broken.is_empty()) {
+        let (plan, broken) = (&outcome.plan, outcome.broken.join("\n"));
+        panic!("{plan}\n{broken}\nrepeat it with: {}", plan.command());
+    }
+}
+
+fn runs_of(row: &Row) -> u64 {
+    // A herd is fifty calls.
+    if row.name == "thundering_herd" { 1 } else { RUNS }
+}
+
+fn promises_are_kept(of: impl Fn(&Row) -> bool) {
+    for row in rows::all().filter(|row| row.form.is_virtual() && of(row)) {
+        let outcomes = run_all((1..=runs_of(row)).map(row.plan), row.bounds);
+        if NOT_KEPT.contains(&row.name) {
+            for outcome in &outcomes {
+                let hung = outcome
+                    .broken
+                    .iter()
+                    .find(|what| what.contains("panicked") || what.contains("was not over"));
+                assert!(hung.is_none(), "{}: {hung:?}", outcome.plan);
+            }
+        } else {
+            assert_held(&outcomes);
+        }
+    }
+}
+
+#[test]
+fn what_the_table_promises_of_providers_is_kept() {
+    promises_are_kept(|row| {
+        ["stt", "tts", "llm", "tool"].iter().any(|it| row.name.starts_with(it))
+    });
+}
+
+#[test]
+fn what_the_table_promises_of_actors_is_kept() {
+    promises_are_kept(|row| row.name.starts_with("actor"));
+}
+
+#[test]
+fn what_the_table_promises_of_everything_else_is_kept() {
+    promises_are_kept(|row| {
+        !["stt", "tts", "llm", "tool", "actor"].iter().any(|it| row.name.starts_with(it))
+    });
+}
+
+#[test]
+fn seeds_that_were_run_before_still_hold() {
+    assert_held(&run_all((1..=50).map(random::plan), &rows::NO_WORD_LOST));
+}
+
+#[test]
+fn fresh_seeds_hold() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let first = now.as_secs() * 1_000;
+    println!("{FRESH_SEEDS} seeds from {first}");
+    let plans = (first..first + FRESH_SEEDS).map(random::plan);
+    assert_held(&run_all(plans, &rows::NO_WORD_LOST));
+}
+
+#[test]
+fn a_seed_expands_to_the_same_plan_and_the_same_run_every_time() {
+    for seed in [3, 11] {
+        assert_eq!(random::plan(seed), random::plan(seed));
+        let [one, two] = [0, 1].map(|_| runner::run(&random::plan(seed), &rows::NO_WORD_LOST));
+        assert_eq!((one.measured, one.broken), (two.measured, two.broken));
+    }
+}
