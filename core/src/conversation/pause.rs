@@ -337,15 +337,10 @@ impl Conversation {
             return Some(Words::Wait);
         }
         let plan = &self.options.stop_speaking;
-        Some(match barge_in::judge(plan, &text) {
-            Words::Interrupt
-                if self.utterance.has_partial()
-                    && barge_in::may_become_acknowledgement(plan, &text) =>
-            {
-                Words::Wait
-            }
-            judged => judged,
-        })
+        let judged = barge_in::judge(plan, &text);
+        let may_go_on =
+            self.utterance.has_partial() && barge_in::may_become_acknowledgement(plan, &text);
+        Some(if judged == Words::Interrupt && may_go_on { Words::Wait } else { judged })
     }
 }
 

@@ -83,9 +83,11 @@ fn new_words(event: &SttEvent, counted: &mut usize) -> f32 {
         SttEvent::Partial { text } => (words(text), false),
         SttEvent::Final { text, .. } => (words(text), true),
         SttEvent::SpeechStarted { .. }
+        | SttEvent::Language { .. }
         | SttEvent::EagerEndOfTurn
         | SttEvent::TurnResumed
-        | SttEvent::EndOfTurn => return 0.0,
+        | SttEvent::EndOfTurn
+        | SttEvent::WordsPaused => return 0.0,
     };
     let new = all.saturating_sub(*counted);
     *counted = if is_final { 0 } else { all };

@@ -93,10 +93,15 @@ fn a_voice_that_goes_on_silences_the_assistant_though_nobody_knows_its_words() {
 #[test]
 fn a_voice_whose_words_cannot_come_silences_the_assistant_soon() {
     let script = vec![(3_080, voice(3_000)), (3_400, Event::TranscriberLost)];
-    check_rest(patient(), over_answer(script), 3_800, expect![[r#"
+    check_rest(
+        patient(),
+        over_answer(script),
+        3_800,
+        expect![[r#"
         3.080s  ~user Started 1
         3.400s  barge-in -> Cut #1, ~assistant Stopped 1, ~user-interrupted turn-1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -108,14 +113,19 @@ fn a_voice_after_the_last_words_that_brings_none_does_not_hold_up_the_answer() {
         (2_800, Event::WordsPaused),
         (2_900, voice(2_800)),
     ];
-    check(estimating(), up(script), 6_000, expect![[r#"
+    check(
+        estimating(),
+        up(script),
+        6_000,
+        expect![[r#"
         0.000s  ~InProgress, ~assistant.started
         1.080s  ~user Started 0
         1.900s  ~user Stopped 0
         1.950s  ~user: "Hang on."
         2.900s  ~user Started 0
         4.800s  endpointing -> ~history, Generate turn-1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
