@@ -275,6 +275,31 @@ proptest! {
     }
 
     #[test]
+    fn nothing_is_spoken_of_a_reply_after_it_was_cancelled(
+        options in options(), steps in script()
+    ) {
+        let (_, given) = run(options, &steps);
+        let mut cancelled = HashSet::new();
+        for (step, commands) in steps.iter().zip(&given) {
+            if let Step::Event(_, Event::ReplyText { turn, text }) = step
+                && cancelled.contains(turn)
+            {
+                let is_of_it = |command: &Command| {
+                    matches!(command, Command::Speak { text: said, .. } if said == text.trim_start())
+                };
+                prop_assert!(!commands.iter().any(is_of_it), "{step:?} led to {commands:?}");
+            }
+            for command in commands {
+                if let Command::CancelReply { turn } = command {
+                    cancelled.insert(*turn);
+                } else if let Command::Generate { turn } = command {
+                    cancelled.remove(turn);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn supposing_changes_nothing_but_when_the_model_is_asked(
         options in options(), steps in script()
     ) {
