@@ -29,6 +29,10 @@ fn an_empty_assistant_has_the_contracts_defaults() {
             "secs": 0,
             "nanos": 200000000
           },
+          "voice_over_speech": {
+            "secs": 2,
+            "nanos": 0
+          },
           "backoff": {
             "secs": 1,
             "nanos": 0
