@@ -39,6 +39,11 @@ fn hum(length: Duration) -> Spoken {
     Spoken::new("hum", hum.collect())
 }
 
+/// An agent that stops at the first sound of a caller, as the contract's default has it.
+fn stopped_by_voice() -> Value {
+    json!({"firstMessage": "Hello.", "stopSpeakingPlan": {"voiceSeconds": 0.2}})
+}
+
 fn during(after_ms: u64, spoken: Spoken) -> Line {
     Line::Interrupt { after: Duration::from_millis(after_ms), spoken }
 }
@@ -73,7 +78,7 @@ fn check_whole(outcome: &Outcome) {
 
 #[tokio::test(start_paused = true)]
 async fn after_a_cough_the_agent_goes_on_where_it_stopped() {
-    let outcome = converse(json!({"firstMessage": "Hello."}), |world| {
+    let outcome = converse(stopped_by_voice(), |world| {
         vec![
             world.say("What are your hours?"),
             during(2_000, hum(Duration::from_millis(350))),
@@ -90,12 +95,22 @@ async fn after_a_cough_the_agent_goes_on_where_it_stopped() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cough_costs_less_than_two_seconds_and_no_word() {
-    let outcome = converse(json!({"firstMessage": "Hello."}), |world| {
+    let outcome = converse(stopped_by_voice(), |world| {
         vec![world.say("What are your hours?"), during(2_000, hum(Duration::from_millis(350)))]
     })
     .await;
     check_whole(&outcome);
     assert!(longest_gap(&outcome) > Duration::from_millis(400), "the agent never stopped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_plan_a_cough_does_not_stop_the_agent_at_all() {
+    let outcome = converse(json!({"firstMessage": "Hello."}), |world| {
+        vec![world.say("What are your hours?"), during(2_000, hum(Duration::from_millis(350)))]
+    })
+    .await;
+    check_whole(&outcome);
+    assert!(longest_gap(&outcome) < Duration::from_millis(400), "{:?}", longest_gap(&outcome));
 }
 
 #[tokio::test(start_paused = true)]

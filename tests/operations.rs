@@ -44,6 +44,8 @@ const ON_OCCASION: &[&str] = &[
     "offhook_unpriced_total",
     "offhook_endpointing_requests_total",
     "offhook_interruptions_total",
+    "offhook_voicemail_questions_total",
+    "offhook_voicemail_messages_failed_total",
     "offhook_failovers_total",
     "offhook_failover_gap_seconds",
     "offhook_provider_breaker_state",

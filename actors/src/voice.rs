@@ -121,6 +121,8 @@ struct Speech {
     chunker: TextChunker,
     /// The provider's name for it, in the present session.
     context: ContextId,
+    /// Where in its audio the present session began.
+    origin: Duration,
     /// Handed to the provider since the present session began.
     handed_over: bool,
     /// No more text comes.
@@ -395,6 +397,7 @@ impl Voice {
             chunker: TextChunker::new(plan.clone()),
             context,
             handed_over: false,
+            origin: Duration::ZERO,
             finished: false,
             complete: false,
             held: None,
@@ -424,6 +427,8 @@ impl Voice {
             self.contexts_used += 1;
             speech.context = ContextId(self.contexts_used);
             speech.handed_over = false;
+            speech.ledger.resume();
+            speech.origin = speech.ledger.audio_duration();
             // The rest comes from another session: a seam is nothing to keep.
             speech.recording = None;
             any = true;
@@ -603,8 +608,11 @@ impl Run {
             TtsEvent::Words { context, words } => {
                 let mut timed = None;
                 if let Some((id, speech)) = self.context.voice().of_context(context) {
-                    let words: Vec<_> =
-                        words.into_iter().map(|w| (w.word, w.start, w.end)).collect();
+                    let origin = speech.origin;
+                    let words: Vec<_> = words
+                        .into_iter()
+                        .map(|it| (it.word, origin + it.start, origin + it.end))
+                        .collect();
                     speech.record_words(&words);
                     speech.ledger.words(words);
                     timed = Some((id, speech.ledger.newly_timed()));

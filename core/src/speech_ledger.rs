@@ -124,6 +124,26 @@ impl SpeechLedger {
         }
     }
 
+    /// Another voice goes on where the audio ends: it begins with the first word that is not there,
+    /// and what the one before said of words that never came is forgotten.
+    pub fn resume(&mut self) {
+        let seam = self.seam(self.audio);
+        let unit = self.units.iter().take_while(|unit| unit.end <= seam).last();
+        let char = unit.map_or(0, |unit| unit.to_char);
+        let byte = self.voiced.char_indices().nth(char).map_or(self.voiced.len(), |(at, _)| at);
+        self.anchors.retain(|anchor| anchor.to_char <= char && anchor.start <= self.audio);
+        for anchor in &mut self.anchors {
+            anchor.end = anchor.end.min(self.audio);
+        }
+        self.anchors.push(Anchor {
+            from_char: char,
+            to_char: char,
+            to_byte: byte,
+            start: self.audio,
+            end: self.audio,
+        });
+    }
+
     /// No more text will come.
     pub fn text_done(&mut self) {
         self.text_done = true;

@@ -213,3 +213,37 @@ fn text_that_the_voice_was_not_given_counts_with_what_comes_after_it() {
     timed(&mut ledger, &[("aaaa", 0, 500)]);
     assert_eq!(ledger.heard(ms(500)), "<flush /> aaaa");
 }
+
+#[test]
+fn another_voice_goes_on_at_the_seam_and_what_is_heard_of_it_is_known() {
+    let mut ledger = SpeechLedger::new();
+    ledger.spoken("One two three four five six.");
+    let word = |text: &str, start, end| (text.to_owned(), ms(start), ms(end));
+    // The first voice timed a word whose audio never came.
+    ledger.words([word("One", 0, 300), word("two", 300, 600), word("three", 600, 900)]);
+    ledger.audio(ms(620));
+    assert_eq!(ledger.remaining(ms(620)), "three four five six.");
+    ledger.resume();
+
+    // The second one speaks half as fast, and times its words from where it began.
+    ledger.words([word("three", 620, 1_220), word("four", 1_220, 1_820)]);
+    ledger.audio(ms(1_200));
+    assert_eq!(ledger.heard(ms(500)), "One two");
+    assert_eq!(ledger.heard(ms(700)), "One two");
+    assert_eq!(ledger.heard(ms(1_230)), "One two three");
+    assert_eq!(ledger.remaining(ms(1_820)), "five six.");
+}
+
+#[test]
+fn a_voice_without_word_times_goes_on_from_what_the_one_before_is_thought_to_have_said() {
+    let mut ledger = SpeechLedger::new();
+    ledger.spoken("Please bring your card and your old papers with you.");
+    ledger.audio(ms(1_000));
+    let rest = ledger.remaining(ms(1_000)).to_owned();
+    ledger.resume();
+    ledger.audio(ms(4_000));
+    ledger.text_done();
+    ledger.audio_done();
+    assert_eq!(ledger.remaining(ms(1_000)), rest, "the seam stays where it was");
+    assert_eq!(ledger.remaining(ms(5_000)), "");
+}

@@ -59,7 +59,8 @@ fn all_words_of_a_turn_join_to_its_text() {
     ];
     let options = CallOptions { tools: vec![function("look", vec![])], ..quiet() };
     let log = play(options, [asked("Where?"), script].concat(), 3_300).log;
-    let told: Vec<_> = log.lines().filter_map(|line| line.split("~speechStarted").nth(1)).collect();
+    let told: Vec<_> =
+        log.lines().filter_map(|line| Some(line.split_once("~speechStarted ")?.1)).collect();
     expect![[r#"
          1 Model "One moment." [One]0-200 [ ]200-200 [moment.]200-600
          1 Model "One moment. It is there." [ ]0-0 [It]0-100 [ ]100-100 [is]100-200 [ ]200-200 [there.]200-500"#]].assert_eq(&told.join("\n"));
