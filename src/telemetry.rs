@@ -99,8 +99,14 @@ fn register() {
                 .absolute(0);
         }
     }
-    for cause in [Finish::Length, Finish::ContentFilter].into_iter().filter_map(Finish::cut_by) {
+    for cause in [Finish::Length, Finish::ContentFilter, Finish::Broken]
+        .into_iter()
+        .filter_map(Finish::cut_by)
+    {
         metrics::counter!("offhook_replies_cut_total", "cause" => cause).absolute(0);
+    }
+    for won in ["true", "false"] {
+        metrics::counter!("offhook_hedges_total", "kind" => "model", "won" => won).absolute(0);
     }
     for stage in table::TURN_STAGES {
         drop(metrics::histogram!("offhook_turn_latency_seconds", "stage" => *stage));

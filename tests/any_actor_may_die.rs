@@ -37,7 +37,7 @@ fn receptionist() -> FakeLlm {
 async fn call_with(role: &'static str, fault: Fault, at: Duration) -> Outcome {
     let world = World::new(receptionist()).await;
     let greeting = "Hello, this is the clinic, how can we help you today?";
-    let placed = world.place(json!({"firstMessage": greeting})).await;
+    let placed = world.place(json!({"firstMessage": greeting, "fillerMessage": ""})).await;
     let (node, id, due) = (world.node.clone(), placed.id, Instant::now() + at);
     tokio::spawn(async move {
         sleep_until(due).await;

@@ -11,7 +11,8 @@ async fn call_twice(voice: Value) -> u64 {
     let world = World::new(FakeLlm::lines(&[("hours", HOURS)])).await;
     let mut characters = 0;
     for _ in 0..2 {
-        let placed = world.place(json!({"firstMessage": GREETING, "voice": voice})).await;
+        let assistant = json!({"firstMessage": GREETING, "voice": voice, "fillerMessage": ""});
+        let placed = world.place(assistant).await;
         let outcome = world.converse(placed, vec![world.say("What are your hours?")]).await;
         assert_eq!(outcome.words_heard(), format!("{GREETING} {HOURS}"));
         assert_eq!(

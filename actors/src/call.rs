@@ -150,7 +150,10 @@ impl CallActor {
                 self.ask_model(turn, self.conversation.supposing_turn_over().prompt());
             }
             // The model is at work on it already, as the speculation.
-            Command::Adopt { .. } => ports.transcriber.send(TranscriberInput::TurnTaken),
+            Command::Adopt { speculation, .. } => {
+                ports.transcriber.send(TranscriberInput::TurnTaken);
+                ports.model.send(ModelInput::Adopt { speculation });
+            }
             Command::AskEndpointing { request } => {
                 let supposed = self.conversation.supposing_turn_over();
                 self.endpointing =
@@ -167,6 +170,7 @@ impl CallActor {
             Command::PlayRecording { speech, url: _ } => {
                 ports.voice.send(VoiceInput::PlayRecording { speech });
             }
+            Command::Fill { speech, text } => ports.voice.send(VoiceInput::Fill { speech, text }),
             Command::TrimSpeech { speech } => ports.voice.send(VoiceInput::Trim { speech }),
             Command::FinishSpeech { speech } => ports.voice.send(VoiceInput::Finish { speech }),
             Command::CutSpeech { speech } => ports.voice.send(VoiceInput::Cut { speech }),

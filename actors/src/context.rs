@@ -370,7 +370,7 @@ impl Slots {
         }
         Self {
             transcribers: of(&stages.transcriber, health, intensity),
-            models: of(&stages.model, health, intensity),
+            models: of(&stages.model, health, intensity).waiting(retry_after_max(&stages.model)),
             voices: of(&stages.voice, health, intensity),
             call: Mutex::default(),
             vad: VadSlot::default(),
@@ -382,6 +382,20 @@ impl Slots {
             recorder: RecorderSlot::default(),
         }
     }
+}
+
+/// Longest wait that a model's provider may ask for instead of another being asked: the caller waits
+/// in silence, and other models answer otherwise.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(1);
+
+/// As long as that, unless the same model is there with another key.
+fn retry_after_max(models: &Roster<dyn Llm>) -> Duration {
+    let named = |it: &Staged<dyn Llm>| (it.name.clone(), it.provider.model().to_owned());
+    let mut seen: Vec<_> = models.candidates().iter().map(named).collect();
+    seen.sort_unstable();
+    let all = seen.len();
+    seen.dedup();
+    if seen.len() < all { Duration::ZERO } else { RETRY_AFTER_MAX }
 }
 
 /// Makes a call's providers known to the node, with the way to probe each.

@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use offhook_core::{Breaker, BreakerState, FailureClass, Latencies, RetryBudget, Stage};
+use offhook_core::{
+    Breaker, BreakerState, FailureClass, HedgeBudget, Latencies, RetryBudget, Stage,
+};
 use offhook_providers::ProviderError;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -58,6 +60,7 @@ struct Entry {
     breaker: Breaker,
     latencies: Latencies,
     retries: RetryBudget,
+    hedges: HedgeBudget,
     probe: Option<Probe>,
     successes: u64,
     failures: u64,
@@ -149,6 +152,21 @@ impl ProviderHealth {
     /// The time within which this share of answers begins; `None`: too few are known.
     pub fn ttfb(&self, key: &HealthKey, share: f64) -> Option<Duration> {
         self.lock().get(key)?.latencies.quantile(share)
+    }
+
+    /// A request was made that may be raced if it is slow.
+    pub fn requested(&self, key: &HealthKey) {
+        self.with(key, |entry, _| entry.hedges.on_request());
+    }
+
+    /// Takes one of the races that may be run against a provider that is slow; false: none is left.
+    pub fn take_hedge(&self, key: &HealthKey) -> bool {
+        self.with(key, |entry, _| entry.hedges.take())
+    }
+
+    /// Another was quicker: it would have taken longer than this.
+    pub fn outrun(&self, key: &HealthKey, waited: Duration) {
+        self.with(key, |entry, _| entry.latencies.extend([waited]));
     }
 
     /// Those whose probe is due, each once: whoever asks reports with [`Self::probed`].

@@ -42,14 +42,41 @@ impl Reopening {
         suspected: bool,
         (port, reopen): (Arc<Port<M>>, M),
     ) {
+        let was_open = context.succession(self.stage).lost(context.clock.now());
+        if was_open {
+            self.failures.clear();
+        }
+        let loss = match (was_open, suspected) {
+            (_, true) => Loss::Suspected,
+            (true, false) => Loss::Broken,
+            (false, false) => Loss::Refused,
+        };
+        let wait = match self.next(context, &error, loss) {
+            Ok(wait) => wait,
+            Err(failure) => {
+                context.stage_failed(failure);
+                return;
+            }
+        };
+        // Bounded by the wait itself; the port of a call that is over takes it without harm.
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            port.send(reopen);
+        });
+    }
+
+    /// Decides on a lost session or request, and promotes whoever shall serve: how long to wait
+    /// before that one is asked. The failure tells of all since one was last answered.
+    pub fn next(
+        &mut self,
+        context: &CallContext,
+        error: &ProviderError,
+        loss: Loss,
+    ) -> Result<Duration, StageFailure> {
         let (stage, class) = (self.stage, error.class);
         let keys = context.health_keys(stage);
         let succession = context.succession(stage);
         let now = context.clock.now();
-        let was_open = succession.lost(now);
-        if was_open {
-            self.failures.clear();
-        }
         let failed = keys[succession.current()];
         metrics::counter!("offhook_provider_requests_total", "kind" => stage.name(),
             "provider" => failed.provider.clone(), "outcome" => class.name())
@@ -57,11 +84,6 @@ impl Reopening {
         let health = &context.health;
         health.failed(failed, class);
         let may_retry = health.take_retry(failed);
-        let loss = match (was_open, suspected) {
-            (_, true) => Loss::Suspected,
-            (true, false) => Loss::Broken,
-            (false, false) => Loss::Refused,
-        };
         let is_allowed = |candidate: usize| health.allows(keys[candidate]);
         let next = succession.failover().on_lost(now, loss, class, is_allowed, may_retry);
         let pace = match next {
@@ -73,12 +95,11 @@ impl Reopening {
             }
             Next::GiveUp => {
                 health.abandoned(failed, class);
-                self.note(stage, failed, &error);
-                context.stage_failed(self.all_failures());
-                return;
+                self.note(failed, error);
+                return Err(self.all_failures());
             }
         };
-        self.note(stage, failed, &error);
+        self.note(failed, error);
         if self.last_lost.is_some_and(|at| now.after(at) > SETTLED_AFTER) {
             self.pacing = Pacing::new(self.waits.0, self.waits.1);
         }
@@ -89,18 +110,18 @@ impl Reopening {
             Pace::After(wait) => wait,
         };
         tracing::warn!(call = %context.spec.id, %stage, provider = failed.provider, %error, ?wait,
-            "provider session lost, opening another");
-        // Bounded by the wait itself; the port of a call that is over takes it without harm.
-        tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
-            port.send(reopen);
-        });
+            "provider lost, asking again");
+        Ok(wait)
     }
 
-    fn note(&mut self, stage: Stage, failed: &HealthKey, error: &ProviderError) {
-        let provider = failed.provider.clone();
-        let failure =
-            StageFailure { stage, provider, class: error.class, detail: error.detail.clone() };
+    /// Notes what went wrong, for whoever is told in the end.
+    pub fn note(&mut self, failed: &HealthKey, error: &ProviderError) {
+        let failure = StageFailure {
+            stage: self.stage,
+            provider: failed.provider.clone(),
+            class: error.class,
+            detail: error.detail.clone(),
+        };
         if self.failures.len() < FAILURES_TOLD_MAX && !self.failures.contains(&failure) {
             self.failures.push(failure);
         }

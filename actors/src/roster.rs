@@ -101,6 +101,12 @@ impl Succession {
         self.failover().current()
     }
 
+    /// Prefers to wait for a provider that says that it will be back within this.
+    pub fn waiting(self, retry_after_max: Duration) -> Self {
+        let failover = self.failover.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Self { failover: Mutex::new(failover.waiting(retry_after_max)), ..self }
+    }
+
     pub fn has_other(&self, now: CallTime) -> bool {
         self.failover().has_other(now)
     }

@@ -4,6 +4,7 @@
 //! and so what the caller heard of it. A provider session is a leaf that may die at any moment; its
 //! successor goes on at the first word whose audio has not come.
 
+mod clips;
 mod kept;
 mod recorded;
 
@@ -29,7 +30,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use self::{kept::Recording, recorded::Recorded};
+use self::{clips::Clips, kept::Recording, recorded::Recorded};
 use crate::{CallContext, Leaf, Port, Role, Staged, reopen::Reopening, transcriber::choose_format};
 
 /// The voice of a call.
@@ -58,6 +59,11 @@ pub enum VoiceInput {
     /// Something will be spoken soon: connect if there is no connection.
     Prepare,
     Speak {
+        speech: SpeechId,
+        text: String,
+    },
+    /// Play this at once if that takes no voice, and give it up otherwise.
+    Fill {
         speech: SpeechId,
         text: String,
     },
@@ -186,6 +192,7 @@ impl Role for VoiceActor {
                     self.say(speech, &text);
                 }
             }
+            VoiceInput::Fill { speech, text } => self.fill(speech, &text),
             VoiceInput::Trim { speech } => {
                 self.release(speech);
                 self.trim(speech);
@@ -436,6 +443,13 @@ impl Voice {
         any
     }
 
+    /// Names a text that is no speech, and counts it.
+    fn new_context(&mut self, candidate: usize, text: &str) -> ContextId {
+        *self.characters.entry(candidate).or_default() += text.chars().count() as u64;
+        self.contexts_used += 1;
+        ContextId(self.contexts_used)
+    }
+
     /// Leaves text for the session of a candidate, and counts it.
     fn send_text(&mut self, candidate: usize, context: ContextId, text: String) {
         *self.characters.entry(candidate).or_default() += text.chars().count() as u64;
@@ -474,10 +488,20 @@ async fn speak(context: Arc<CallContext>, mut texts: mpsc::Receiver<TtsInput>) -
         waiting: BTreeMap::new(),
         finishing: BTreeSet::new(),
         held: None,
+        clips: Clips::new(&context),
         stage,
         context,
     };
     run.run(session, &mut texts).await
+}
+
+/// Hands input to a session; the session's own error is in its events.
+async fn send(session: &TtsSession, input: TtsInput) -> Result<(), ProviderError> {
+    let sending = timeout(SEND_TIMEOUT, session.input.send(input)).await;
+    sending.map(|_| ()).map_err(|_| {
+        let detail = format!("the voice took no text for {SEND_TIMEOUT:?}");
+        ProviderError::new(FailureClass::Stalled, detail)
+    })
 }
 
 /// One session's work.
@@ -492,6 +516,7 @@ struct Run {
     finishing: BTreeSet<ContextId>,
     /// Audio that the playout has no room for.
     held: Option<(ContextId, Bytes)>,
+    clips: Clips,
 }
 
 impl Run {
@@ -538,7 +563,29 @@ impl Run {
                 self.waiting.values_mut().for_each(|since| *since = Instant::now());
                 self.queue(context, audio);
             }
+            let is_idle = self.waiting.is_empty() && self.held.is_none() && texts.is_empty();
+            if is_idle && let Err(error) = self.make_clip(&session).await {
+                return error;
+            }
         }
+    }
+
+    /// Has a clip made while there is nothing to say.
+    async fn make_clip(&mut self, session: &TtsSession) -> Result<(), ProviderError> {
+        let (format, leg) = (self.format, self.context.audio.format());
+        let context = &self.context;
+        let inputs = self.clips.next(
+            || Converter::new(format, leg),
+            |text| {
+                let text = context.spec.assistant.voice_text().format.format(text).into_owned();
+                let candidate = context.succession(Stage::Voice).current();
+                (context.voice().new_context(candidate, &text), text)
+            },
+        );
+        for input in inputs.into_iter().flatten() {
+            send(session, input).await?;
+        }
+        Ok(())
     }
 
     async fn hand_over(
@@ -548,6 +595,9 @@ impl Run {
     ) -> Result<(), ProviderError> {
         match &input {
             TtsInput::Text { context, .. } => {
+                if let Some(cancel) = self.clips.give_way() {
+                    send(session, cancel).await?;
+                }
                 self.waiting.entry(*context).or_insert_with(Instant::now);
             }
             TtsInput::Finish { context } => {
@@ -563,17 +613,11 @@ impl Run {
                 }
             }
         }
-        match timeout(SEND_TIMEOUT, session.input.send(input)).await {
-            // The session's own error is in its events.
-            Ok(Ok(()) | Err(_)) => Ok(()),
-            Err(_) => Err(ProviderError::new(
-                FailureClass::Stalled,
-                format!("the voice took no text for {SEND_TIMEOUT:?}"),
-            )),
-        }
+        send(session, input).await
     }
 
     fn on_event(&mut self, event: TtsEvent) {
+        let Some(event) = self.clips.take(&self.context, event) else { return };
         match event {
             TtsEvent::Audio { context, audio } => {
                 if let Some(since) = self.waiting.remove(&context)
@@ -625,6 +669,7 @@ impl Run {
                 self.waiting.remove(&context);
                 self.finishing.remove(&context);
                 self.converters.remove(&context);
+                self.clips.has_spoken();
                 let finished = self.context.voice().of_context(context).map(|(id, speech)| {
                     speech.complete = true;
                     speech.ledger.audio_done();

@@ -4,7 +4,7 @@
 //! second call on they cost nothing and sound at once. Only whole speeches of one piece are kept.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -48,6 +48,26 @@ struct Kept {
     by_use: BTreeMap<u64, VoiceKey>,
     uses: u64,
     bytes: usize,
+    /// What is being made, so that a hundred calls do not make it a hundred times.
+    claimed: HashSet<VoiceKey>,
+}
+
+/// The right to make a speech, until it is dropped.
+pub(crate) struct Claim {
+    key: VoiceKey,
+    cache: VoiceCache,
+}
+
+impl Claim {
+    pub fn key(&self) -> VoiceKey {
+        self.key
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.cache.kept().claimed.remove(&self.key);
+    }
 }
 
 struct Entry {
@@ -82,6 +102,14 @@ impl VoiceCache {
 
     pub fn is_off(&self) -> bool {
         self.0.capacity == 0
+    }
+
+    /// Takes it upon the caller to make a speech that is not there; `None`: it is, or somebody is at
+    /// it already.
+    pub(crate) fn claim(&self, key: VoiceKey) -> Option<Claim> {
+        let mut kept = self.kept();
+        let is_wanted = !kept.entries.contains_key(&key) && kept.claimed.insert(key);
+        is_wanted.then(|| Claim { key, cache: self.clone() })
     }
 
     pub fn contains(&self, key: &VoiceKey) -> bool {
@@ -153,6 +181,18 @@ mod tests {
         assert_eq!(cache.get(&key("a")), Some(speech(1_000)));
         cache.keep(key("c"), speech(1_000));
         assert_eq!(["a", "b", "c"].map(|text| cache.contains(&key(text))), [true, false, true]);
+    }
+
+    #[test]
+    fn what_somebody_makes_nobody_else_does_until_they_give_it_up() {
+        let cache = VoiceCache::new(10_000);
+        let claim = cache.claim(key("a")).unwrap();
+        assert!(cache.claim(key("a")).is_none() && cache.claim(key("b")).is_some());
+        drop(claim);
+        let claim = cache.claim(key("a")).unwrap();
+        cache.keep(claim.key(), speech(10));
+        drop(claim);
+        assert!(cache.claim(key("a")).is_none(), "it is there");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    MessageFilter,
+    MessageFilter, fillers,
     hooks::{Hooks, MessagePlanFields},
     lenient::{self, text},
     plans::{
@@ -102,6 +102,7 @@ impl AssistantView {
             end_call_message: fields.end_call_message.clone().filter(|text| !text.is_empty()),
             tools: self.tools.iter().map(|tool| tool.spec.clone()).collect(),
             apology: default.apology,
+            fillers: fillers::read(fields.filler_message.as_deref(), &self.spoken_language()),
             refusal: fields
                 .refusal_message
                 .clone()
@@ -200,6 +201,12 @@ impl AssistantView {
         start_speaking::language(lenient::get(&self.document, "transcriber"))
     }
 
+    /// What the agent speaks, as far as the document tells.
+    fn spoken_language(&self) -> String {
+        let voice = lenient::get(&self.document, "voice").and_then(|voice| text(voice, "language"));
+        voice.map_or_else(|| self.language(), ToOwned::to_owned)
+    }
+
     /// A stage without a provider is the server's, with the assistant's fields on top.
     fn stage(&self, name: &str, default: &Value) -> StageConfig {
         let mut options = lenient::get(&self.document, name).cloned().unwrap_or_default();
@@ -237,6 +244,7 @@ struct Fields {
     end_call_message: Option<String>,
     end_call_phrases: Option<Vec<String>>,
     refusal_message: Option<String>,
+    filler_message: Option<String>,
     end_call_function_enabled: Option<bool>,
     silence_timeout_seconds: Option<f64>,
     max_duration_seconds: Option<f64>,

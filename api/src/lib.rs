@@ -13,6 +13,7 @@ pub mod cost;
 pub mod credential;
 pub mod envelope;
 mod error;
+mod fillers;
 mod hooks;
 mod lenient;
 mod message_filter;

@@ -187,6 +187,9 @@ sections! {
         failover_patience: Duration as Span = default "1200ms", "duration", "100ms" to "1m";
         /// Longest wait for a model's first token before it is taken for dead.
         llm_first_token_timeout: Duration as Span = default "10s", "duration", "500ms" to "2m";
+        /// Whether a second request is raced against one whose first token is later than usual (the
+        /// provider's 95th percentile, 400 ms to 1.2 s). At most 5 % of requests are doubled.
+        hedge: bool as Switch = default "true", "true or false";
         /// Longest wait for a voice's first audio before it is taken for dead.
         tts_first_audio_timeout: Duration as Span = default "5s", "duration", "500ms" to "1m";
     }

@@ -19,6 +19,7 @@ mod closing;
 mod control;
 mod echo;
 mod endpointing;
+mod filler;
 mod history;
 mod hooks;
 mod keypad;
@@ -102,6 +103,8 @@ pub struct Conversation {
     voicemail_asking: Asking,
     /// What the assistant said last, while an echo of it may come.
     sounded: Option<Sounded>,
+    /// When the caller last heard the end of something that the assistant said.
+    silent_since: CallTime,
     /// The assistant was interrupted and stays silent until then.
     quiet_until: CallTime,
     /// When the leg came up.
@@ -166,6 +169,7 @@ impl Conversation {
             voicemail_heard: String::new(),
             voicemail_asking: Asking::default(),
             sounded: None,
+            silent_since: CallTime::ZERO,
             quiet_until: CallTime::ZERO,
             began_at: None,
             commands: Vec::new(),

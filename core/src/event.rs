@@ -61,6 +61,8 @@ pub enum Finish {
     Length,
     /// The provider's filter cut it off.
     ContentFilter,
+    /// Its stream broke, and nobody could go on with it.
+    Broken,
 }
 
 impl Finish {
@@ -70,6 +72,7 @@ impl Finish {
             Self::Stop => None,
             Self::Length => Some("length"),
             Self::ContentFilter => Some("content-filter"),
+            Self::Broken => Some("failure"),
         }
     }
 }
@@ -287,6 +290,12 @@ pub enum Command {
     },
     /// Append text to a speech; the voice may begin as soon as it has enough.
     Speak {
+        speech: SpeechId,
+        text: String,
+    },
+    /// Play this whole speech at once, in front of those of which nothing was heard, if that takes no
+    /// voice: it was said before. Otherwise it is given up, which [`Event::SpeechCut`] says.
+    Fill {
         speech: SpeechId,
         text: String,
     },

@@ -19,6 +19,8 @@ pub struct Failover {
     again_at: Option<CallTime>,
     /// Since when no session of any provider could be opened.
     refused_since: Option<CallTime>,
+    /// Longest wait that a provider may ask for and still be preferred to another.
+    retry_after_max: Duration,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -78,7 +80,13 @@ impl Failover {
             budget: RestartBudget::new(intensity),
             again_at: None,
             refused_since: None,
+            retry_after_max: Duration::ZERO,
         }
+    }
+
+    /// Prefers the provider that serves to another if it says that it will after this at most.
+    pub fn waiting(self, retry_after_max: Duration) -> Self {
+        Self { retry_after_max, ..self }
     }
 
     pub const fn current(&self) -> usize {
@@ -88,6 +96,23 @@ impl Failover {
     /// Whether another candidate could take the place of the one that serves.
     pub fn has_other(&self, now: CallTime) -> bool {
         self.others().any(|other| self.is_fresh(other, now))
+    }
+
+    /// Who would be promoted if the one that serves were lost.
+    pub fn next_fresh(&self, now: CallTime, is_allowed: impl Fn(usize) -> bool) -> Option<usize> {
+        self.others().find(|&other| is_allowed(other) && self.is_fresh(other, now))
+    }
+
+    /// The one that serves has answered a request.
+    pub fn on_served(&mut self) {
+        self.refused_since = None;
+    }
+
+    /// One that was asked beside the one that serves has failed.
+    pub fn on_other_failed(&mut self, other: usize, now: CallTime, class: FailureClass) {
+        let failed = &mut self.candidates[other];
+        failed.failed_at = Some(now);
+        failed.is_excluded |= !class.is_transient();
     }
 
     /// Decides after a loss. `is_allowed`: whether the node's health lets a candidate be asked;
@@ -100,9 +125,7 @@ impl Failover {
         is_allowed: impl Fn(usize) -> bool,
         may_retry: bool,
     ) -> Next {
-        let failed = &mut self.candidates[self.current];
-        failed.failed_at = Some(now);
-        failed.is_excluded |= !class.is_transient();
+        self.on_other_failed(self.current, now, class);
         let is_spent = match loss {
             Loss::Broken => {
                 self.refused_since = None;
@@ -117,7 +140,7 @@ impl Failover {
                 false
             }
         };
-        let fresh = self.others().find(|&other| is_allowed(other) && self.is_fresh(other, now));
+        let fresh = self.next_fresh(now, is_allowed);
         let was_lost_lately = self.again_at.is_some_and(|at| now.after(at) < LATELY);
         let helps = match class {
             FailureClass::Closed | FailureClass::Protocol => loss == Loss::Broken,
@@ -133,6 +156,11 @@ impl Failover {
         if helps && may_retry && !is_spent && !was_lost_lately {
             self.again_at = Some(now);
             return Next::Again(Pace::AtOnce);
+        }
+        let soon = class.retry_after().filter(|wait| *wait <= self.retry_after_max);
+        if let Some(wait) = soon.filter(|_| may_retry && !is_spent && !was_lost_lately) {
+            self.again_at = Some(now);
+            return Next::Again(Pace::After(wait));
         }
         match fresh {
             Some(to) => self.promote(to, Pace::AtOnce),
@@ -151,6 +179,8 @@ impl Failover {
         let refused = self.refused_since.map_or(Duration::ZERO, |since| now.after(since));
         let left = REFUSED_MAX.saturating_sub(refused);
         if is_spent || left.is_zero() {
+            // A model may be asked again, for the next reply.
+            self.refused_since = None;
             return Next::GiveUp;
         }
         let usable = (0..self.candidates.len()).filter(|&it| !self.candidates[it].is_excluded);

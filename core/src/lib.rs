@@ -2,6 +2,7 @@
 //!
 //! Feed [`Event`]s in, carry [`Command`]s out, wake up at [`Conversation::next_deadline`].
 
+mod continuation;
 pub mod conversation;
 mod end_of_turn;
 mod ended;
@@ -9,6 +10,7 @@ mod event;
 mod failover;
 mod failure;
 mod health;
+mod hedge;
 mod hook;
 mod keypad;
 mod message;
@@ -24,6 +26,7 @@ mod time;
 mod voicemail;
 mod wait_function;
 
+pub use continuation::Continuation;
 pub use conversation::{Conversation, Interruptions};
 pub use end_of_turn::{Cues, EndOfTurnEstimator, TextEstimator};
 pub use ended::{Blame, EndedReason};
@@ -33,10 +36,13 @@ pub use event::{
 pub use failover::{Failover, Loss, Next, Pace};
 pub use failure::{FailureClass, Stage, StageFailure};
 pub use health::{Breaker, BreakerState, Latencies, RetryBudget};
+pub use hedge::{HedgeBudget, hedge_after};
 pub use hook::{Hook, HookAction, HookTrigger};
 pub use keypad::KeypadPlan;
 pub use message::{Entry, Message, ToolCall};
-pub use options::{CallOptions, FirstMessageMode, StopSpeaking, ToolKind, ToolMessage, ToolSpec};
+pub use options::{
+    CallOptions, Fillers, FirstMessageMode, StopSpeaking, ToolKind, ToolMessage, ToolSpec,
+};
 pub use restart::{Disposition, Intensity, RestartBudget};
 pub use server_event::{
     CallStatus, Role, ServerEvent, SpeechSource, SpeechStatus, SpeechTiming, TranscriptType,

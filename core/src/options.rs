@@ -84,6 +84,15 @@ pub struct ToolSpec {
     pub messages: Vec<ToolMessage>,
 }
 
+/// What the caller hears who waits for an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fillers {
+    /// After the first silence of a turn.
+    pub first: String,
+    /// After each further one.
+    pub further: String,
+}
+
 /// The settings of one call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CallOptions {
@@ -120,6 +129,9 @@ pub struct CallOptions {
     /// in it.
     #[serde(default = "default_refusal")]
     pub refusal: String,
+    /// Absent: a caller waits in silence.
+    #[serde(default)]
+    pub fillers: Option<Fillers>,
 }
 
 fn default_refusal() -> String {
@@ -147,6 +159,7 @@ impl Default for CallOptions {
             apology: "I am sorry, something went wrong on our side. Please call again later."
                 .into(),
             refusal: default_refusal(),
+            fillers: None,
         }
     }
 }

@@ -15,6 +15,7 @@ mod pairs;
 mod timed;
 mod words;
 
+pub(crate) use words::is_unspaced;
 use words::{bare, is_boundary};
 
 pub use timed::TimedWord;

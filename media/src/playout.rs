@@ -259,6 +259,11 @@ impl Playout {
         self.advance(now);
     }
 
+    /// Whether no speech waits or sounds.
+    pub fn is_idle(&self) -> bool {
+        self.speeches.is_empty()
+    }
+
     /// When there is something to send or to tell again, unless somebody calls before; `None` when
     /// idle or waiting for a voice. Never before `now`.
     pub fn next_due(&self, now: Duration) -> Option<Duration> {

@@ -53,6 +53,16 @@ pub struct LlmRequest {
     pub tools: Vec<ToolSpec>,
 }
 
+impl LlmRequest {
+    /// The same, for the rest of a reply that broke off after `said`.
+    fn told_to_go_on(mut self, said: &str) -> Self {
+        let content = said.trim_end().to_owned();
+        self.messages.push(Message::Assistant { content, interrupted: false });
+        self.messages.push(Message::System { content: BROKE_OFF.into() });
+        self
+    }
+}
+
 /// What the provider counted, in tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -100,6 +110,11 @@ pub struct LlmStream {
     pub events: mpsc::Receiver<Result<LlmEvent, ProviderError>>,
 }
 
+/// What a model is told whose reply broke off, where it does not go on by itself.
+const BROKE_OFF: &str = "The line broke while you were speaking: the words right before this note \
+    are the beginning of your reply, and the caller has heard them. Go on with the very next word. \
+    Do not greet, do not apologise, do not repeat any of it.";
+
 /// A language model, set up for one assistant.
 pub trait Llm: Send + Sync {
     fn capabilities(&self) -> LlmCapabilities;
@@ -111,6 +126,12 @@ pub trait Llm: Send + Sync {
 
     /// Sends the request; resolves when the provider accepted it. The caller bounds the wait.
     fn generate(&self, request: LlmRequest) -> Opening<LlmStream>;
+
+    /// Sends a request whose reply broke off after `said`, for the rest of it. What comes may repeat
+    /// what was said, or a part of it.
+    fn resume(&self, request: LlmRequest, said: &str) -> Opening<LlmStream> {
+        self.generate(request.told_to_go_on(said))
+    }
 
     /// It will be asked soon: connects if there is no connection. Returns at once.
     fn warm(&self) {}

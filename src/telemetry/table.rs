@@ -63,7 +63,8 @@ metrics! {
     "provider_breaker_state" Gauge ["kind", "provider"] "Worst of a provider's keys: 0 calls ask it, 1 a probe is under way, 2 calls pass over it";
     "failovers_total" Counter ["kind", "from", "to", "cause"] "Calls that went over to another provider, or began with one because the wanted was down (cause breaker)";
     "failover_gap_seconds" Histogram ["kind"] "From a lost session to the next one that answered";
-    "replies_cut_total" Counter ["cause"] "Replies of models that a limit or a filter cut off";
+    "hedges_total" Counter ["kind", "won"] "Slow requests that were raced by a second one, by whether that one was first";
+    "replies_cut_total" Counter ["cause"] "Replies of models that a limit, a filter or a failure cut off";
     "unpriced_total" Counter ["kind", "provider"] "Parts of calls whose cost is told as 0 because no price is known";
     "voice_cache_hits_total" Counter [] "Speeches of the agent played as a voice said them before";
     "voice_cache_misses_total" Counter [] "Speeches that are kept when a voice has said them";

@@ -7,7 +7,7 @@ mod llm;
 mod stt;
 mod tts;
 
-pub use llm::{FakeLlm, Line, Reply, last_user};
+pub use llm::{FakeLlm, Fault, Line, Reply, Resuming, last_user};
 pub use stt::FakeStt;
 pub use tts::FakeTts;
 

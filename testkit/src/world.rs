@@ -199,8 +199,20 @@ impl World {
 
     /// Runs a synthetic caller against a placed call until it is over.
     pub async fn converse(&self, placed: Placed, lines: Vec<Line>) -> Outcome {
+        let turn_gap = CallerOptions::new("", self.format, Vec::new()).turn_gap;
+        self.converse_patiently(placed, lines, turn_gap).await
+    }
+
+    /// The same with a caller who takes the floor after so long a silence of the agent.
+    pub async fn converse_patiently(
+        &self,
+        placed: Placed,
+        lines: Vec<Line>,
+        turn_gap: Duration,
+    ) -> Outcome {
         let socket = WebSocketStream::from_raw_socket(placed.leg, Role::Client, None).await;
         let mut options = CallerOptions::new("in process", self.format, lines);
+        options.turn_gap = turn_gap;
         options.limit = Duration::from_secs(300);
         let heard = call_over(socket, options).await;
         self.node.wait_ended(placed.id).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use offhook_core::{SpeechId, Stage};
+use offhook_core::{Event, SpeechId, Stage};
 
 use super::{Speech, VoiceActor};
 use crate::{
@@ -22,6 +22,13 @@ impl Recording {
     fn new(key: VoiceKey) -> Self {
         Self { key, audio: BytesMut::new(), words: Vec::new() }
     }
+}
+
+/// Where a kept speech is played.
+enum Place {
+    After(Vec<SpeechId>),
+    /// In front of those that have not begun.
+    First,
 }
 
 impl Speech {
@@ -44,10 +51,20 @@ impl Speech {
 
 /// What shapes the sound of the call's voice; `None`: it wants nothing kept.
 pub(super) fn shape(context: &CallContext) -> Option<String> {
+    shape_of(context, context.succession(Stage::Voice).current())
+}
+
+/// The name of a text as one of the call's voices says it.
+pub(super) fn key(context: &CallContext, candidate: usize, text: &str) -> Option<VoiceKey> {
+    let shape = shape_of(context, candidate).filter(|_| text.len() <= TEXT_MAX)?;
+    let voice = &context.spec.stages.voice.candidates()[candidate].name;
+    Some(VoiceKey::new(&context.spec.org, voice, &shape, context.audio.format(), text))
+}
+
+fn shape_of(context: &CallContext, candidate: usize) -> Option<String> {
     let assistant = &context.spec.assistant;
     let wants = assistant.sound().keeps_speech && !context.voice_cache.is_off();
     let language = assistant.voice_text().format.is_english;
-    let candidate = context.succession(Stage::Voice).current();
     wants.then(|| format!("{} {candidate} {language}", assistant.document()["voice"]))
 }
 
@@ -96,16 +113,42 @@ impl VoiceActor {
         let Some(kept) = kept.and_then(|key| self.context.voice_cache.get(&key)) else {
             return false;
         };
+        let voice = self.voice();
+        let before = voice.speeches.range(..speech).filter(|(_, entry)| !entry.complete);
+        let before: Vec<SpeechId> = before.map(|(id, _)| *id).collect();
+        drop(voice);
+        self.play(speech, kept, Place::After(before))
+    }
+
+    /// Plays a speech in front of those that have not begun, if any voice of the call said it before;
+    /// says that nothing of it was heard otherwise.
+    pub(super) fn fill(&mut self, speech: SpeechId, text: &str) {
+        let current = self.context.succession(Stage::Voice).current();
+        let others = 0..self.context.spec.stages.voice.candidates().len();
+        let kept = std::iter::once(current).chain(others).find_map(|candidate| {
+            self.context.voice_cache.get(&key(&self.context, candidate, text)?)
+        });
+        self.voice().speech(speech, &self.chunk_plan).held = Some(text.to_owned());
+        if !kept.is_some_and(|kept| self.play(speech, kept, Place::First)) {
+            self.voice().speeches.remove(&speech);
+            self.context.tell(Event::SpeechCut { speech, heard: String::new() });
+        }
+    }
+
+    /// Plays a whole speech; false: there is no room for it, or another came first.
+    fn play(&self, speech: SpeechId, kept: KeptSpeech, place: Place) -> bool {
         let leg = self.context.audio.format();
         let length = leg.duration_of(leg.samples_in_bytes(kept.audio.len()));
         let mut voice = self.context.voice();
-        let before = voice.speeches.range(..speech).filter(|(_, entry)| !entry.complete);
-        let before: Vec<SpeechId> = before.map(|(id, _)| *id).collect();
         let is_queued = self.context.audio.with_playout(|playout| {
             // Speeches are played in the order they were named in: one whose first sound has not
             // come is named now.
-            for earlier in before {
-                playout.queue(earlier.0, Bytes::new());
+            match place {
+                Place::After(before) => before.iter().for_each(|earlier| {
+                    playout.queue(earlier.0, Bytes::new());
+                }),
+                Place::First if !playout.is_idle() => return false,
+                Place::First => {}
             }
             let is_queued = playout.queue(speech.0, kept.audio);
             if is_queued {

@@ -7,7 +7,8 @@ use super::{
     turn::{Abandoned, Reply},
 };
 use crate::{
-    CallStatus, CallTime, Command, EndedReason, RECORDING_MAX, ServerEvent, Stage, StageFailure,
+    CallStatus, CallTime, Command, EndedReason, RECORDING_MAX, ServerEvent, SpeechId, Stage,
+    StageFailure,
 };
 
 /// What the last words may take besides being said; then the call ends without.
@@ -32,13 +33,18 @@ impl Conversation {
             self.end(reason);
             return;
         };
+        let speech = self.begin_closing(reason.clone(), &text);
+        self.speak_whole(speech, &text, false, Some(reason));
+    }
+
+    /// Drops all that was to be said for the last words, and names these.
+    fn begin_closing(&mut self, reason: EndedReason, text: &str) -> SpeechId {
         self.abandon_turn(Abandoned::All);
         self.said.clear();
-        let speech = self.speeches.new_id();
         let chars = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
         let limit = CLOSING_GRACE.saturating_add(CLOSING_PER_CHAR.saturating_mul(chars));
-        self.floor = Floor::Closing(Closing { reason: reason.clone(), until: self.now + limit });
-        self.speak_whole(speech, &text, false, Some(reason));
+        self.floor = Floor::Closing(Closing { reason, until: self.now + limit });
+        self.speeches.new_id()
     }
 
     /// Ends the call after a recording was heard, or at once when nothing is to be heard.
@@ -86,9 +92,15 @@ impl Conversation {
 
     pub(super) fn stage_failed(&mut self, failure: &StageFailure) {
         let reason = EndedReason::pipeline(failure);
+        let may_fill = self.options.fillers.is_some() && !self.is_silent();
         match (failure.stage, &mut self.floor) {
-            // Nobody is left who could speak.
-            (Stage::Voice, _) => self.end(reason),
+            // Nobody is left who could speak: what was kept of the voice is all there is.
+            (Stage::Voice, Floor::Ringing | Floor::Closing(_)) => self.end(reason),
+            (Stage::Voice, _) if !may_fill => self.end(reason),
+            (Stage::Voice, _) => {
+                let speech = self.begin_closing(reason.clone(), &self.options.apology.clone());
+                self.fill_as(speech, self.options.apology.clone(), Some(reason));
+            }
             // The last words need neither of them.
             (Stage::Transcriber | Stage::Model, Floor::Closing(_)) => {}
             (Stage::Model, Floor::Assistant(turn)) => {

@@ -108,6 +108,7 @@ impl Conversation {
         self.finish_reply_speech();
         let Floor::Assistant(turn) = &mut self.floor else { return };
         let said_nothing = matches!(turn.reply, Reply::Generating { has_output: false, .. });
+        turn.was_broken |= finish == Finish::Broken;
         let running = self.tools.running_in(turn.id);
         if running > 0 {
             turn.reply = Reply::Tools;
@@ -127,6 +128,10 @@ impl Conversation {
                 let message = Message::System { content: CUT_OFF.into() };
                 self.history.push(Entry { at: self.now, until: self.now, message });
                 self.publish(ServerEvent::ConversationUpdate);
+            }
+            // What the caller heard makes no whole: they are told why it stops.
+            Finish::Broken => {
+                self.say(NO_REPLY.into(), true, None);
             }
             Finish::ContentFilter => {
                 self.say(self.options.refusal.clone(), true, None);

@@ -266,6 +266,7 @@ impl Conversation {
         if speech.began_at.is_some() {
             self.publish_assistant_speech(SpeechStatus::Stopped, speech.turn.0);
             self.sounded = Sounded::of(speech, self.now);
+            self.silent_since = self.now;
         }
     }
 

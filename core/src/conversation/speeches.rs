@@ -128,6 +128,17 @@ impl Speeches {
         self.playing.push(speech);
     }
 
+    /// Since when the first of them has been the first.
+    pub(super) fn first_since(&self) -> Option<CallTime> {
+        self.first().map(|_| self.first_since)
+    }
+
+    /// Has a speech play in front of those that have not begun.
+    pub(super) fn play_first(&mut self, speech: Speech, now: CallTime) {
+        self.first_since = now;
+        self.playing.insert(0, speech);
+    }
+
     /// Why the call ends after one of them, where a client asked for that.
     pub(super) fn asked_end(&self) -> Option<EndedReason> {
         let playing = self.playing.iter().find_map(|speech| speech.then_end.clone());

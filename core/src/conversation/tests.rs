@@ -9,6 +9,7 @@ mod echo;
 mod endings;
 mod endpointing;
 mod false_interruptions;
+mod fillers;
 mod first_message;
 mod history;
 mod hooks;
@@ -211,6 +212,7 @@ fn show(command: &Command) -> String {
         Command::CancelReply { turn } => format!("CancelReply {}", show_turn(*turn)),
         Command::Speak { speech, text } => format!("Speak #{} {text:?}", speech.0),
         Command::PlayRecording { speech, url } => format!("Play #{} {url}", speech.0),
+        Command::Fill { speech, text } => format!("Fill #{} {text:?}", speech.0),
         Command::TrimSpeech { speech } => format!("Trim #{}", speech.0),
         Command::FinishSpeech { speech } => format!("Finish #{}", speech.0),
         Command::CutSpeech { speech } => format!("Cut #{}", speech.0),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Conversation, Floor, barge_in,
-    reply::{HANG_AFTER, REPLY_DUE},
+    reply::REPLY_DUE,
     turn::{Reply, Turn},
     utterance::Wait,
 };
@@ -35,6 +35,7 @@ pub(super) enum Timer {
     ReplyOverdue,
     ToolOverdue,
     DelayedMessage,
+    Filler,
     SpeechLost,
     Caption,
 }
@@ -62,6 +63,7 @@ impl Timer {
             Self::ReplyOverdue => "reply overdue",
             Self::ToolOverdue => "tool overdue",
             Self::DelayedMessage => "delayed message",
+            Self::Filler => "filler",
             Self::SpeechLost => "speech lost",
             Self::Caption => "words sound",
         }
@@ -109,6 +111,7 @@ impl Conversation {
             Timer::ReplyOverdue => self.reply_overdue(),
             Timer::ToolOverdue => self.tool_overdue(),
             Timer::DelayedMessage => self.delayed_message_due(),
+            Timer::Filler => self.filler_due(),
             Timer::SpeechLost => self.speech_lost(),
             Timer::Caption => self.caption_due(),
         }
@@ -170,6 +173,7 @@ impl Conversation {
                 .min()
                 .map(|at| (at, Timer::DelayedMessage)),
             self.tools.overdue_at(turn.id).map(|at| (at, Timer::ToolOverdue)),
+            self.filler_at(turn).map(|at| (at, Timer::Filler)),
         ];
         match turn.reply {
             Reply::Due { not_before } => {
@@ -177,9 +181,7 @@ impl Conversation {
                 timers.push(Some((at, Timer::ReplyDue)));
             }
             Reply::Generating { last_output_at, .. } => {
-                if !turn.hang_was_published {
-                    timers.push(Some((last_output_at + HANG_AFTER, Timer::Hang)));
-                }
+                timers.push(turn.hang_at().map(|at| (at, Timer::Hang)));
                 timers.push(Some((last_output_at + REPLY_DUE, Timer::ReplyOverdue)));
             }
             Reply::Tools | Reply::Done => {}

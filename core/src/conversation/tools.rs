@@ -26,6 +26,9 @@ const RESULT_DUE: Duration = Duration::from_secs(310);
 /// Calls whose results are waited for, over all turns. More are answered with a refusal.
 const RUNNING_MAX: usize = 64;
 
+/// What the model is told of a call that it makes again while the first one runs.
+const RUNS_ALREADY: &str = "this call runs already; its result is not known yet";
+
 /// A call whose result is due.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ToolRun {
@@ -232,7 +235,27 @@ impl Conversation {
         self.generate_if_due();
     }
 
+    /// The result of the same call made earlier in the turn, where the model may not know of it:
+    /// its reply broke off after it.
+    fn known_result(&self, call: &ToolCall) -> Option<String> {
+        let Floor::Assistant(turn) = &self.floor else { return None };
+        let is_same = |made: &ToolCall| made.name == call.name && made.arguments == call.arguments;
+        let (key, _) = turn.called.iter().filter(|_| turn.was_broken).find(|it| is_same(&it.1))?;
+        let entry = self.history.keyed().find(|(at, _)| at == key);
+        Some(match entry.map(|(_, entry)| &entry.message) {
+            Some(Message::ToolResult { content, .. }) => content.clone(),
+            Some(_) | None => RUNS_ALREADY.into(),
+        })
+    }
+
     fn start_call(&mut self, mut run: ToolRun, starts: &mut Vec<(String, Option<SpeechId>)>) {
+        if let Some(result) = self.known_result(&run.call) {
+            self.answer_call(&run, result, None);
+            return;
+        }
+        if let Floor::Assistant(turn) = &mut self.floor {
+            turn.called.push((run.key, run.call.clone()));
+        }
         let Some(spec) = self.tool(&run.call.name).cloned() else {
             let content = self.no_such_tool(&run.call.name);
             self.answer_call(&run, content, None);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{history::Key, speeches::Speech};
-use crate::{CallTime, EndedReason, Message, SpeechId, SpeechSource, TurnId};
+use super::{history::Key, reply::HANG_AFTER, speeches::Speech};
+use crate::{CallTime, EndedReason, Message, SpeechId, SpeechSource, ToolCall, TurnId};
 
 /// How long after a turn began words without a new voice still belong to its question.
 ///
@@ -22,6 +22,9 @@ pub(super) struct Turn {
     /// A speech of it has begun to sound.
     pub began_speaking: bool,
     pub hang_was_published: bool,
+    /// Times that the caller was told to wait, and when last.
+    pub fillers: u32,
+    pub filled_at: CallTime,
     /// What the model is told for this turn alone, behind the conversation.
     pub aside: Vec<Message>,
     /// Times that it was stopped for a voice that brought no words.
@@ -30,6 +33,10 @@ pub(super) struct Turn {
     pub tool_rounds: u32,
     /// What the calls of the present round came to, by their places.
     pub answered_calls: Vec<(Key, Option<Spoken>)>,
+    /// Calls that were made in it, with the places of their results.
+    pub called: Vec<(Key, ToolCall)>,
+    /// A stream of the model broke in it, and the model may make the same calls again.
+    pub was_broken: bool,
     pub delayed: Vec<DelayedMessage>,
     /// The model asked to end the call, for this reason.
     pub ending: Option<EndedReason>,
@@ -109,10 +116,14 @@ impl Turn {
             interruptible: true,
             began_speaking: false,
             hang_was_published: false,
+            fillers: 0,
+            filled_at: CallTime::ZERO,
             aside: Vec::new(),
             false_cuts: 0,
             tool_rounds: 0,
             answered_calls: Vec::new(),
+            called: Vec::new(),
+            was_broken: false,
             delayed: Vec::new(),
             ending: None,
             reply: Reply::Done,
@@ -129,6 +140,16 @@ impl Turn {
         match self.reply {
             Reply::Generating { asked_as, .. } => Some(asked_as),
             Reply::Due { .. } | Reply::Tools | Reply::Done => None,
+        }
+    }
+
+    /// When the model's silence is one that the caller may notice, unless that was told.
+    pub(super) fn hang_at(&self) -> Option<CallTime> {
+        match self.reply {
+            Reply::Generating { last_output_at, .. } if !self.hang_was_published => {
+                Some(last_output_at + HANG_AFTER)
+            }
+            Reply::Generating { .. } | Reply::Due { .. } | Reply::Tools | Reply::Done => None,
         }
     }
 

@@ -69,6 +69,35 @@ fn a_silent_voice_is_replaced_and_a_silent_transcriber_asked_once_more() {
 }
 
 #[test]
+fn a_provider_that_says_when_it_will_is_waited_for_once_where_that_is_soon() {
+    let limited = |ms| FailureClass::RateLimited { retry_after: Some(Duration::from_millis(ms)) };
+    let patient = || of(2).waiting(Duration::from_secs(1));
+    let mut failover = patient();
+    let wait = Next::Again(Pace::After(Duration::from_millis(900)));
+    assert_eq!(lose(&mut failover, 0, Loss::Refused, limited(900)), wait);
+    assert_eq!(lose(&mut failover, 1_000, Loss::Refused, limited(900)), promote(1));
+    assert_eq!(lose(&mut patient(), 0, Loss::Refused, limited(1_100)), promote(1));
+    assert_eq!(lose(&mut of(2), 0, Loss::Refused, limited(1)), promote(1));
+}
+
+#[test]
+fn an_answer_ends_the_time_in_which_all_refused() {
+    let mut failover = of(1);
+    assert_eq!(lose(&mut failover, 0, Loss::Refused, REFUSED), Next::Again(Pace::Paced));
+    failover.on_served();
+    assert_eq!(lose(&mut failover, 60_000, Loss::Refused, REFUSED), Next::Again(Pace::Paced));
+    assert_eq!(lose(&mut failover, 64_500, Loss::Refused, REFUSED), Next::GiveUp);
+}
+
+#[test]
+fn who_failed_beside_the_one_that_serves_is_not_promoted_next() {
+    let mut failover = of(3);
+    assert_eq!(failover.next_fresh(at(0), |_| true), Some(1));
+    failover.on_other_failed(1, at(0), REFUSED);
+    assert_eq!(lose(&mut failover, 10, Loss::Refused, REFUSED), promote(2));
+}
+
+#[test]
 fn a_candidate_whose_breaker_is_open_is_passed_over() {
     let mut failover = of(3);
     let next = failover.on_lost(at(0), Loss::Refused, REFUSED, |it| it != 1, true);

@@ -35,7 +35,8 @@ pub(super) fn is_boundary(before: char, after: char) -> bool {
         || (is_unspaced(before) && after.is_alphanumeric())
 }
 
-fn is_unspaced(c: char) -> bool {
+/// Whether it belongs to a language that is written without spaces.
+pub(crate) fn is_unspaced(c: char) -> bool {
     let is_korean = matches!(c, '\u{AC00}'..='\u{D7FF}' | '\u{3130}'..='\u{318F}');
     c >= UNSPACED_LETTERS && c.is_alphanumeric() && !is_korean
 }

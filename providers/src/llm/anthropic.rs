@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     Llm, LlmCapabilities, LlmRequest, LlmStream, Opening, Provider,
     asking::{Asking, Opened},
-    body::Learned,
+    body::{Body, Learned},
     errors::{Errors, Reasons},
     stream,
 };
@@ -91,8 +91,7 @@ struct Messages {
 
 impl Llm for Messages {
     fn capabilities(&self) -> LlmCapabilities {
-        // Models since Claude 4.6 refuse to go on from a last message of the assistant.
-        LlmCapabilities { tools: true, assistant_prefill: false }
+        LlmCapabilities { tools: true, assistant_prefill: self.options.prefills() }
     }
 
     fn model(&self) -> &str {
@@ -100,7 +99,23 @@ impl Llm for Messages {
     }
 
     fn generate(&self, request: LlmRequest) -> Opening<LlmStream> {
-        let body = request::body(&self.options, &request);
+        self.ask(request::body(&self.options, &request))
+    }
+
+    fn resume(&self, request: LlmRequest, said: &str) -> Opening<LlmStream> {
+        if !self.options.prefills() {
+            return self.generate(request.told_to_go_on(said));
+        }
+        self.ask(request::body(&self.options, &request).opened_with(said))
+    }
+
+    fn warm(&self) {
+        self.asking.net.warm(&self.asking.url);
+    }
+}
+
+impl Messages {
+    fn ask(&self, body: Body) -> Opening<LlmStream> {
         let (asking, learned) = (self.asking.clone(), self.learned.clone());
         Box::pin(async move {
             Ok(match asking.open(body, &learned).await? {
@@ -108,9 +123,5 @@ impl Llm for Messages {
                 Opened::Filtered => stream::filtered(),
             })
         })
-    }
-
-    fn warm(&self) {
-        self.asking.net.warm(&self.asking.url);
     }
 }

@@ -32,6 +32,10 @@ impl Body {
         &self.json
     }
 
+    pub fn json_mut(&mut self) -> &mut Map<String, Value> {
+        &mut self.json
+    }
+
     /// Takes out the parameter that the endpoint refused, if it was sent and is dispensable.
     pub fn give_up(&mut self, param: &str) -> Option<Change> {
         let path: Vec<String> = param.split('.').map(Into::into).collect();

@@ -49,7 +49,7 @@ impl CallDraft {
                 tracing::warn!(provider, tool = name, "out of tokens in a call, raise maxTokens");
                 Ok(None)
             }
-            (_, Finish::ContentFilter) => Ok(None),
+            (_, Finish::ContentFilter | Finish::Broken) => Ok(None),
             (_, Finish::Stop) => {
                 let detail = format!("called `{name}` with arguments that are no JSON object");
                 Err(errors.error(FailureClass::Protocol, detail))

@@ -2,7 +2,7 @@
 
 use super::{
     Provider,
-    openai::{self, COMPATIBLE, COMPATIBLE_VENDOR, Family, Vendor},
+    openai::{self, COMPATIBLE, COMPATIBLE_VENDOR, Family, Prefill, Vendor},
 };
 
 pub(super) const VENDOR: Vendor = Vendor {
@@ -24,4 +24,4 @@ pub const PROVIDER: Provider = Provider {
 /// Templates of models that do not think ignore it.
 const NO_THOUGHTS: &[(&str, &str)] = &[("chat_template_kwargs", r#"{"enable_thinking":false}"#)];
 
-const FAMILIES: &[Family] = &[Family { extra: NO_THOUGHTS, ..COMPATIBLE }];
+const FAMILIES: &[Family] = &[Family { extra: NO_THOUGHTS, prefill: Prefill::Open, ..COMPATIBLE }];

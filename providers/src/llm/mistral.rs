@@ -2,7 +2,7 @@
 
 use super::{
     Provider,
-    openai::{self, COMPATIBLE, COMPATIBLE_VENDOR, Family, Vendor},
+    openai::{self, COMPATIBLE, COMPATIBLE_VENDOR, Family, Prefill, Vendor},
 };
 
 pub(super) const VENDOR: Vendor = Vendor {
@@ -28,11 +28,12 @@ const CHAT: Family = Family {
     short_ids: true,
     strict_order: true,
     one_system_message: true,
+    prefill: Prefill::Prefix,
     ..COMPATIBLE
 };
 
 const FAMILIES: &[Family] = &[
     // These think, and nothing keeps them from it.
-    Family { prefix: "magistral", thinks: true, ..CHAT },
+    Family { prefix: "magistral", thinks: true, prefill: Prefill::No, ..CHAT },
     CHAT,
 ];

@@ -19,7 +19,7 @@ use url::Url;
 use super::{
     Llm, LlmCapabilities, LlmRequest, LlmStream, Opening, Provider,
     asking::{Asking, Opened},
-    body::Learned,
+    body::{Body, Learned},
     errors::{Errors, Reasons},
     stream,
 };
@@ -28,7 +28,7 @@ use crate::{
     net::{address, socket::key_header},
     probe::{BEARER, FreeResource, Probe},
 };
-pub(super) use families::{COMPATIBLE, Family};
+pub(super) use families::{COMPATIBLE, Family, Prefill};
 use options::Options;
 pub(super) use options::Regions;
 use reply::Reply;
@@ -167,7 +167,7 @@ struct ChatCompletions {
 
 impl Llm for ChatCompletions {
     fn capabilities(&self) -> LlmCapabilities {
-        LlmCapabilities { tools: true, assistant_prefill: false }
+        LlmCapabilities { tools: true, assistant_prefill: self.family.prefill != Prefill::No }
     }
 
     fn model(&self) -> &str {
@@ -175,7 +175,24 @@ impl Llm for ChatCompletions {
     }
 
     fn generate(&self, request: LlmRequest) -> Opening<LlmStream> {
+        self.ask(request::body(&self.options, self.family, &request, &self.fields))
+    }
+
+    fn resume(&self, request: LlmRequest, said: &str) -> Opening<LlmStream> {
+        if self.family.prefill == Prefill::No {
+            return self.generate(request.told_to_go_on(said));
+        }
         let body = request::body(&self.options, self.family, &request, &self.fields);
+        self.ask(body.begun_with(said, self.family.prefill))
+    }
+
+    fn warm(&self) {
+        self.asking.net.warm(&self.asking.url);
+    }
+}
+
+impl ChatCompletions {
+    fn ask(&self, body: Body) -> Opening<LlmStream> {
         let (asking, learned) = (self.asking.clone(), self.learned.clone());
         let reply = Reply::new(self.asking.errors, self.cost_field);
         Box::pin(async move {
@@ -184,9 +201,5 @@ impl Llm for ChatCompletions {
                 Opened::Filtered => stream::filtered(),
             })
         })
-    }
-
-    fn warm(&self) {
-        self.asking.net.warm(&self.asking.url);
     }
 }

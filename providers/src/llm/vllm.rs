@@ -2,7 +2,7 @@
 
 use super::{
     Provider,
-    openai::{self, COMPATIBLE, COMPATIBLE_VENDOR, Family, Vendor},
+    openai::{self, COMPATIBLE, COMPATIBLE_VENDOR, Family, Prefill, Vendor},
 };
 
 pub(super) const VENDOR: Vendor = Vendor {
@@ -26,5 +26,5 @@ const NO_THOUGHTS: &[(&str, &str)] = &[("chat_template_kwargs", r#"{"enable_thin
 
 const FAMILIES: &[Family] = &[
     Family { prefix: "openai/gpt-oss", lowest_effort: Some("low"), ..COMPATIBLE },
-    Family { extra: NO_THOUGHTS, ..COMPATIBLE },
+    Family { extra: NO_THOUGHTS, prefill: Prefill::Open, ..COMPATIBLE },
 ];

@@ -1,19 +1,23 @@
 use std::{
+    collections::VecDeque,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use offhook_core::{Finish, Message, ToolCall};
+use offhook_core::{FailureClass, Finish, Message, ToolCall};
 use offhook_providers::{
     ProviderError,
     llm::{Llm, LlmCapabilities, LlmEvent, LlmRequest, LlmStream},
     stt::Opening,
 };
 use serde_json::Value;
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::sleep,
+};
 
 use super::Sessions;
 
@@ -24,8 +28,35 @@ pub struct FakeLlm {
     /// From a request to its first token.
     pub first_token: Duration,
     pub between_tokens: Duration,
+    /// What it makes of the beginning of a reply that broke off.
+    pub resuming: Resuming,
+    drop_all: Arc<Notify>,
+    faults: Arc<Mutex<VecDeque<Fault>>>,
     warmed: Arc<AtomicUsize>,
     script: Arc<Script>,
+}
+
+/// What a model does that is given the beginning of a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resuming {
+    /// Goes on with the next word.
+    GoesOn,
+    /// Repeats some of the last words first.
+    RepeatsWords(usize),
+    /// Says all of it again.
+    StartsAgain,
+}
+
+/// What goes wrong with one request.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    Refuse(ProviderError),
+    /// The stream is closed after so many words; 0: before the first.
+    DieAfter(usize),
+    /// Nothing comes after so many words, and no error.
+    HangAfter(usize),
+    /// The first token takes this long.
+    Slow(Duration),
 }
 
 /// Says what to answer to a conversation.
@@ -61,6 +92,9 @@ impl FakeLlm {
             sessions: Sessions::default(),
             first_token: Duration::from_millis(120),
             between_tokens: Duration::from_millis(15),
+            resuming: Resuming::GoesOn,
+            drop_all: Arc::default(),
+            faults: Arc::default(),
             warmed: Arc::default(),
             script: Arc::new(script),
         }
@@ -73,6 +107,26 @@ impl FakeLlm {
             let line = lines.iter().find(|(key, _)| said.contains(key));
             Reply::Say(line.map_or("pardon", |(_, answer)| answer).to_owned())
         })
+    }
+
+    /// Breaks the next requests, one fault each, in this order.
+    pub fn break_next(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.faults().extend(faults);
+    }
+
+    /// Refuses so many of the next requests, as a provider does that is down.
+    pub fn refuse(&self, requests: usize) {
+        let error = ProviderError::new(FailureClass::Unavailable, "told to refuse");
+        self.break_next(std::iter::repeat_n(Fault::Refuse(error), requests));
+    }
+
+    /// Closes every stream that is open now.
+    pub fn drop_streams(&self) {
+        self.drop_all.notify_waiters();
+    }
+
+    fn faults(&self) -> MutexGuard<'_, VecDeque<Fault>> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How often it was told that it will be asked soon.
@@ -103,23 +157,70 @@ impl Llm for FakeLlm {
     }
 
     fn generate(&self, request: LlmRequest) -> Opening<LlmStream> {
-        let (output, events) = mpsc::channel(CHANNEL);
-        let fake = self.clone();
-        Box::pin(async move {
-            let reply = (fake.script)(&request.messages);
-            if let Reply::Fail(error) = reply {
-                return Err(error);
-            }
-            tokio::spawn(async move { fake.stream(reply, output).await });
-            Ok(LlmStream { events })
-        })
+        self.answer(request, None)
+    }
+
+    fn resume(&self, request: LlmRequest, said: &str) -> Opening<LlmStream> {
+        self.answer(request, Some(said.to_owned()))
     }
 }
 
+type Output = mpsc::Sender<Result<LlmEvent, ProviderError>>;
+
 impl FakeLlm {
-    async fn stream(self, reply: Reply, output: mpsc::Sender<Result<LlmEvent, ProviderError>>) {
-        let session = self.sessions.begin();
-        sleep(self.first_token).await;
+    fn answer(&self, request: LlmRequest, said: Option<String>) -> Opening<LlmStream> {
+        let (output, events) = mpsc::channel(CHANNEL);
+        let fake = self.clone();
+        Box::pin(async move {
+            let fault = fake.faults().pop_front();
+            let mut reply = (fake.script)(&request.messages);
+            if let Reply::Fail(error) = reply {
+                return Err(error);
+            }
+            if let Some(Fault::Refuse(error)) = fault {
+                return Err(error);
+            }
+            if let Some(said) = said {
+                reply = fake.rest_of(reply, &said);
+            }
+            tokio::spawn(async move {
+                let session = fake.sessions.begin();
+                let dropped = fake.drop_all.clone();
+                tokio::select! {
+                    () = fake.stream(reply, fault, &output) => {}
+                    () = dropped.notified() => die(&output).await,
+                }
+                drop(session);
+            });
+            Ok(LlmStream { events })
+        })
+    }
+
+    /// What the model says that has said the beginning.
+    fn rest_of(&self, reply: Reply, said: &str) -> Reply {
+        let said = said.split_whitespace().count();
+        let from = match self.resuming {
+            Resuming::GoesOn => said,
+            Resuming::RepeatsWords(words) => said.saturating_sub(words),
+            Resuming::StartsAgain => 0,
+        };
+        let rest = |text: String| text.split_inclusive(' ').skip(from).collect();
+        match reply {
+            Reply::Say(text) => Reply::Say(rest(text)),
+            Reply::Call { say, tool, arguments } => Reply::Call { say: rest(say), tool, arguments },
+            Reply::CutOff { say, finish } => Reply::CutOff { say: rest(say), finish },
+            Reply::Fail(error) => Reply::Fail(error),
+        }
+    }
+
+    async fn stream(&self, reply: Reply, fault: Option<Fault>, output: &Output) {
+        let (first_token, last) = match fault {
+            Some(Fault::Slow(first_token)) => (first_token, None),
+            Some(Fault::DieAfter(words)) => (self.first_token, Some((words, true))),
+            Some(Fault::HangAfter(words)) => (self.first_token, Some((words, false))),
+            Some(Fault::Refuse(_)) | None => (self.first_token, None),
+        };
+        sleep(first_token).await;
         let (text, call, finish) = match reply {
             Reply::Say(text) => (text, None, Finish::Stop),
             Reply::Call { say, tool, arguments } => {
@@ -129,11 +230,19 @@ impl FakeLlm {
             Reply::CutOff { say, finish } => (say, None, finish),
             Reply::Fail(_) => (String::new(), None, Finish::Stop),
         };
-        for token in text.split_inclusive(' ') {
+        for (index, token) in text.split_inclusive(' ').enumerate() {
+            if last.is_some_and(|(words, _)| words == index) {
+                break;
+            }
             if output.send(Ok(LlmEvent::Text(token.to_owned()))).await.is_err() {
                 return;
             }
             sleep(self.between_tokens).await;
+        }
+        match last {
+            Some((_, true)) => return die(output).await,
+            Some((_, false)) => return output.closed().await,
+            None => {}
         }
         if let Some(call) = call
             && output.send(Ok(LlmEvent::ToolCall(call))).await.is_err()
@@ -142,6 +251,12 @@ impl FakeLlm {
         }
         // A reader that is gone has cancelled.
         let _ = output.send(Ok(LlmEvent::Finished(finish))).await;
-        drop(session);
     }
+}
+
+/// Ends a stream as a connection that is lost does.
+async fn die(output: &Output) {
+    let error = ProviderError::new(FailureClass::Closed, "told to die");
+    // A reader that is gone has cancelled.
+    let _ = output.send(Err(error)).await;
 }

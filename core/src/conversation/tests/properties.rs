@@ -71,6 +71,7 @@ fn check_speeches(given: &[Vec<Command>]) {
                 assert!(over.insert(*speech), "finished after its end: {speech:?}");
                 assert_eq!(open.take(), Some(*speech));
             }
+            Command::Fill { speech, .. } => assert!(over.insert(*speech)),
             Command::CutSpeech { speech } => {
                 over.insert(*speech);
                 open = open.filter(|open| open != speech);
@@ -91,7 +92,7 @@ fn check_speeches(given: &[Vec<Command>]) {
 /// What a command makes happen for others than the model, by the words of a speculation in it.
 fn supposed_words(command: &Command) -> Vec<u32> {
     let said = match command {
-        Command::Speak { text, .. } => text.clone(),
+        Command::Speak { text, .. } | Command::Fill { text, .. } => text.clone(),
         Command::Publish(event) => serde_json::to_string(event).unwrap(),
         Command::Generate { .. }
         | Command::Speculate { .. }
@@ -139,6 +140,7 @@ impl Supposed {
             | Command::AskEndpointing { .. }
             | Command::AskVoicemail { .. }
             | Command::Speak { .. }
+            | Command::Fill { .. }
             | Command::FinishSpeech { .. }
             | Command::TrimSpeech { .. }
             | Command::PlayRecording { .. }
@@ -208,6 +210,7 @@ fn run_as_asked(options: CallOptions, steps: &[Step]) -> Vec<Vec<Command>> {
                 Command::AskEndpointing { .. }
                 | Command::AskVoicemail { .. }
                 | Command::Speak { .. }
+                | Command::Fill { .. }
                 | Command::FinishSpeech { .. }
                 | Command::TrimSpeech { .. }
                 | Command::PlayRecording { .. }
@@ -326,7 +329,7 @@ proptest! {
         let (conversation, given) = run(options, &steps);
         let mut texts: Vec<(SpeechId, String)> = Vec::new();
         for command in given.iter().flatten() {
-            if let Command::Speak { speech, text } = command {
+            if let Command::Speak { speech, text } | Command::Fill { speech, text } = command {
                 match texts.iter_mut().find(|(id, _)| id == speech) {
                     Some((_, whole)) => whole.push_str(text),
                     None => texts.push((*speech, text.clone())),

@@ -11,6 +11,8 @@ pub(super) struct Family {
     pub depth: Depth,
     /// Whether `temperature` is taken, where it does not think.
     pub takes_temperature: bool,
+    /// Whether it goes on from a last message of the assistant: refused since Claude 4.6.
+    pub prefills: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +35,20 @@ pub(super) enum Depth {
     Adaptive,
 }
 
-const EARLY: Family =
-    Family { prefix: "", quiet: Quiet::Unasked, depth: Depth::Budget, takes_temperature: true };
+const EARLY: Family = Family {
+    prefix: "",
+    quiet: Quiet::Unasked,
+    depth: Depth::Budget,
+    takes_temperature: true,
+    prefills: true,
+};
 
 const LATE: Family = Family {
     prefix: "",
     quiet: Quiet::Disabled,
     depth: Depth::Adaptive,
     takes_temperature: false,
+    prefills: false,
 };
 
 /// Anthropic's models, by the pages Adaptive thinking and What's new in Claude 5.5.
@@ -54,6 +62,8 @@ const FAMILIES: &[Family] = &[
     Family { prefix: "claude-haiku-5", ..LATE },
     Family { prefix: "claude-opus-4-7", quiet: Quiet::Unasked, ..LATE },
     Family { prefix: "claude-opus-4-8", quiet: Quiet::Unasked, ..LATE },
+    Family { prefix: "claude-opus-4-6", prefills: false, ..EARLY },
+    Family { prefix: "claude-sonnet-4-6", prefills: false, ..EARLY },
     EARLY,
 ];
 
@@ -78,6 +88,7 @@ mod tests {
         assert_eq!(quiet("claude-sonnet-5-5"), Quiet::BetweenTools);
         assert_eq!(quiet("claude-opus-5-5"), Quiet::LowEffort);
         assert_eq!(quiet("claude-haiku-5-5"), Quiet::Disabled);
+        assert!(find("claude-haiku-4-5").prefills && !find("claude-sonnet-4-6").prefills);
         assert_eq!(find("claude-opus-4-6").depth, Depth::Budget);
         assert_eq!(find("claude-opus-4-7").depth, Depth::Adaptive);
     }

@@ -59,6 +59,11 @@ impl Options {
         models::find(&self.model)
     }
 
+    /// Whether it goes on from a last message of the assistant; with thoughts, it does not.
+    pub fn prefills(&self) -> bool {
+        self.family().prefills && self.thinking.is_none()
+    }
+
     pub fn temperature(&self) -> f64 {
         self.temperature.unwrap_or(TEMPERATURE).min(TEMPERATURE_MAX)
     }

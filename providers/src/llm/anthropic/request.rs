@@ -71,6 +71,16 @@ pub(super) fn body(options: &Options, request: &LlmRequest) -> Body {
     Body::new(body, DISPENSABLE.to_vec())
 }
 
+impl Body {
+    /// The same, of a reply that begins with these words, which must not end with white space.
+    pub(super) fn opened_with(mut self, said: &str) -> Self {
+        if let Some(Value::Array(messages)) = self.json_mut().get_mut("messages") {
+            messages.push(json!({"role": "assistant", "content": [text(said.trim_end())]}));
+        }
+        self
+    }
+}
+
 /// The instructions that come before anything is said, and the rest.
 fn split(messages: &[Message]) -> (Vec<&str>, &[Message]) {
     let mut system = Vec::new();

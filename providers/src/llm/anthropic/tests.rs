@@ -67,6 +67,27 @@ async fn body(document: Value, request: LlmRequest) -> Value {
     bodies.recv().await.unwrap()
 }
 
+#[tokio::test]
+async fn a_reply_that_broke_off_is_begun_with_what_was_said_where_the_model_goes_on() {
+    for (name, goes_on) in [("claude-haiku-4-5", true), ("claude-sonnet-4-6", false)] {
+        let (sender, mut bodies) = tokio::sync::mpsc::channel(1);
+        let server = Server::http(|mut server| async move {
+            let mut asked = server.accept().await;
+            sender.send(asked.body.clone()).await.unwrap();
+            asked.answer(200, "", "").await;
+        })
+        .await;
+        let model = model(&server, json!({"provider": "anthropic", "model": name}));
+        assert_eq!(model.capabilities().assistant_prefill, goes_on, "{name}");
+        let hi = request(vec![Message::User { content: "hi".into() }]);
+        within(model.resume(hi, "We are open ")).await.unwrap();
+        server.finished().await;
+        let body = bodies.recv().await.unwrap();
+        assert_eq!(body["messages"][1]["content"][0]["text"], "We are open", "{name}");
+        assert_eq!(body["messages"].as_array().unwrap().len(), if goes_on { 2 } else { 3 });
+    }
+}
+
 /// The messages that a conversation leads to, without the mark for the cache at their end.
 async fn messages(conversation: Vec<Message>) -> Value {
     let mut body = body(json!({"model": "claude-haiku-4-5"}), request(conversation)).await;

@@ -32,9 +32,22 @@ pub(in crate::llm) struct Family {
     pub counts_unasked: bool,
     /// Ids of tool calls have nine letters and digits.
     pub short_ids: bool,
+    /// How it is told to go on with a last message of the assistant.
+    pub prefill: Prefill,
     /// The last message has to be the user's or a tool's, and between a tool's result and the user
     /// the assistant has to speak.
     pub strict_order: bool,
+}
+
+/// How an endpoint is told that the last message is the beginning of the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::llm) enum Prefill {
+    /// It takes every message for a whole one.
+    No,
+    /// By two parameters of the request (vLLM: OpenAI-compatible server; llama.cpp's server).
+    Open,
+    /// By `prefix` of the message (Mistral: Chat completions).
+    Prefix,
 }
 
 /// Names of parameters, and their values as JSON.
@@ -63,6 +76,7 @@ pub(in crate::llm) const COMPATIBLE: Family = Family {
     calls_need_content: false,
     counts_unasked: false,
     short_ids: false,
+    prefill: Prefill::No,
     strict_order: false,
 };
 

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use offhook_core::{Message, ToolCall, ToolSpec};
 use serde_json::{Map, Value, json};
 
-use super::{families::Family, options::Options};
+use super::{
+    families::{Family, Prefill},
+    options::Options,
+};
 use crate::llm::{
     LlmRequest,
     body::Body,
@@ -75,6 +78,24 @@ pub(super) fn body(
         body.entry(name).or_insert_with(|| value.clone());
     }
     Body::new(body, dispensable)
+}
+
+impl Body {
+    /// The same, of a reply that begins with these words.
+    pub(super) fn begun_with(mut self, said: &str, prefill: Prefill) -> Self {
+        let json = self.json_mut();
+        if let Some(Value::Array(messages)) = json.get_mut("messages") {
+            say(messages, "assistant", said.trim_end());
+            if let (Prefill::Prefix, Some(last)) = (prefill, messages.last_mut()) {
+                last["prefix"] = true.into();
+            }
+        }
+        if prefill == Prefill::Open {
+            json.insert("add_generation_prompt".into(), false.into());
+            json.insert("continue_final_message".into(), true.into());
+        }
+        self
+    }
 }
 
 fn tool(tool: &ToolSpec) -> Value {

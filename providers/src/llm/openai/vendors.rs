@@ -52,6 +52,21 @@ async fn asked(document: Value, request: LlmRequest) -> (String, Value) {
     seen.recv().await.unwrap()
 }
 
+/// The body of the request that is sent for the rest of a reply.
+async fn resumed(document: Value, said: &str) -> Value {
+    let (sender, mut seen) = tokio::sync::mpsc::channel(1);
+    let server = Server::http(|mut server| async move {
+        let mut asked = server.accept().await;
+        sender.send(asked.body.clone()).await.unwrap();
+        asked.answer(200, "", "").await;
+    })
+    .await;
+    let model = build(&document, &server.access(), &net()).unwrap();
+    within(model.resume(hi(), said)).await.unwrap();
+    server.finished().await;
+    seen.recv().await.unwrap()
+}
+
 /// What of a body is not the same for all: everything but `model`, `messages` and the stream.
 async fn parameters(provider: &str, model: &str, request: LlmRequest) -> Value {
     let (_, mut body) = asked(document(provider, model), request).await;
@@ -234,6 +249,27 @@ async fn mistral_is_told_the_conversation_in_the_order_and_with_the_ids_that_it_
     let first = LlmRequest { messages: vec![instruction("Greet.")], tools: Vec::new() };
     let (_, body) = asked(document("mistral", "mistral-medium-latest"), first).await;
     assert_eq!(body["messages"][1], json!({"role": "user", "content": "(The call is connected.)"}));
+}
+
+#[tokio::test]
+async fn a_reply_that_broke_off_is_gone_on_with_as_each_vendor_has_it() {
+    let assistant = |content: &str| json!({"role": "assistant", "content": content});
+    for (provider, model) in [("vllm", "Qwen/Qwen3-8B"), ("llama-cpp", "any")] {
+        let body = resumed(document(provider, model), "We are open ").await;
+        assert_eq!(body["messages"][1], assistant("We are open"), "{provider}");
+        assert_eq!(body["continue_final_message"], true, "{provider}");
+        assert_eq!(body["add_generation_prompt"], false, "{provider}");
+    }
+    let body = resumed(document("mistral", "mistral-small"), "We are open ").await;
+    let begun = json!({"role": "assistant", "content": "We are open", "prefix": true});
+    assert_eq!(body["messages"].as_array().unwrap().last(), Some(&begun));
+
+    for (provider, model) in [("groq", "llama"), ("vllm", "openai/gpt-oss-20b")] {
+        let body = resumed(document(provider, model), "We are open ").await;
+        assert_eq!(body["messages"][1], assistant("We are open"), "{provider}");
+        assert_eq!(body["messages"][2]["role"], "system", "told to go on: {provider}");
+        assert!(body.get("continue_final_message").is_none(), "{provider}");
+    }
 }
 
 #[tokio::test]

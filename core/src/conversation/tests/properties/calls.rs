@@ -4,9 +4,9 @@ use proptest::{collection::vec, prelude::*};
 
 use super::{super::*, Step};
 use crate::{
-    AddedRole, Answerer, Control, EndpointingRule, Hook, HookAction, HookTrigger, KeypadPlan,
-    PatternOptions, StartSpeaking, StopSpeaking, TextPattern, TimedWord, TurnJudge, VoicemailPlan,
-    VoicemailQuestions, WaitFunction,
+    AddedRole, Answerer, Control, EndpointingRule, Fillers, Hook, HookAction, HookTrigger,
+    KeypadPlan, PatternOptions, StartSpeaking, StopSpeaking, TextPattern, TimedWord, TurnJudge,
+    VoicemailPlan, VoicemailQuestions, WaitFunction,
 };
 
 fn words() -> impl Strategy<Value = String> {
@@ -88,7 +88,7 @@ fn event() -> impl Strategy<Value = Event> {
         6 => turn.clone().prop_map(finished),
         2 => (turn.clone(), any::<bool>()).prop_map(|(turn, filtered)| Event::ReplyFinished {
             turn: TurnId(turn),
-            finish: if filtered { Finish::ContentFilter } else { Finish::Length },
+            finish: if filtered { Finish::ContentFilter } else { Finish::Broken },
         }),
         4 => (turn, tool_name(), outcome()).prop_map(|(turn, name, outcome)| Event::ToolFinished {
             turn: TurnId(turn),
@@ -250,6 +250,9 @@ pub(super) fn options() -> impl Strategy<Value = CallOptions> {
                 voicemail,
                 start_speaking,
                 keypad: flags.0.then(KeypadPlan::default),
+                fillers: flags
+                    .1
+                    .then(|| Fillers { first: "one moment".into(), further: "still here".into() }),
                 first_message_mode,
                 first_message: flags.0.then(|| "first message".into()),
                 first_message_interruptions_enabled: flags.1,
