@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::{
     Conversation, Floor,
-    speeches::Speech,
     turn::{Reply, Turn},
 };
 use crate::{CallTime, Command, EndedReason, HookAction, HookTrigger, SpeechId, SpeechSource};
@@ -70,19 +69,9 @@ impl Conversation {
     /// say.
     pub(super) fn fill_as(&mut self, id: SpeechId, text: String, then_end: Option<EndedReason>) {
         self.command(Command::Fill { speech: id, text: text.clone() });
-        let speech = Speech {
-            id,
-            turn: self.turn,
-            key: self.history.reserve(),
-            source: SpeechSource::ForceSay,
-            text,
-            before: String::new(),
-            interruptible: then_end.is_none(),
-            then_end,
-            began_at: None,
-            first_began_at: None,
-            finished_at: Some(self.now),
-        };
+        let source = SpeechSource::ForceSay;
+        let mut speech = self.new_speech(id, &text, source, then_end.is_none(), then_end);
+        speech.finished_at = Some(self.now);
         self.speeches.play_first(speech, self.now);
     }
 

@@ -94,7 +94,7 @@ impl Conversation {
         self.command(Command::Speak { speech: id, text: text.into() });
     }
 
-    fn new_speech(
+    pub(super) fn new_speech(
         &mut self,
         id: SpeechId,
         text: &str,
