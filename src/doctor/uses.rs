@@ -102,9 +102,9 @@ pub fn subject(stage: Stage, options: &Value) -> String {
 
 fn named(document: &Value) -> Vec<Named<'_>> {
     let stages = [
-        (Stage::Transcriber, "transcriber", Some("transcribers")),
-        (Stage::Model, "model", None),
-        (Stage::Voice, "voice", Some("voices")),
+        (Stage::Transcriber, "transcriber", "transcribers"),
+        (Stage::Model, "model", "models"),
+        (Stage::Voice, "voice", "voices"),
     ];
     let mut all = Vec::new();
     for (stage, field, list) in stages {
@@ -115,7 +115,6 @@ fn named(document: &Value) -> Vec<Named<'_>> {
             }
         };
         add(options, field.to_owned(), false);
-        let Some(list) = list else { continue };
         let fallbacks = options["fallbackPlan"][list].as_array();
         for (index, fallback) in fallbacks.map_or(&[][..], Vec::as_slice).iter().enumerate() {
             add(fallback, format!("{field}.fallbackPlan.{list}[{index}]"), true);
