@@ -13,7 +13,7 @@ use offhook_providers::{
 use serde_json::{Map, Value, json};
 use tokio::{net::TcpListener, sync::mpsc};
 
-/// Fields that come with each request as messages and tools, or say where it goes.
+/// Fields that come with each request as messages and tools, or say where it goes and where else.
 const ELSEWHERE: &[&str] = &[
     "provider",
     "model",
@@ -25,6 +25,8 @@ const ELSEWHERE: &[&str] = &[
     "headers",
     "timeoutSeconds",
     "metadataSendMode",
+    "fallbackModels",
+    "fallbackPlan",
 ];
 
 /// Fields that become parameters of the request.
@@ -43,7 +45,6 @@ const NOT_ACTED_ON: &[&str] = &[
     "knowledgeBaseId",
     "emotionRecognitionEnabled",
     "numFastTurns",
-    "fallbackModels",
     "toolStrictCompatibilityMode",
     "wordLevelConfidenceEnabled",
 ];

@@ -22,6 +22,10 @@ pub struct Judged {
     pub out_of_order: usize,
 }
 
+/// Words of fillers, which may be said wherever something takes its time.
+const FILLER_WORDS: &[&str] =
+    &["One", "moment,", "please.", "I", "am", "still", "here,", "just", "a", "moment."];
+
 /// What the assistant says when a stage has failed for good, if it can still speak.
 const APOLOGY: &str = "I am sorry, something went wrong on our side. Please call again later.";
 
@@ -84,7 +88,7 @@ fn retries_tools(plan: &Plan) -> bool {
 
 fn judged(ran: &Ran, call: &CallRan) -> Judged {
     let heard: Vec<_> = call.words.iter().map(|word| word.text.as_str()).collect();
-    let agent = compare(&expected(&ran.plan), &heard, &[]);
+    let agent = compare(&expected(&ran.plan), &heard, FILLER_WORDS);
     let transcript = call.record["artifact"]["transcript"].as_str().unwrap_or_default();
     let understood: Vec<_> = transcript
         .lines()
@@ -114,8 +118,15 @@ fn expected(plan: &Plan) -> Vec<Stretch> {
         };
         stretches.push(Stretch { text: text.into(), may_be_cut });
     }
-    if let Ending::Apology(Stage::Transcriber | Stage::Model) = plan.ending {
-        stretches.push(Stretch::whole(APOLOGY));
+    match plan.ending {
+        Ending::Apology(Stage::Transcriber | Stage::Model) => {
+            stretches.push(Stretch::whole(APOLOGY));
+        }
+        // It was said beforehand, if there was time for that.
+        Ending::Apology(Stage::Voice) => {
+            stretches.push(Stretch { text: APOLOGY.into(), may_be_cut: true });
+        }
+        Ending::Answered | Ending::ToolFailed | Ending::LegLost | Ending::Any => {}
     }
     stretches
 }
