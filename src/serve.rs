@@ -70,9 +70,10 @@ pub async fn run(args: &SettingsArgs) -> Result<(), String> {
     tokio::select! {
         () = node.drain() => {}
         () = signals.next() => {
-            tracing::warn!(calls = node.active_calls(), "told to stop again, calls are cut off");
+            tracing::warn!(calls = node.active_calls(), "told to stop again");
         }
     }
+    node.hand_over().await;
     node.stop().await;
     // Nobody is left who would not want to stop.
     let _ = stop.send(true);

@@ -9,6 +9,11 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 use support::{Calls, Leg, Options, eventually};
 
+/// Of a server whose calls do not wait for their legs to come back.
+fn no_return() -> Options {
+    Options::default().set("calls.leg_reconnect=0s")
+}
+
 fn id(call: &Value) -> &str {
     call["id"].as_str().unwrap()
 }
@@ -62,7 +67,7 @@ async fn a_server_that_is_told_to_stop_finishes_its_calls_and_takes_no_new_ones(
 
 #[tokio::test]
 async fn a_call_that_outlasts_the_patience_of_the_server_is_ended_in_order() {
-    let mut calls = Calls::with(Options::default().set("calls.drain_timeout=0s")).await;
+    let mut calls = Calls::with(no_return().set("calls.drain_timeout=0s")).await;
     let (call, mut leg) = calls.connect(json!({})).await;
     calls.server.terminate();
     assert_eq!(leg.closed().await, (1000, "worker-shutdown".into()));
@@ -78,7 +83,7 @@ async fn a_call_that_outlasts_the_patience_of_the_server_is_ended_in_order() {
 
 #[tokio::test]
 async fn a_second_signal_cuts_the_calls_off_and_the_next_server_ends_them() {
-    let mut calls = Calls::start().await;
+    let mut calls = Calls::with(no_return()).await;
     let (call, _leg) = calls.connect(json!({})).await;
     calls.server.terminate();
     calls.server.log_line("draining: no new calls, running ones finish").await;
@@ -91,7 +96,7 @@ async fn a_second_signal_cuts_the_calls_off_and_the_next_server_ends_them() {
 
 #[tokio::test]
 async fn a_call_whose_server_was_killed_is_ended_and_reported_by_the_next_one() {
-    let mut calls = Calls::start().await;
+    let mut calls = Calls::with(no_return()).await;
     let (call, mut leg) = calls.connect(json!({})).await;
     let never_connected = calls.create(json!({})).await;
     calls.providers.caller_says("I need a doctor.").await;
@@ -132,7 +137,7 @@ async fn a_call_whose_server_was_killed_is_ended_and_reported_by_the_next_one() 
 
 #[tokio::test]
 async fn a_call_that_was_just_acknowledged_is_not_forgotten() {
-    let mut calls = Calls::start().await;
+    let mut calls = Calls::with(no_return()).await;
     for _ in 0..5 {
         let call = calls.create(json!({})).await;
         calls.server = calls.server.kill_and_restart().await;
@@ -173,7 +178,7 @@ async fn a_call_that_everybody_ends_at_once_has_one_end() {
 
 #[tokio::test]
 async fn a_caller_who_is_cut_off_ends_the_call() {
-    let calls = Calls::start().await;
+    let calls = Calls::with(no_return()).await;
     let (call, leg) = calls.connect(json!({})).await;
     drop(leg);
     assert_eq!(calls.ended(&call).await["endedReason"], "customer-ended-call");

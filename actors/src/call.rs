@@ -75,6 +75,9 @@ impl Role for CallActor {
     }
 
     fn handle(&mut self, input: CallInput) -> Result<(), ActorProcessingErr> {
+        if self.context.is_suspended() {
+            return Ok(());
+        }
         let entry = JournalEntry { at: self.context.clock.now(), input };
         self.context.journal.append(serde_json::to_vec(&entry)?);
         self.journal().entries.push(entry.clone());
@@ -88,6 +91,11 @@ impl Role for CallActor {
 }
 
 impl CallJournal {
+    /// The journal of a former process: all of it was carried out there, or is lost.
+    pub(crate) fn of_the_past(entries: Vec<JournalEntry>) -> Self {
+        Self { carried_out: entries.len(), entries, ..Self::default() }
+    }
+
     /// The next entry is carried out.
     fn advance(&mut self) {
         self.carried_out += 1;
@@ -235,7 +243,7 @@ fn count_interruptions(before: Interruptions, after: Interruptions) {
     }
 }
 
-fn decide(conversation: &mut Conversation, entry: &JournalEntry) -> Vec<Command> {
+pub(crate) fn decide(conversation: &mut Conversation, entry: &JournalEntry) -> Vec<Command> {
     match &entry.input {
         CallInput::Event(event) => conversation.handle(entry.at, event.clone()),
         CallInput::Deadline => conversation.handle_timeout(entry.at),
@@ -244,59 +252,4 @@ fn decide(conversation: &mut Conversation, entry: &JournalEntry) -> Vec<Command>
 
 fn lock(journal: &Mutex<CallJournal>) -> MutexGuard<'_, CallJournal> {
     journal.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The first line of a call's journal: what is needed to read the rest.
-#[derive(Serialize, Deserialize)]
-struct Opening {
-    org: String,
-    assistant: serde_json::Value,
-    options: offhook_core::CallOptions,
-    started_ms: i64,
-}
-
-impl CallContext {
-    /// Writes the journal's first line.
-    pub fn journal_start(&self) {
-        let opening = Opening {
-            org: self.spec.org.clone(),
-            assistant: self.spec.assistant.document().clone(),
-            options: self.spec.options.clone(),
-            started_ms: self.clock.epoch_ms,
-        };
-        match serde_json::to_vec(&opening) {
-            Ok(line) => self.journal.append(line),
-            Err(error) => tracing::error!(call = %self.spec.id, %error, "journal not begun"),
-        }
-    }
-}
-
-/// A call of a process that is gone, as its journal tells it.
-pub struct Orphan {
-    pub org: String,
-    pub assistant: serde_json::Value,
-    pub options: offhook_core::CallOptions,
-    pub history: Vec<offhook_core::Entry>,
-    pub started_ms: i64,
-}
-
-impl Orphan {
-    /// Replays a journal; lines that are no inputs (intents of tools) are passed over. `None` when
-    /// it does not begin as a journal does.
-    pub fn read(lines: &[Vec<u8>]) -> Option<Self> {
-        let (first, rest) = lines.split_first()?;
-        let opening: Opening = serde_json::from_slice(first).ok()?;
-        let mut conversation = Conversation::new(opening.options.clone());
-        for entry in rest.iter().filter_map(|line| serde_json::from_slice(line).ok()) {
-            decide(&mut conversation, &entry);
-        }
-        let history = conversation.history().to_vec();
-        Some(Self {
-            org: opening.org,
-            assistant: opening.assistant,
-            options: opening.options,
-            history,
-            started_ms: opening.started_ms,
-        })
-    }
 }

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -19,7 +19,7 @@ use offhook_core::{CallOptions, Control, EndedReason, Event, Intensity, Stage, S
 use offhook_media::{AudioFormat, Hearing, PlayoutOptions};
 use offhook_providers::{llm::Llm, stt::Stt, tts::Tts};
 use offhook_store::{JournalWriter, Store};
-use offhook_transports::ControlLimit;
+use offhook_transports::{ControlLimit, close_code};
 use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -34,6 +34,7 @@ use crate::{
     probe,
     provider_health::Probe,
     recorder::{RecorderInput, RecorderSlot},
+    revival::{CallKeys, Revival},
     roster::{Roster, Succession, first_well},
     tool_executor::{ToolInput, ToolSlot},
     transcriber::{TranscriberInput, TranscriberSlot},
@@ -59,6 +60,8 @@ pub struct CallSpec {
     pub server: Option<ServerTarget>,
     /// `None`: the call is not recorded.
     pub recording: Option<RecordingPlan>,
+    /// Where the keys of its providers come from, for a process that has to take it up.
+    pub keys: CallKeys,
 }
 
 /// Where a call's recording is written, and where it will be found.
@@ -94,7 +97,11 @@ pub struct CallContext {
     pub(crate) end_published: AtomicBool,
     finished: AtomicBool,
     controls: Mutex<ControlLimit>,
-    explanation: OnceLock<String>,
+    explanation: Mutex<Option<String>>,
+    /// Spoken to whoever comes back to a call that another process began.
+    bridge: Mutex<Option<String>>,
+    /// Another process goes on with the call: nothing is done for it here any more.
+    suspended: AtomicBool,
     ended: watch::Sender<Option<(EndedReason, Option<String>)>>,
     pulses: HashMap<&'static str, Pulse>,
 }
@@ -149,6 +156,35 @@ impl CallContext {
         clock: CallClock,
         node: NodeParts,
     ) -> Arc<Self> {
+        Arc::new(Self::bare(spec, record, clock, node))
+    }
+
+    /// A call that another process began: it goes on from its journal, and waits for its leg.
+    pub fn revived(
+        spec: CallSpec,
+        record: CallDocument,
+        revival: Revival,
+        node: NodeParts,
+    ) -> Arc<Self> {
+        let clock = revival.clock();
+        let mut context = Self::bare(spec, record, clock, node);
+        if let Some(connected_at) = revival.connected_at {
+            context.audio = context.audio.resumed(connected_at, clock.now());
+            let position = context.audio.caller_end();
+            context.slots.vad.begin_at(position);
+            context.slots.transcriber.begin_at(position);
+            context.slots.recorder.resume_at(position);
+            context.leg.resume();
+            let bridge = context.settings.calls.resume_message.clone();
+            context.bridge = Mutex::new(Some(bridge));
+        }
+        context.slots.call = Mutex::new(CallJournal::of_the_past(revival.entries));
+        let context = Arc::new(context);
+        context.take_up(revival.tools);
+        context
+    }
+
+    fn bare(spec: CallSpec, record: CallDocument, clock: CallClock, node: NodeParts) -> Self {
         let calls = &node.settings.calls;
         let lead = match spec.hearing {
             Hearing::Marks => calls.playout_lead,
@@ -162,7 +198,7 @@ impl CallContext {
         register(&spec.stages, &node.health);
         let slots = Slots::new(&spec.stages, &node.health, intensity);
         let playout = PlayoutOptions { lead, hearing: spec.hearing, ..PlayoutOptions::default() };
-        let context = Arc::new(Self {
+        let context = Self {
             audio: LegAudio::new(
                 spec.format,
                 calls.audio_ring,
@@ -191,13 +227,15 @@ impl CallContext {
             end_published: AtomicBool::new(false),
             finished: AtomicBool::new(false),
             controls: Mutex::new(ControlLimit::new()),
-            explanation: OnceLock::new(),
+            explanation: Mutex::default(),
+            bridge: Mutex::default(),
+            suspended: AtomicBool::new(false),
             ended: watch::Sender::new(None),
             pulses: crate::ROLES.iter().map(|role| (role.name, Pulse::default())).collect(),
             settings: node.settings,
             spec,
             clock,
-        });
+        };
         context.note_who_was_passed_over();
         context
     }
@@ -257,6 +295,9 @@ impl CallContext {
 
     /// Asks the supervisor to end the call; only the first reason counts.
     pub fn end(&self, reason: EndedReason, message: Option<String>) {
+        if self.is_suspended() {
+            return;
+        }
         self.ended.send_if_modified(|ended| {
             let first = ended.is_none();
             if first {
@@ -269,7 +310,8 @@ impl CallContext {
     /// Why the call ends, and the words for the operator, once it does.
     pub fn ending(&self) -> Option<(EndedReason, Option<String>)> {
         let (reason, message) = self.ended.borrow().clone()?;
-        Some((reason, message.or_else(|| self.explanation.get().cloned())))
+        let explained = || lock(&self.explanation).clone();
+        Some((reason, message.or_else(explained)))
     }
 
     /// Waits until somebody asked to end the call.
@@ -281,7 +323,7 @@ impl CallContext {
 
     /// True once: for whoever carries out the end of the call.
     pub fn begin_finish(&self) -> bool {
-        !self.finished.swap(true, Ordering::AcqRel)
+        !self.is_suspended() && !self.finished.swap(true, Ordering::AcqRel)
     }
 
     /// The call's clock as its documents count it.
@@ -333,7 +375,31 @@ impl CallContext {
 
     /// Keeps words for the operator on why the call is about to end; the first count.
     pub(crate) fn explain_end(&self, message: String) {
-        let _ = self.explanation.set(message);
+        lock(&self.explanation).get_or_insert(message);
+    }
+
+    /// What was about to end the call does not.
+    pub(crate) fn forget_explanation(&self) {
+        lock(&self.explanation).take();
+    }
+
+    /// What is spoken to whoever comes back, once.
+    pub(crate) fn take_bridge(&self) -> Option<String> {
+        lock(&self.bridge).take()
+    }
+
+    /// Leaves the call as it is, for the process that comes after this one. Nothing is decided or
+    /// done for it from here on; its client is told to come again.
+    pub fn suspend(&self) {
+        self.suspended.store(true, Ordering::Release);
+        self.silence();
+        let reason = "the server restarts, connect again".to_owned();
+        let close = TransportInput::Close { code: close_code::SERVICE_RESTART, reason };
+        self.ports.transport.send(close);
+    }
+
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.suspended.load(Ordering::Acquire)
     }
 
     /// Logs a stage's final failure for the operator and tells the conversation.
@@ -424,6 +490,10 @@ fn register(stages: &Stages, health: &ProviderHealth) {
         });
         health.register(&staged.health, probe);
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Ports {

@@ -5,7 +5,7 @@ use std::{
     fmt,
     future::poll_fn,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures_util::{Sink, SinkExt, Stream};
@@ -91,12 +91,23 @@ impl fmt::Debug for LegSocket {
 /// Where the socket of a leg lies, so that a new transport actor finds what the old one had.
 #[derive(Default)]
 pub struct LegSlot {
-    socket: Mutex<Option<Arc<AsyncMutex<LegSocket>>>>,
+    seat: Mutex<Seat>,
+    /// A socket was put.
+    arrived: Notify,
     /// What others have to say on the socket.
     messages: Mutex<VecDeque<ToLeg>>,
     message_left: Notify,
     /// Nothing more is sent.
     goodbye: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct Seat {
+    socket: Option<Arc<AsyncMutex<LegSocket>>>,
+    /// Nobody has greeted whoever came with it.
+    is_new: bool,
+    /// There was one before, be it in another process.
+    was_taken: bool,
 }
 
 /// What others have to say on the socket.
@@ -110,23 +121,61 @@ pub(crate) enum ToLeg {
 const MESSAGES_MAX: usize = 256;
 
 impl LegSlot {
-    /// Gives the leg its socket; gives it back when the leg has one.
-    pub fn put(&self, socket: LegSocket) -> Result<(), LegSocket> {
-        let mut slot = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        if slot.is_some() {
-            return Err(socket);
-        }
-        *slot = Some(Arc::new(AsyncMutex::new(socket)));
-        Ok(())
+    /// Gives the leg its socket, in place of one that it may have: a client that comes back notices
+    /// the end of its old connection before we do.
+    pub fn put(&self, socket: LegSocket) {
+        let socket = Some(Arc::new(AsyncMutex::new(socket)));
+        *self.seat() = Seat { socket, is_new: true, was_taken: true };
+        self.arrived.notify_one();
+    }
+
+    /// The leg of a call that another process began, and that had a socket there.
+    pub(crate) fn resume(&self) {
+        self.seat().was_taken = true;
     }
 
     pub(crate) fn get(&self) -> Option<Arc<AsyncMutex<LegSocket>>> {
-        self.socket.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.seat().socket.clone()
     }
 
-    /// Whether the leg ever connected.
+    /// Whether a socket came that nobody has greeted; true once a socket.
+    pub(crate) fn greet(&self) -> bool {
+        std::mem::take(&mut self.seat().is_new)
+    }
+
+    /// Gives up a socket that is of no use any more; does nothing when another lies here by now.
+    pub(crate) fn give_up(&self, socket: &Arc<AsyncMutex<LegSocket>>) {
+        self.seat().socket.take_if(|present| Arc::ptr_eq(present, socket));
+    }
+
+    /// Whether another socket lies here by now.
+    pub(crate) fn has_newer(&self, than: &Arc<AsyncMutex<LegSocket>>) -> bool {
+        self.seat().socket.as_ref().is_some_and(|present| !Arc::ptr_eq(present, than))
+    }
+
+    /// Waits until a socket is put; it may be the one that is known.
+    pub(crate) async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+
+    /// Whether the leg has a socket.
     pub fn is_connected(&self) -> bool {
-        self.get().is_some()
+        self.seat().socket.is_some()
+    }
+
+    /// Whether the leg ever had one.
+    pub fn was_connected(&self) -> bool {
+        self.seat().was_taken
+    }
+
+    /// Whether the last that is to be said waits for a socket.
+    pub(crate) fn has_farewell(&self) -> bool {
+        let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        messages.iter().any(|message| matches!(message, ToLeg::Close { .. }))
+    }
+
+    fn seat(&self) -> MutexGuard<'_, Seat> {
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Leaves a message for whoever has the socket, now or later. A farewell always finds room.

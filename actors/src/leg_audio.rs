@@ -19,6 +19,8 @@ const AGENT_RING: Duration = Duration::from_secs(4);
 /// Both directions of a leg. Position 0 of both rings is the moment the leg connected.
 pub struct LegAudio {
     format: AudioFormat,
+    /// How much of the caller is kept.
+    ring: Duration,
     connected_at: OnceLock<CallTime>,
     caller: Mutex<AudioRing>,
     /// What those hear who have to understand the caller, where that is not the same.
@@ -43,6 +45,7 @@ impl LegAudio {
     ) -> Self {
         Self {
             format,
+            ring,
             connected_at: OnceLock::new(),
             caller: Mutex::new(AudioRing::new(format, ring)),
             cleaned: denoise.then(|| Mutex::new(Cleaned::new(format, ring))),
@@ -52,6 +55,28 @@ impl LegAudio {
             playout: Mutex::new(Playout::new(format, playout)),
             playout_changed: Notify::new(),
             playout_room: Notify::new(),
+        }
+    }
+
+    /// The leg of a call that another process began: it connected then, and its time line goes on.
+    pub fn resumed(self, connected_at: CallTime, now: CallTime) -> Self {
+        let leg_time = now.after(connected_at);
+        let position = self.format.samples_in(leg_time);
+        let ring =
+            |capacity: Duration| AudioRing::starting_at(self.format, capacity, position).into();
+        let capacity = self.ring;
+        let cleaned = self.cleaned.map(|_| {
+            let mut cleaned = Cleaned::new(self.format, capacity);
+            cleaned.ring = AudioRing::starting_at(self.format, capacity, position);
+            Mutex::new(cleaned)
+        });
+        lock(&self.playout).begin_at(leg_time);
+        Self {
+            connected_at: OnceLock::from(connected_at),
+            caller: ring(capacity),
+            cleaned,
+            agent: ring(AGENT_RING),
+            ..self
         }
     }
 

@@ -5,8 +5,8 @@
 
 use std::{
     fs::File,
-    io::BufWriter,
-    path::PathBuf,
+    io::{BufWriter, ErrorKind},
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -38,12 +38,23 @@ pub struct RecorderSlot(Arc<Mutex<Tape>>);
 
 #[derive(Default)]
 struct Tape {
-    wav: Option<StereoWav<BufWriter<File>>>,
+    wav: Option<StereoWav<File>>,
     /// Position in both rings up to which the tape is written.
     cursor: u64,
     finished: bool,
+    /// A former process began it.
+    resumes: bool,
     /// The disk refused; the call goes on without a recording.
     failed: bool,
+}
+
+impl RecorderSlot {
+    /// Goes on behind what a former process recorded; where it recorded nothing, begins at
+    /// `position`.
+    pub(crate) fn resume_at(&self, position: u64) {
+        let mut tape = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (tape.resumes, tape.cursor) = (true, position);
+    }
 }
 
 /// How often the tape is written: well within what the rings keep behind their readers.
@@ -158,8 +169,18 @@ impl Tape {
             if let Some(folder) = plan.path.parent() {
                 std::fs::create_dir_all(folder)?;
             }
-            let file = BufWriter::new(File::create(&plan.path)?);
-            self.wav = Some(StereoWav::create(file, format.sample_rate_hz)?);
+            let earlier = match self.resumes {
+                true => appended(&plan.path)?,
+                false => None,
+            };
+            if let Some(earlier) = &earlier {
+                // The rings have nothing from in between: silence.
+                self.cursor = earlier.frames();
+            }
+            self.wav = Some(match earlier {
+                Some(earlier) => earlier,
+                None => StereoWav::create(File::create(&plan.path)?, format.sample_rate_hz)?,
+            });
         }
         let (caller, agent) = (context.audio.caller_end(), context.audio.agent_end());
         let until = if last { caller.max(agent) } else { caller.min(agent) };
@@ -179,6 +200,15 @@ impl Tape {
             Some(wav) => wav.flush(),
             None => Ok(()),
         }
+    }
+}
+
+/// The recording that a former process left, if it left one.
+fn appended(path: &Path) -> std::io::Result<Option<StereoWav<File>>> {
+    match StereoWav::append(path) {
+        Ok(wav) => Ok(Some(wav)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -67,6 +67,11 @@ pub struct TranscriberSlot {
 }
 
 impl TranscriberSlot {
+    /// Begins at a later position than zero.
+    pub(crate) fn begin_at(&self, position: u64) {
+        self.committed.store(position, Ordering::Release);
+    }
+
     fn sent(&self) -> MutexGuard<'_, BTreeMap<usize, u64>> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,18 +1,19 @@
 //! The actor of a call's leg: socket in, playout out, marks.
 //!
 //! Its media task is the only one that touches the socket. The socket lies in the call's
-//! [`LegSlot`](crate::LegSlot), so that it survives this actor.
+//! [`LegSlot`](crate::LegSlot), so that it survives this actor. A socket that is lost may come
+//! back: until then the task keeps the caller's time line going, and nobody's audio is sent.
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use offhook_core::{EndedReason, Event, SpeechId};
 use offhook_media::{Backdrop, Notice, PlayoutAction};
-use offhook_transports::{LegError, LegEvent, REFUSED, RateLimit, Timeline, Wire};
+use offhook_transports::{LegError, LegEvent, REFUSED, RateLimit, Timeline, Wire, close_code};
 use ractor::ActorProcessingErr;
 use serde_json::Value;
 use tokio::{
-    sync::OwnedMutexGuard,
+    sync::{Mutex, OwnedMutexGuard},
     time::{Instant, sleep, timeout},
 };
 
@@ -47,8 +48,16 @@ pub enum LegEnd {
     Closed,
     /// The peer broke the rules; it was told so.
     Refused(String),
-    /// The peer stopped reading or answering.
-    Dead(&'static str),
+}
+
+/// Why a socket is of no use any more.
+enum Parting {
+    /// The leg is over.
+    Over(LegEnd),
+    /// The peer is gone without a goodbye, and was last known to live then.
+    Lost { alive: Instant, reason: EndedReason, problem: String },
+    /// Another socket has come for the leg.
+    Replaced,
 }
 
 const TOO_MANY_CONTROLS: &str = "too many requests for this call: at most 5 a second";
@@ -61,14 +70,41 @@ const TICK: Duration = Duration::from_millis(20);
 /// very shortest covers.
 const FRAMES_STOPPED: Duration = Duration::from_millis(60);
 
-/// A peer that takes no byte for this long is gone.
+/// A peer that takes no byte for this long is gone; it counts from the last that came from it, and a
+/// tenth of it is given in any case.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A ping is sent this often, so that a peer that only listens shows that it lives.
+/// A ping is sent this often to a peer that speaks, for the sake of proxies in between.
 const PING_EVERY: Duration = Duration::from_secs(10);
 
-/// A peer that sent nothing, not even a pong, for this long is gone: two pings and some.
-const PEER_SILENCE_MAX: Duration = Duration::from_secs(25);
+/// A peer that has sent nothing for this long is pinged as often, so that one that only listens
+/// shows that it lives.
+const PING_SILENT_AFTER: Duration = Duration::from_millis(500);
+
+/// A peer that leaves a ping without an answer for this long is gone: with the wait before the ping
+/// five seconds of silence, as no network in order has them.
+const UNANSWERED_MAX: Duration = Duration::from_millis(4_500);
+
+/// What was sent counts as heard no longer than this after the last sign of life: a ping, its way
+/// there and back, and some.
+const HEARING_TRUST: Duration = Duration::from_secs(1);
+
+/// What the caller hears lags behind what we send by about this: the way there, and the client's
+/// buffer against jitter. Of a socket that is gone, so much less was heard.
+const WAY_TO_THE_EAR: Duration = Duration::from_millis(100);
+
+/// How often the time line goes on while no socket is there.
+const AWAY_TICK: Duration = Duration::from_millis(100);
+
+/// How often the conversation is told how far a speech was heard, which is what a process that takes
+/// the call up knows of it.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+
+/// Wait for a socket that is there already, where the settings have none.
+const REPLACED_WAIT: Duration = Duration::from_secs(5);
+
+/// Told to the client's older socket.
+const REPLACED: &str = "another media socket of the call has taken over";
 
 /// How long a peer may take to close its end after we closed ours: a round trip, and what it had
 /// written already.
@@ -109,10 +145,10 @@ impl Role for TransportActor {
                 let (reason, message) = match end {
                     LegEnd::HungUp | LegEnd::Closed => (EndedReason::CustomerEndedCall, None),
                     LegEnd::Refused(message) => (EndedReason::CustomerAudioLost, Some(message)),
-                    LegEnd::Dead(message) => {
-                        (EndedReason::CustomerAudioLost, Some(message.to_owned()))
-                    }
                 };
+                if self.context.is_suspended() {
+                    return Ok(());
+                }
                 if let Some(message) = message {
                     self.context.explain_end(message);
                 }
@@ -126,7 +162,7 @@ impl Role for TransportActor {
 
 impl TransportActor {
     fn start_media(&mut self) {
-        if self.media.is_some() || !self.context.leg.is_connected() {
+        if self.media.is_some() || !self.context.leg.was_connected() {
             return;
         }
         let context = self.context.clone();
@@ -135,49 +171,50 @@ impl TransportActor {
     }
 }
 
-/// Runs the socket until the leg is over.
+/// Runs the leg's sockets, one after the other, until the leg is over.
 async fn run(context: Arc<CallContext>) -> LegEnd {
-    let Some(slot) = context.leg.get() else { return LegEnd::Closed };
-    // A predecessor that is being torn down lets go of the socket within a poll.
-    let mut socket = slot.lock_owned().await;
-    let now = context.clock.now();
-    if context.audio.connect(now) {
-        context.tell(Event::LegConnected);
-    }
-    let mut pump = Pump::new(context);
-    let tick = sleep(TICK);
-    tokio::pin!(tick);
+    let mut pump = Pump::new(context.clone());
     loop {
-        // No step waits for anything, so that a task that is replaced leaves none half done.
-        let step = tokio::select! {
-            biased;
-            () = pump.context.leg.message_left() => pump.tell_client(&mut socket),
-            incoming = socket.reader.next() => pump.receive(&mut socket, incoming),
-            () = pump.context.audio.playout_changed() => {
-                pump.play(&mut socket);
-                Ok(())
+        let Some(seat) = pump.wait_for_socket().await else { return LegEnd::Closed };
+        // A predecessor that is being torn down lets go of the socket within a poll.
+        let mut socket = seat.clone().lock_owned().await;
+        pump.welcome();
+        match pump.serve(&seat, &mut socket).await {
+            Parting::Over(end) => {
+                context.leg.note_goodbye();
+                // Bounded by its own limit; the call does not wait for it.
+                tokio::spawn(timeout(PARTING_MAX, part(socket)));
+                return end;
             }
-            () = &mut tick => {
-                let now = Instant::now();
-                let step = match now < pump.looked.due() {
-                    true => Ok(()),
-                    false => pump.tick(&mut socket),
-                };
-                tick.as_mut().reset(pump.looked.due());
-                step
+            Parting::Lost { alive, reason, problem } => {
+                let wait = context.settings.calls.leg_reconnect;
+                tracing::info!(call = %context.spec.id, problem, ?wait, "media socket lost");
+                context.leg.give_up(&seat);
+                if wait.is_zero() {
+                    context.explain_end(problem);
+                    context.tell(Event::LegClosed { reason });
+                    return LegEnd::HungUp;
+                }
+                context.explain_end(format!(
+                    "{problem}; the media socket did not come back within {wait:?}"
+                ));
+                pump.lose(alive, reason, wait);
             }
-        };
-        let sent = match timeout(SEND_TIMEOUT, socket.flush()).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(LegEnd::HungUp),
-            Err(_) => Err(LegEnd::Dead("the peer stopped reading")),
-        };
-        if let Err(end) = step.and(sent) {
-            pump.context.leg.note_goodbye();
-            // Bounded by its own limit; the call does not wait for it.
-            tokio::spawn(timeout(PARTING_MAX, part(socket)));
-            return end;
+            Parting::Replaced => {
+                tracing::info!(call = %context.spec.id, "media socket replaced by a newer one");
+                let wait = context.settings.calls.leg_reconnect.max(REPLACED_WAIT);
+                pump.lose(pump.heard_peer, EndedReason::CustomerEndedCall, wait);
+                tokio::spawn(timeout(PARTING_MAX, dismiss(socket)));
+            }
         }
+    }
+}
+
+/// Tells a socket that another one has taken its place.
+async fn dismiss(mut socket: OwnedMutexGuard<LegSocket>) {
+    socket.queue(Outgoing::Close { code: close_code::POLICY, reason: REPLACED.to_owned() });
+    if socket.flush().await.is_ok() {
+        part(socket).await;
     }
 }
 
@@ -197,8 +234,13 @@ struct Pump {
     backdrop: Option<Backdrop>,
     heard_peer: Instant,
     pinged: Instant,
+    /// The first ping since the last sign of life.
+    unanswered: Option<Instant>,
+    told_progress: Instant,
     looked: Looked,
 }
+
+type Seat = Arc<Mutex<LegSocket>>;
 
 /// When the playout was last looked at, and why.
 #[derive(Clone, Copy)]
@@ -214,7 +256,7 @@ impl Looked {
     }
 }
 
-type Step = Result<(), LegEnd>;
+type Step = Result<(), Parting>;
 
 impl Pump {
     fn new(context: Arc<CallContext>) -> Self {
@@ -229,6 +271,8 @@ impl Pump {
             context,
             heard_peer: Instant::now(),
             pinged: Instant::now(),
+            unanswered: None,
+            told_progress: Instant::now(),
             looked: Looked { at: Instant::now(), for_a_frame: false },
         }
     }
@@ -237,12 +281,118 @@ impl Pump {
         self.context.audio.leg_time(self.context.clock.now())
     }
 
+    /// Waits for a socket, at once where there is one; `None` when the call ends without. The time
+    /// line goes on meanwhile.
+    async fn wait_for_socket(&mut self) -> Option<Seat> {
+        let context = self.context.clone();
+        loop {
+            if let Some(seat) = context.leg.get() {
+                return Some(seat);
+            }
+            if context.leg.has_farewell() {
+                return None;
+            }
+            tokio::select! {
+                () = context.leg.arrived() => {}
+                () = context.leg.message_left() => {}
+                () = sleep(AWAY_TICK) => {
+                    self.pad();
+                    let now = self.leg_time();
+                    let played = self.context.audio.drain_playout(|playout| playout.played(now));
+                    self.context.audio.spoke(played);
+                }
+            }
+        }
+    }
+
+    /// Begins with a socket: that of a successor, or one that has just come.
+    fn welcome(&mut self) {
+        let context = self.context.clone();
+        let now = Instant::now();
+        (self.heard_peer, self.pinged, self.unanswered) = (now, now, None);
+        self.looked = Looked { at: now, for_a_frame: false };
+        let is_new = context.leg.greet();
+        if context.audio.connect(context.clock.now()) {
+            context.tell(Event::LegConnected);
+        } else if is_new {
+            self.limit = RateLimit::new(context.audio.format());
+            self.backdrop = None;
+            metrics::counter!("offhook_legs_resumed_total").increment(1);
+            tracing::info!(call = %context.spec.id, "media socket is back");
+            context.forget_explanation();
+            context.tell(Event::LegBack { bridge: context.take_bridge() });
+        }
+    }
+
+    /// What was sent and not heard is not with anybody any more.
+    fn lose(&mut self, alive: Instant, reason: EndedReason, wait: Duration) {
+        let now = self.leg_time();
+        let alive = now.saturating_sub(alive.elapsed() + WAY_TO_THE_EAR);
+        self.context.audio.with_playout(|playout| playout.lost(now, alive));
+        self.context.tell(Event::LegLost { reason, wait });
+    }
+
+    /// Runs a socket until it is of no use any more.
+    async fn serve(&mut self, seat: &Seat, socket: &mut LegSocket) -> Parting {
+        let tick = sleep(TICK);
+        tokio::pin!(tick);
+        loop {
+            // No step waits for anything, so that a task that is replaced leaves none half done.
+            let step = tokio::select! {
+                biased;
+                () = self.context.leg.message_left() => self.tell_client(socket),
+                incoming = socket.reader.next() => self.receive(socket, incoming),
+                () = self.context.audio.playout_changed() => {
+                    self.play(socket);
+                    Ok(())
+                }
+                () = self.context.leg.arrived() => match self.context.leg.has_newer(seat) {
+                    true => Err(Parting::Replaced),
+                    false => Ok(()),
+                },
+                () = &mut tick => {
+                    let now = Instant::now();
+                    let step = match now < self.looked.due() {
+                        true => Ok(()),
+                        false => self.tick(socket),
+                    };
+                    tick.as_mut().reset(self.looked.due());
+                    step
+                }
+            };
+            let limit =
+                SEND_TIMEOUT.saturating_sub(self.heard_peer.elapsed()).max(SEND_TIMEOUT / 10);
+            let sent = match timeout(limit, socket.flush()).await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(problem)) => Err(self.hung_up_without_a_word(&problem)),
+                Err(_) => Err(Parting::Lost {
+                    alive: self.heard_peer,
+                    reason: EndedReason::CustomerAudioLost,
+                    problem: "the peer stopped reading".into(),
+                }),
+            };
+            if let Err(parting) = step.and(sent) {
+                return parting;
+            }
+        }
+    }
+
+    fn hung_up_without_a_word(&self, problem: &str) -> Parting {
+        Parting::Lost {
+            alive: self.heard_peer,
+            reason: EndedReason::CustomerEndedCall,
+            problem: format!("the connection of the media socket was lost ({problem})"),
+        }
+    }
+
     fn receive(
         &mut self,
         socket: &mut LegSocket,
         incoming: Option<Result<Incoming, String>>,
     ) -> Step {
-        self.heard_peer = Instant::now();
+        if let Some(Ok(_)) = incoming {
+            (self.heard_peer, self.unanswered) = (Instant::now(), None);
+        }
         let wire = match incoming {
             Some(Ok(Incoming::Wire(wire))) => wire,
             // Pings are answered by the socket itself; a flood of them is a flood all the same.
@@ -250,11 +400,14 @@ impl Pump {
             Some(Ok(Incoming::Broken { close_code, message })) => {
                 return refuse(socket, &LegError { close_code, message });
             }
-            Some(Ok(Incoming::Closed { .. })) | None => return Err(LegEnd::HungUp),
-            Some(Err(error)) => {
-                tracing::info!(call = %self.context.spec.id, error, "leg socket failed");
-                return Err(LegEnd::HungUp);
+            Some(Ok(Incoming::Closed { code: None | Some(close_code::NORMAL) })) => {
+                return Err(Parting::Over(LegEnd::HungUp));
             }
+            Some(Ok(Incoming::Closed { code: Some(code) })) => {
+                return Err(self.hung_up_without_a_word(&format!("close code {code}")));
+            }
+            None => return Err(self.hung_up_without_a_word("no close frame")),
+            Some(Err(error)) => return Err(self.hung_up_without_a_word(&error)),
         };
         let now = self.leg_time();
         if let Err(error) = self.limit.admit(now, &wire) {
@@ -333,13 +486,13 @@ impl Pump {
     }
 
     fn tick(&mut self, socket: &mut LegSocket) -> Step {
-        let now = self.leg_time();
-        let missing = self.timeline.pad_due(now);
-        if missing > 0 {
-            self.hear(self.context.audio.format().silence(missing));
-        }
-        if self.heard_peer.elapsed() > PEER_SILENCE_MAX {
-            return Err(LegEnd::Dead("nothing came from the peer, not even a pong"));
+        self.pad();
+        if self.unanswered.is_some_and(|since| since.elapsed() > UNANSWERED_MAX) {
+            return Err(Parting::Lost {
+                alive: self.heard_peer,
+                reason: EndedReason::CustomerAudioLost,
+                problem: "nothing came from the peer, not even a pong".into(),
+            });
         }
         self.keep_alive(socket);
         // What was left while nobody had the socket has no signal any more.
@@ -348,10 +501,37 @@ impl Pump {
         told
     }
 
+    /// Silence takes the place of what did not come.
+    fn pad(&mut self) {
+        let missing = self.timeline.pad_due(self.leg_time());
+        if missing > 0 {
+            self.hear(self.context.audio.format().silence(missing));
+        }
+    }
+
     fn keep_alive(&mut self, socket: &mut LegSocket) {
-        if self.pinged.elapsed() > PING_EVERY {
-            self.pinged = Instant::now();
+        let now = Instant::now();
+        let is_silent = now - self.heard_peer > PING_SILENT_AFTER;
+        let every = if is_silent { PING_SILENT_AFTER } else { PING_EVERY };
+        if now - self.pinged > every {
+            self.pinged = now;
+            if is_silent {
+                self.unanswered.get_or_insert(now);
+            }
             socket.queue(Outgoing::Ping);
+        }
+    }
+
+    /// Tells now and then how far the speech that sounds was heard.
+    fn tell_progress(&mut self, sounding: Option<(u32, u64)>) {
+        let Some((speech, samples)) = sounding else { return };
+        if self.told_progress.elapsed() < PROGRESS_EVERY {
+            return;
+        }
+        self.told_progress = Instant::now();
+        let heard = self.context.audio.format().duration_of(samples);
+        if let Some(chars) = self.context.chars_heard(SpeechId(speech), heard) {
+            self.context.tell(Event::SpeechProgress { speech: SpeechId(speech), chars });
         }
     }
 
@@ -364,11 +544,14 @@ impl Pump {
         {
             self.backdrop = Some(Backdrop::new(self.context.audio.format(), sound.clone()));
         }
-        let (actions, notices, played) = self.context.audio.drain_playout(|playout| {
+        let trusted = now.saturating_sub(self.heard_peer.elapsed()) + HEARING_TRUST;
+        let (actions, notices, played, sounding) = self.context.audio.drain_playout(|playout| {
+            playout.trust_until(trusted);
             let actions = playout.poll(now);
             let played = playout.played(now);
-            (actions, playout.take_notices(), played)
+            (actions, playout.take_notices(), played, playout.sounding())
         });
+        self.tell_progress(sounding);
         self.context.audio.spoke(played);
         for action in actions {
             let wire = match action {
@@ -421,7 +604,7 @@ impl Pump {
                 }
                 ToLeg::Close { code, reason } => {
                     socket.queue(Outgoing::Close { code, reason });
-                    return Err(LegEnd::Closed);
+                    return Err(Parting::Over(LegEnd::Closed));
                 }
             }
         }
@@ -441,5 +624,5 @@ fn refuse(socket: &mut LegSocket, error: &LegError) -> Step {
     complain(socket, error.name(), &error.message);
     let reason = error.close_reason().to_owned();
     socket.queue(Outgoing::Close { code: error.close_code, reason });
-    Err(LegEnd::Refused(error.message.clone()))
+    Err(Parting::Over(LegEnd::Refused(error.message.clone())))
 }

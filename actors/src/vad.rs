@@ -38,6 +38,14 @@ pub struct VadSlot {
     onset: AtomicU64,
 }
 
+impl VadSlot {
+    /// Begins at a later position than zero.
+    pub(crate) fn begin_at(&self, position: u64) {
+        self.cursor.store(position, Ordering::Release);
+        self.onset.store(position, Ordering::Release);
+    }
+}
+
 /// Most audio looked at in one step, so that a backlog does not hold up a worker thread.
 const STEP_MAX: Duration = Duration::from_millis(500);
 

@@ -374,6 +374,14 @@ impl VoiceActor {
 }
 
 impl CallContext {
+    /// How many characters of a speech are in what was heard of it, white space apart.
+    pub(crate) fn chars_heard(&self, speech: SpeechId, heard: Duration) -> Option<u32> {
+        let voice = self.voice();
+        let text = voice.speeches.get(&speech)?.ledger.heard(heard);
+        let chars = text.chars().filter(|char| !char.is_whitespace()).count();
+        Some(u32::try_from(chars).unwrap_or(u32::MAX))
+    }
+
     /// Characters of text that each voice was given.
     pub fn spoken_characters(&self) -> Vec<(&Staged<dyn Tts>, u64)> {
         let candidates = self.spec.stages.voice.candidates();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use offhook_core::{CallTime, Entry, Message, ToolCall};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{performance::Performance, plans::ArtifactPlan};
@@ -30,7 +31,7 @@ impl CallClock {
 }
 
 /// Addresses of a call's recordings.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordingUrls {
     /// Both sides mixed.
     pub mono: String,

@@ -2,14 +2,16 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use secrecy::SecretString;
-use serde_json::Value;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
 
 use crate::{lenient::text, server_auth::ServerAuth};
 
 /// What one provider is reached with, as a credential has it.
 #[derive(Clone, Debug)]
 pub struct Credential {
+    /// Its id, where it is a stored one.
+    pub id: Option<String>,
     /// As documents call it; the same name as the stage's.
     pub provider: String,
     pub api_key: SecretString,
@@ -49,10 +51,25 @@ impl Credential {
                 .into());
         }
         Ok(Some(Self {
+            id: text(document, "id").map(str::to_owned),
             provider: provider.to_owned(),
             api_key: SecretString::from(key),
             api_url: text(document, "apiUrl").map(whole_url),
         }))
+    }
+}
+
+impl Credential {
+    /// The document that [`Credential::read`] reads the same from, the id apart.
+    fn to_document(&self) -> Value {
+        let named = KEY_FIELDS.iter().find(|(of, _)| *of == self.provider);
+        let field = named.map_or("apiKey", |(_, field)| field);
+        let mut document = json!({ "provider": self.provider });
+        document[field] = self.api_key.expose_secret().into();
+        if let Some(url) = &self.api_url {
+            document["apiUrl"] = url.as_str().into();
+        }
+        document
     }
 }
 
@@ -65,6 +82,23 @@ impl Credentials {
     /// What a provider is reached with; `None`: with what the settings have.
     pub fn of_provider(&self, provider: &str) -> Option<&Credential> {
         self.keys.iter().find(|credential| credential.provider == provider)
+    }
+
+    /// The ids of those that are stored, in the order in which they count.
+    pub fn stored_ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().filter_map(|credential| credential.id.as_deref())
+    }
+
+    /// Those that no store has, as a document in clear: to be sealed.
+    pub fn brought(&self) -> Option<Value> {
+        let brought = self.keys.iter().filter(|credential| credential.id.is_none());
+        let documents: Vec<_> = brought.map(Credential::to_document).collect();
+        (!documents.is_empty()).then(|| json!({ "credentials": documents }))
+    }
+
+    /// The ids of the credentials that servers name.
+    pub fn server_ids(&self) -> impl Iterator<Item = &str> {
+        self.servers.keys().map(String::as_str)
     }
 
     /// How the server is convinced whose `credentialId` this is.
@@ -90,9 +124,6 @@ fn whole_url(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-    use serde_json::json;
-
     use super::*;
 
     fn key(document: Value) -> Option<(String, Option<String>)> {
@@ -138,5 +169,16 @@ mod tests {
         let document = json!({"provider": "custom-llm", "apiKey": "k", "authenticationPlan": plan});
         let error = Credential::read(&document).unwrap_err();
         assert!(error.starts_with("authenticationPlan of a custom-llm credential"), "{error}");
+    }
+
+    #[test]
+    fn credentials_that_no_store_has_are_told_from_those_that_are_named() {
+        let read = |document: Value| Credential::read(&document).unwrap().unwrap();
+        let own = json!({"provider": "azure-openai", "openAIKey": "k", "apiUrl": "https://a.test"});
+        let stored = json!({"id": "c-1", "provider": "openai", "apiKey": "s"});
+        let both = Credentials::new(vec![read(own.clone()), read(stored)], BTreeMap::new());
+        assert_eq!(both.stored_ids().collect::<Vec<_>>(), ["c-1"]);
+        assert_eq!(both.brought(), Some(json!({"credentials": [own]})));
+        assert_eq!(Credentials::default().brought(), None);
     }
 }

@@ -156,7 +156,13 @@ sections! {
         concurrency_limit: u32 as Count = default "100", "calls", "1" to "100000";
         /// Longest wait for the media socket of a new call.
         connect_timeout: Duration as Span = default "30s", "duration", "1s" to "10m";
-        /// Longest wait for running calls when the server is told to stop.
+        /// How long a call waits for its media socket to come back: after it dropped, and after the
+        /// server was started anew. The same URL is good for it. 0s: a dropped socket ends the call.
+        leg_reconnect: Duration as Span = default "30s", "duration", "0s" to "10m";
+        /// Spoken first to a caller whose call was taken up by a new process. Empty: nothing is.
+        resume_message: String as Text = default "Sorry, you were cut off for a moment.", "text";
+        /// Longest wait for running calls when the server is told to stop. Those that still run then
+        /// are left for the next server to go on with.
         drain_timeout: Duration as Span = default "10m", "duration", "0s" to "24h";
         /// Audio sent ahead of what is heard, for legs that report what they played. It hides a
         /// change of voices in mid-sentence; what was sent can still be cleared.

@@ -12,6 +12,7 @@
 //!   [`Event::SpeechHeard`] where the end was faster; no answer counts as nothing heard.
 //! - Answers that come after [`Command::End`] still correct the history.
 
+mod absence;
 mod barge_in;
 mod caller;
 mod captions;
@@ -38,6 +39,7 @@ mod utterance;
 mod voicemail;
 
 use self::{
+    absence::Away,
     closing::Closing,
     echo::Sounded,
     endpointing::Estimator,
@@ -126,6 +128,8 @@ enum Floor {
     Assistant(Turn),
     /// The assistant was stopped for a voice; words will show whether it was interrupted.
     Paused(Pause),
+    /// The leg is gone, and may come back.
+    Away(Away),
     /// The last words are spoken.
     Closing(Closing),
     /// The call is over; nothing more is commanded.
@@ -243,7 +247,11 @@ impl Conversation {
 
     fn decide(&mut self, event: Event) {
         match (&self.floor, event) {
-            (Floor::Paused(pause), event) if pause.holds(&event) => self.hold_in_pause(event),
+            (Floor::Paused(pause) | Floor::Away(Away { pause: Some(pause), .. }), event)
+                if pause.holds(&event) =>
+            {
+                self.hold_in_pause(event)
+            }
 
             // What a speech or a tool came to belongs into the history even after the end.
             (_, Event::SpeechHeard { speech }) => self.speech_heard(speech),
@@ -255,6 +263,9 @@ impl Conversation {
             (Floor::Ended, _) => {}
 
             (_, Event::LegClosed { reason } | Event::EndRequested { reason }) => self.end(reason),
+            (_, Event::LegLost { reason, wait }) => self.leg_lost(reason, wait),
+            (_, Event::LegBack { bridge }) => self.leg_back(bridge),
+            (_, Event::Revived { reason, wait }) => self.revived(reason, wait),
             (_, Event::StageFailed { failure }) => self.stage_failed(&failure),
             (_, Event::Control(control)) => self.control(control),
 
@@ -292,7 +303,10 @@ impl Conversation {
                     self.floor = Floor::Caller;
                 }
             }
-            (Floor::Caller | Floor::Closing(_), Event::Transcript { text, is_final }) => {
+            (
+                Floor::Caller | Floor::Away(_) | Floor::Closing(_),
+                Event::Transcript { text, is_final },
+            ) => {
                 self.hear(&text, is_final);
             }
             (Floor::Paused(_), Event::Transcript { text, is_final }) => {
@@ -341,6 +355,7 @@ impl Conversation {
 
             (_, Event::SpeechBegan { speech }) => self.speech_began(speech),
             (_, Event::SpeechTimed { speech, words }) => self.speech_timed(speech, words),
+            (_, Event::SpeechProgress { speech, chars }) => self.speech_progressed(speech, chars),
             (_, Event::Beep { .. }) => self.beeped(),
             (_, Event::Answered { by }) => self.answered(by),
             (_, Event::VoicemailJudged { request, is_voicemail }) => {
@@ -353,6 +368,7 @@ impl Conversation {
     /// Draws the conclusions that any event may allow: what waited is spoken, and a floor that
     /// nobody needs is given up.
     fn settle(&mut self) {
+        self.go_on_if_back();
         self.release_queued();
         self.ask_prompted();
         match &self.floor {
@@ -370,6 +386,7 @@ impl Conversation {
             | Floor::Caller
             | Floor::Assistant(_)
             | Floor::Paused(_)
+            | Floor::Away(_)
             | Floor::Closing(_)
             | Floor::Ended => {}
         }
@@ -385,6 +402,7 @@ impl Conversation {
             | Floor::Idle { .. }
             | Floor::Caller
             | Floor::Paused(_)
+            | Floor::Away(_)
             | Floor::Closing(_)
             | Floor::Ended => Vec::new(),
         }

@@ -134,6 +134,21 @@ pub enum Answerer {
 pub enum Event {
     /// The leg's media is up: from here both sides can hear each other.
     LegConnected,
+    /// The leg is gone and may come back: the call ends for `reason` unless it does within `wait`.
+    LegLost {
+        reason: EndedReason,
+        wait: Duration,
+    },
+    /// The leg is back; `bridge` is spoken first.
+    LegBack {
+        bridge: Option<String>,
+    },
+    /// Another process takes the call up from its journal: whoever was at work on something is
+    /// gone, the leg among them. The call ends for `reason` unless it is back within `wait`.
+    Revived {
+        reason: EndedReason,
+        wait: Duration,
+    },
     /// The caller began to speak; `at` is the time in the audio, a little before it was noticed.
     SpeechStarted {
         at: CallTime,
@@ -226,6 +241,12 @@ pub enum Event {
     SpeechTimed {
         speech: SpeechId,
         words: Vec<TimedWord>,
+    },
+    /// So many characters of the speech's text, white space apart, were heard by now. Told a few
+    /// times a second, for a process that has to take the call up.
+    SpeechProgress {
+        speech: SpeechId,
+        chars: u32,
     },
     /// All of a finished speech was heard.
     SpeechHeard {

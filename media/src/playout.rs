@@ -234,6 +234,37 @@ impl Playout {
         Some(Cleared { heard_samples, must_clear_leg })
     }
 
+    /// Takes nothing for heard behind a time, until told a later one: by then the leg may be dead,
+    /// and what was sent to it lost.
+    pub fn trust_until(&mut self, at: Duration) {
+        self.playhead.trust_until(self.format.samples_in(at));
+    }
+
+    /// The leg is gone, and was last known to live at `alive`. Of what sounded last, what the clock
+    /// alone took for heard since then was not. Nothing more is sent of the speeches at hand: each
+    /// waits to be cleared, and whoever does that learns what was heard of it.
+    pub fn lost(&mut self, now: Duration, alive: Duration) {
+        self.advance(now);
+        let doubtful = self.playhead.doubtful_since(self.format.samples_in(alive));
+        if let Some(speech) = self.speeches.front_mut().filter(|speech| speech.began) {
+            speech.heard = speech.heard.saturating_sub(doubtful);
+        }
+        self.take_back();
+        self.speeches.iter_mut().for_each(|speech| speech.is_orphaned = true);
+    }
+
+    /// Begins at a later time than zero: nothing was sent before.
+    pub fn begin_at(&mut self, now: Duration) {
+        self.tick = self.format.samples_in(now);
+        self.tape.begin_at(self.tick);
+    }
+
+    /// The speech that sounds, and how many samples of it were heard.
+    pub fn sounding(&self) -> Option<(u32, u64)> {
+        let speech = self.speeches.front().filter(|speech| speech.heard > 0)?;
+        Some((speech.id, speech.heard))
+    }
+
     /// What to send at this time.
     pub fn poll(&mut self, now: Duration) -> Vec<PlayoutAction> {
         self.advance(now);

@@ -62,6 +62,12 @@ impl AudioRing {
         }
     }
 
+    /// Makes an empty ring whose first sample has a later position than zero.
+    pub fn starting_at(format: AudioFormat, capacity: Duration, position: u64) -> Self {
+        let ring = Self::new(format, capacity);
+        Self { start: position, end: position, committed: position, ..ring }
+    }
+
     pub fn format(&self) -> AudioFormat {
         self.format
     }

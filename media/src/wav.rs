@@ -2,7 +2,11 @@
 
 mod read;
 
-use std::io::{self, BufWriter, Read, Seek, Write};
+use std::{
+    fs::File,
+    io::{self, BufWriter, Read, Seek, Write},
+    path::Path,
+};
 
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 
@@ -64,6 +68,33 @@ impl<W: Write + Seek> StereoWav<W> {
 
     pub fn finalize(self) -> io::Result<()> {
         self.inner.finalize().map_err(io_error)
+    }
+}
+
+impl StereoWav<File> {
+    /// Goes on behind what a file holds, also one whose writer died: what its header does not know
+    /// of is overwritten.
+    pub fn append(path: &Path) -> io::Result<Self> {
+        let inner = WavWriter::append(path).map_err(io_error)?;
+        let WavSpec { channels, sample_rate, bits_per_sample, .. } = inner.spec();
+        if (channels, bits_per_sample) != (2, 16) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!(
+                    "cannot append to a wav file of {channels} channels and {bits_per_sample} \
+                     bits, expected 2 channels of 16 bits"
+                ),
+            ));
+        }
+        let frames = u64::from(inner.duration());
+        Ok(Self { inner, sample_rate_hz: sample_rate, frames, flushed: frames })
+    }
+}
+
+impl<W: Write + Seek> StereoWav<W> {
+    /// How many samples each channel has.
+    pub fn frames(&self) -> u64 {
+        self.frames
     }
 }
 
@@ -224,5 +255,27 @@ mod tests {
         mono_of(Cursor::new(stereo.content()), mono.clone()).unwrap();
         let error = mono_of(Cursor::new(mono.content()), Disk::default()).unwrap_err();
         assert!(error.to_string().contains("expected 2 channels"), "{error}");
+    }
+
+    #[test]
+    fn a_recording_goes_on_where_the_last_header_of_a_dead_writer_ended_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("call.wav");
+        let mut first = StereoWav::create(File::create(&path).unwrap(), 8_000).unwrap();
+        first.write(&[1; 800], &[2; 800]).unwrap();
+        first.flush().unwrap();
+        std::mem::forget(first);
+        // Written, and in no header.
+        let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(&[9; 400]).unwrap();
+
+        let mut second = StereoWav::append(&path).unwrap();
+        assert_eq!(second.frames(), 800);
+        second.write(&[3; 80], &[4; 80]).unwrap();
+        second.finalize().unwrap();
+        let samples: Vec<i16> =
+            WavReader::open(&path).unwrap().samples().map(Result::unwrap).collect();
+        assert_eq!(samples.len(), 1_760);
+        assert_eq!(samples[1_598..1_602], [1, 2, 3, 4]);
     }
 }

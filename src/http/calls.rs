@@ -5,6 +5,7 @@ use axum::{
     extract::{Path, Query, State},
     response::Response,
 };
+use offhook_actors::CallKeys;
 use offhook_api::{
     ApiError, AssistantView, CALL_FILTERS, CallDocument, ListQuery,
     artifact::RecordingUrls,
@@ -122,6 +123,7 @@ async fn create_call(app: App, org: String, body: Value) -> Reply {
         assistant,
         variable_values: resolved.variable_values,
         credentials: setup.credentials,
+        keys: CallKeys::default(),
         format: codec.format(),
         hearing: codec.hearing(),
         leg_token,

@@ -52,7 +52,6 @@ async fn connect(
         return reply::error(match error {
             AttachError::NoSuchCall => ApiError::not_found("call", &id),
             AttachError::WrongToken => ApiError::unauthorized(),
-            AttachError::Taken => ApiError::conflict(error.to_string()),
         });
     }
     let upgrade = match upgrade {
@@ -72,7 +71,7 @@ async fn connect(
             let Ok(codec) = transports::build(&transport) else { return };
             let leg = leg_socket(socket, codec);
             if let Err((error, mut leg)) = app.node.attach_leg(call, &token, signer::same, leg) {
-                // The call ended, or another socket came first, between the request and now.
+                // The call ended between the request and now.
                 tracing::info!(%call, %error, "media socket refused");
                 let (code, reason) = (transports::close_code::POLICY, error.to_string());
                 let goodbye = leg.writer.send(Outgoing::Close { code, reason });

@@ -202,8 +202,7 @@ impl CallState {
         if self.ending {
             return;
         }
-        if !context.leg.is_connected() && context.clock.now().as_duration() >= calls.connect_timeout
-        {
+        if !context.leg.was_connected() && context.clock.held_for() >= calls.connect_timeout {
             let message = format!("no media socket connected within {:?}", calls.connect_timeout);
             context.end(EndedReason::TransportNeverConnected, Some(message));
             return;

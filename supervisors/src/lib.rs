@@ -22,9 +22,11 @@ mod node;
 mod plan;
 mod prober;
 mod recover;
+mod resumption;
 mod root;
 mod slots;
 
 pub use call::Fault;
 pub use node::{Admission, AttachError, Node, NodeError, StartCall, Started};
+pub use resumption::Resumption;
 pub use slots::{Lease, SlotLimits, Slots};

@@ -9,9 +9,10 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use offhook_actors::{
-    CallClock, CallContext, CallSpec, LegSocket, NodeParts, Outbox, ProviderHealth, Vault,
-    VoiceCache,
+    CallClock, CallContext, CallKeys, CallSpec, LegSocket, NodeParts, Outbox, ProviderHealth,
+    Revival, Vault, VoiceCache,
     egress::{Egress, Receiver},
     outbox::OutboxOptions,
     transport::TransportInput,
@@ -20,7 +21,7 @@ use offhook_api::{
     AssistantView, CallDocument, Credentials, artifact::RecordingUrls, call::Fallback,
 };
 use offhook_config::Settings;
-use offhook_core::{EndedReason, Event};
+use offhook_core::{CallStatus, EndedReason, Event};
 use offhook_media::{AudioFormat, Hearing};
 use offhook_providers::Net;
 use offhook_store::Store;
@@ -34,6 +35,7 @@ use crate::{
     calls::CallsMsg,
     plan::{self, Plan},
     recover::{self, Treeless},
+    resumption::{self, Resumption},
     root::{RootArgs, RootSupervisor},
 };
 
@@ -71,6 +73,8 @@ pub struct StartCall {
     pub variable_values: Value,
     /// What its providers are reached with before what the settings have.
     pub credentials: Credentials,
+    /// Where those come from; the node fills it in.
+    pub keys: CallKeys,
     /// Format of the leg's audio, both ways.
     pub format: AudioFormat,
     pub hearing: Hearing,
@@ -121,8 +125,6 @@ pub enum AttachError {
     NoSuchCall,
     #[error("the token does not belong to this call")]
     WrongToken,
-    #[error("the call has its media socket already")]
-    Taken,
 }
 
 /// Longest wait for the supervisors to take a call: they wait for nothing themselves.
@@ -179,7 +181,6 @@ impl Node {
             let _ = running.await;
             told.send_replace(true);
         });
-        recover::end_orphans(&store, &outbox, |view| plan::server(view, &settings)).await;
         let slots = Slots::new(settings.calls.concurrency_limit);
         let inner = Inner {
             settings,
@@ -196,7 +197,9 @@ impl Node {
             root,
             died,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let node = Self { inner: Arc::new(inner) };
+        recover::take_up_calls(&node).await;
+        Ok(node)
     }
 
     pub fn settings(&self) -> &Arc<Settings> {
@@ -231,8 +234,9 @@ impl Node {
     }
 
     /// Starts a call's tree. Its document must be stored already.
-    pub async fn start_call(&self, start: StartCall) -> Started {
+    pub async fn start_call(&self, mut start: StartCall) -> Started {
         let inner = &self.inner;
+        start.keys = resumption::keys_of(&start.credentials, &inner.vault, &start.org, start.id);
         match plan::plan(&start, &inner.settings, &inner.net, &inner.health) {
             Ok(Plan { spec, notes, replaced }) => {
                 for note in notes {
@@ -268,33 +272,109 @@ impl Node {
     pub async fn run(&self, spec: CallSpec, admission: Admission) -> Started {
         let inner = &self.inner;
         let id = spec.id;
-        let node = NodeParts {
-            settings: inner.settings.clone(),
-            outbox: inner.outbox.clone(),
-            egress: inner.egress.clone(),
-            store: inner.store.clone(),
-            voice_cache: inner.voice_cache.clone(),
-            health: inner.health.clone(),
-        };
         let Admission { record, leg_token, lease, now_ms } = admission;
-        let context = CallContext::new(spec, record, CallClock::start(now_ms), node);
+        let context = CallContext::new(spec, record, CallClock::start(now_ms), self.parts());
         context.journal_start();
         // The call is acknowledged next: from here on it must be found after a crash. A dead disk
         // costs the call that, not its life.
         if !matches!(timeout(JOURNAL_TIMEOUT, inner.store.flush()).await, Ok(Ok(()))) {
             tracing::error!(call = %id, "the beginning of the call's journal is not on disk");
         }
+        self.start_tree(context, leg_token, lease).await
+    }
+
+    /// Goes on with a call that a former process left, and waits for its leg; gives the call back
+    /// with what stands in the way.
+    pub(crate) async fn resume_call(
+        &self,
+        id: Uuid,
+        revival: Revival,
+        assistant: &AssistantView,
+        record: &CallDocument,
+    ) -> Result<(), (Revival, String)> {
+        let inner = &self.inner;
+        if inner.settings.calls.leg_reconnect.is_zero() {
+            return Err((revival, "calls.leg_reconnect is 0s".into()));
+        }
+        if let Some(obstacle) = revival.obstacle() {
+            return Err((revival, obstacle));
+        }
+        let (leg_token, format, hearing) = match Resumption::of(record) {
+            Resumption::ClientReturns { token, format, hearing } => (token, format, hearing),
+            Resumption::Never(why) => return Err((revival, why)),
+        };
+        let opened = resumption::open_keys(&revival.keys, &inner.vault, &revival.org, id).await;
+        let credentials = match opened {
+            Ok(credentials) => credentials,
+            Err(error) => return Err((revival, error.to_string())),
+        };
+        let start = StartCall {
+            id,
+            org: revival.org.clone(),
+            record: record.clone(),
+            assistant: assistant.clone(),
+            variable_values: revival.variable_values.clone(),
+            credentials,
+            keys: revival.keys.clone(),
+            format,
+            hearing,
+            leg_token,
+            recording_urls: revival.recording.clone().unwrap_or_default(),
+            lease: inner.slots.take_again(),
+            now_ms: revival.started_ms,
+        };
+        let mut spec = match plan::plan(&start, &inner.settings, &inner.net, &inner.health) {
+            Ok(plan) => plan.spec,
+            Err(failure) => return Err((revival, failure.detail)),
+        };
+        // The journal was written under these.
+        spec.options = revival.options.clone();
+        let StartCall { mut record, leg_token, lease, .. } = start;
+        if let Some(connected_at) = revival.connected_at {
+            let since_ms = revival.started_ms + connected_at.as_duration().as_millis() as i64;
+            record.set_status(CallStatus::InProgress, since_ms);
+        }
+        let context = CallContext::revived(spec, record, revival, self.parts());
+        tracing::info!(call = %id, connected = context.leg.was_connected(),
+            "call of a former process taken up");
+        metrics::counter!("offhook_calls_taken_up_total").increment(1);
+        // What fails here ends the call in order.
+        self.start_tree(context, leg_token, lease).await;
+        Ok(())
+    }
+
+    /// Starts the supervisor of a call.
+    async fn start_tree(
+        &self,
+        context: Arc<CallContext>,
+        leg_token: String,
+        lease: Lease,
+    ) -> Started {
+        let registry = &self.inner.registry;
+        let id = context.spec.id;
         let call_type = context.record().type_name().to_owned();
         let handle = Handle { context: context.clone(), leg_token, call_type, _lease: lease };
-        inner.registry.insert(id, handle);
-        if inner.registry.start(context.clone()).await {
+        registry.insert(id, handle);
+        if registry.start(context.clone()).await {
             return Started::Running;
         }
         let message = "the call's supervisor could not be started".to_owned();
         context.end(EndedReason::WorkerDied, Some(message.clone()));
         crate::finish::finish(&context).await;
-        inner.registry.remove(id);
+        registry.remove(id);
         Started::Ended { reason: EndedReason::WorkerDied, message }
+    }
+
+    fn parts(&self) -> NodeParts {
+        let inner = &self.inner;
+        NodeParts {
+            settings: inner.settings.clone(),
+            outbox: inner.outbox.clone(),
+            egress: inner.egress.clone(),
+            store: inner.store.clone(),
+            voice_cache: inner.voice_cache.clone(),
+            health: inner.health.clone(),
+        }
     }
 
     /// The running call of this id.
@@ -315,7 +395,7 @@ impl Node {
             return Err((error, socket));
         }
         let Some(context) = self.call(id) else { return Err((AttachError::NoSuchCall, socket)) };
-        context.leg.put(socket).map_err(|socket| (AttachError::Taken, socket))?;
+        context.leg.put(socket);
         context.ports.transport.send(TransportInput::Connected);
         Ok(())
     }
@@ -334,8 +414,6 @@ impl Node {
                     Err(AttachError::WrongToken)
                 } else if handle.context.ending().is_some() {
                     Err(AttachError::NoSuchCall)
-                } else if handle.context.leg.is_connected() {
-                    Err(AttachError::Taken)
                 } else {
                     Ok(())
                 }
@@ -371,20 +449,35 @@ impl Node {
         self.inner.draining.load(Ordering::Acquire)
     }
 
-    /// Takes no new calls, waits for the running ones up to the drain's limit, then ends the rest.
+    /// Takes no new calls and waits for the running ones, up to the drain's limit.
     pub async fn drain(&self) {
         self.inner.draining.store(true, Ordering::Release);
-        let registry = &self.inner.registry;
         let limit = self.inner.settings.calls.drain_timeout;
-        if timeout(limit, registry.wait_until(HashMap::is_empty)).await.is_err() {
-            for context in registry.all() {
-                context.tell(Event::EndRequested { reason: EndedReason::WorkerShutdown });
-            }
-            let _ = timeout(SHUTDOWN_GRACE, registry.wait_until(HashMap::is_empty)).await;
-        }
+        let _ = timeout(limit, self.inner.registry.wait_until(HashMap::is_empty)).await;
     }
 
-    /// Stops everything; calls that still run are cut off, and ended by the next process.
+    /// Leaves the calls that still run to the next process: their clients are told to connect again.
+    /// Calls that cannot go on there are ended in order.
+    pub async fn hand_over(&self) {
+        let registry = &self.inner.registry;
+        let may_return = !self.inner.settings.calls.leg_reconnect.is_zero();
+        let (left, ended): (Vec<_>, Vec<_>) = registry.all().into_iter().partition(|context| {
+            let leg = Resumption::of(&context.record());
+            may_return && matches!(leg, Resumption::ClientReturns { .. })
+        });
+        for context in &ended {
+            context.tell(Event::EndRequested { reason: EndedReason::WorkerShutdown });
+        }
+        for context in &left {
+            context.suspend();
+        }
+        tracing::info!(left = left.len(), ended = ended.len(), "calls left to the next process");
+        let goodbyes = join_all(left.iter().map(|context| context.leg.said_goodbye()));
+        let over = registry.wait_until(|calls| calls.len() <= left.len());
+        let _ = timeout(SHUTDOWN_GRACE, async { tokio::join!(goodbyes, over) }).await;
+    }
+
+    /// Stops everything; calls that still run are taken up by the next process.
     pub async fn stop(&self) {
         self.inner.outbox.settle(SHUTDOWN_GRACE).await;
         self.inner.root.stop(None);

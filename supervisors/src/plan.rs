@@ -75,6 +75,7 @@ pub(crate) fn plan(
         hearing: start.hearing,
         server: server(view, settings),
         recording,
+        keys: start.keys.clone(),
     };
     let notes = view
         .unsupported_tools()

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
-use offhook_actors::{Outbox, call::Orphan, outbox::OutboxItem};
+use offhook_actors::{Outbox, Revival, outbox::OutboxItem};
 use offhook_api::{
     AssistantView, CallDocument, ServerTarget,
     artifact::{self, ArtifactSource, CallClock},
@@ -17,6 +17,8 @@ use offhook_core::{CallStatus, CallTime, EndedReason, Entry, Message, ServerEven
 use offhook_store::{Kind, Store};
 use serde::Deserialize;
 use uuid::Uuid;
+
+use crate::{Node, plan};
 
 /// A call that has no tree.
 pub(crate) struct Treeless<'a> {
@@ -111,13 +113,10 @@ impl Treeless<'_> {
     }
 }
 
-/// Ends the calls that were under way when a former process died.
-pub(crate) async fn end_orphans(
-    store: &Store,
-    outbox: &Outbox,
-    server_of: impl Fn(&AssistantView) -> Option<ServerTarget>,
-) {
-    let calls = match store.journaled_calls().await {
+/// Takes up the calls that were under way when a former process died, and ends those that cannot
+/// go on.
+pub(crate) async fn take_up_calls(node: &Node) {
+    let calls = match node.store().journaled_calls().await {
         Ok(calls) => calls,
         Err(error) => {
             tracing::error!(%error, "journals of former calls cannot be read");
@@ -125,56 +124,73 @@ pub(crate) async fn end_orphans(
         }
     };
     // Side by side, so that they share the disk's flushes.
-    stream::iter(calls)
-        .for_each_concurrent(ORPHANS_AT_ONCE, |id| end_orphan(id, store, outbox, &server_of))
-        .await;
+    stream::iter(calls).for_each_concurrent(CALLS_AT_ONCE, |id| take_up(id, node)).await;
 }
 
-/// Calls of a former process that are ended at the same time.
-const ORPHANS_AT_ONCE: usize = 32;
+/// Calls of a former process that are seen to at the same time.
+const CALLS_AT_ONCE: usize = 32;
 
-async fn end_orphan(
-    id: Uuid,
-    store: &Store,
-    outbox: &Outbox,
-    server_of: &impl Fn(&AssistantView) -> Option<ServerTarget>,
-) {
-    let lines = store.read_journal(id).await.unwrap_or_default();
+/// Why a call that cannot go on ended.
+const PROCESS_GONE: &str = "the process that held the call is gone";
+
+async fn take_up(id: Uuid, node: &Node) {
+    let lines = node.store().read_journal(id).await.unwrap_or_default();
     // A journal that crashed its process must not crash the next one.
-    let replayed = catch_unwind(AssertUnwindSafe(|| Orphan::read(&lines)));
-    let read = replayed.ok().flatten().and_then(|orphan| {
-        let assistant = AssistantView::new(orphan.assistant.clone()).ok()?;
-        Some((orphan, assistant))
+    let replayed = catch_unwind(AssertUnwindSafe(|| Revival::read(&lines)));
+    let read = replayed.ok().flatten().and_then(|revival| {
+        let assistant = AssistantView::new(revival.assistant.clone()).ok()?;
+        Some((revival, assistant))
     });
-    let Some((orphan, assistant)) = read else {
+    let Some((revival, assistant)) = read else {
         tracing::error!(call = %id, "journal of a former call is unreadable, it is kept");
         return;
     };
-    let document = store.get(&orphan.org, Kind::Call, id).await.ok().flatten();
+    let document = node.store().get(&revival.org, Kind::Call, id).await.ok().flatten();
     if let Some(record) = document.map(|document| CallDocument::from_value(document.body)) {
         let reason = ended_reason(&record);
-        let call = Treeless {
-            org: &orphan.org,
-            server: server_of(&assistant),
-            assistant: &assistant,
-            preamble: &orphan.options.preamble,
-            history: &orphan.history,
-            created_ms: orphan.started_ms,
-            reason: reason.as_ref().unwrap_or(&EndedReason::WorkerDied),
-            message: "the process that held the call is gone",
+        let revival = match reason {
+            Some(_) => revival,
+            None => match node.resume_call(id, revival, &assistant, &record).await {
+                Ok(()) => return,
+                Err((revival, obstacle)) => {
+                    tracing::warn!(call = %id, obstacle, "call of a former process cannot go on");
+                    revival
+                }
+            },
         };
-        let all_stored = match reason {
-            // It had ended, but its journal was not struck off: whether its report is on disk is
-            // unknown. It is published again, with the same id.
-            Some(_) => call.publish(outbox, &record).await,
-            None => call.end(store, outbox, record).await,
-        };
-        if !all_stored {
+        if !end_left_call(node, &revival, &assistant, record, reason).await {
             return;
         }
     }
-    if let Err(error) = store.drop_journal(id).await {
+    if let Err(error) = node.store().drop_journal(id).await {
         tracing::warn!(call = %id, %error, "the journal of the ended call stays on disk");
+    }
+}
+
+/// Ends a call that cannot go on; false: the disk refused some of it, the journal is still needed.
+async fn end_left_call(
+    node: &Node,
+    revival: &Revival,
+    assistant: &AssistantView,
+    record: CallDocument,
+    reason: Option<EndedReason>,
+) -> bool {
+    let decided = reason.clone().or_else(|| revival.ended.clone());
+    let call = Treeless {
+        org: &revival.org,
+        server: plan::server(assistant, node.settings()),
+        assistant,
+        preamble: &revival.options.preamble,
+        history: &revival.history,
+        created_ms: revival.started_ms,
+        reason: decided.as_ref().unwrap_or(&EndedReason::WorkerDied),
+        message: PROCESS_GONE,
+    };
+    match reason {
+        // It had ended, but its journal was not struck off: whether its report is on disk is
+        // unknown. It is published again, with the same id.
+        Some(_) => call.publish(node.outbox(), &record).await,
+        None => call.end(node.store(), node.outbox(), record).await,
     }
 }
 

@@ -44,6 +44,14 @@ impl Slots {
         Some(Lease { in_use: self.in_use.clone() })
     }
 
+    /// Takes a slot for a call that had one before the process was started anew, whatever the limit
+    /// is by now.
+    pub(crate) fn take_again(&self) -> Lease {
+        let before = self.in_use.fetch_add(1, Ordering::AcqRel);
+        metrics::gauge!("offhook_slots_in_use").set(before + 1);
+        Lease { in_use: self.in_use.clone() }
+    }
+
     pub fn limits(&self) -> SlotLimits {
         SlotLimits { limit: self.limit, in_use: self.in_use.load(Ordering::Acquire) }
     }

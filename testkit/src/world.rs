@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
-use offhook_actors::{CallSpec, Incoming, LegSocket, Outgoing, Roster, Staged, Stages};
+use offhook_actors::{CallKeys, CallSpec, Incoming, LegSocket, Outgoing, Roster, Staged, Stages};
 use offhook_api::{AssistantView, CallDocument, call::CallUrls};
 use offhook_config::Settings;
 use offhook_core::Stage;
@@ -165,6 +165,7 @@ impl World {
             hearing: codec.hearing(),
             server: assistant.server().cloned(),
             recording: None,
+            keys: CallKeys::default(),
             assistant,
         };
         let admission = Admission {

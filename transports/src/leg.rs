@@ -87,12 +87,16 @@ impl LegError {
 
 /// Close codes of RFC 6455, section 7.4.1.
 pub mod close_code {
+    /// The call is over.
+    pub const NORMAL: u16 = 1000;
     /// The payload is not what the kind of message calls for.
     pub const INVALID_PAYLOAD: u16 = 1007;
     /// A rule of ours was broken, for instance a rate.
     pub const POLICY: u16 = 1008;
     /// The message is too long to be read.
     pub const TOO_BIG: u16 = 1009;
+    /// The server restarts; the client is to connect again.
+    pub const SERVICE_RESTART: u16 = 1012;
 }
 
 /// Reads and writes the messages of one leg.

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use offhook_actors::call::Orphan;
+use offhook_actors::Revival;
 use offhook_config::Settings;
 use offhook_core::Message;
 use offhook_media::AudioFormat;
@@ -371,7 +371,7 @@ async fn compare_journal(world: Arc<World>, id: Uuid) -> Option<String> {
         if world.node.call(id).is_none() || context.ending().is_some() {
             return None;
         }
-        let replayed = Orphan::read(&lines).map(|orphan| orphan.history);
+        let replayed = Revival::read(&lines).map(|revival| revival.history);
         if replayed.as_ref() != Some(&live) && context.history() == live {
             let replayed =
                 replayed.map_or_else(|| "unreadable".into(), |history| history.len().to_string());

@@ -29,7 +29,8 @@ impl Conversation {
     /// Ends the call after `message` was heard, or at once when there is none to speak.
     pub(super) fn close(&mut self, reason: EndedReason, message: Option<String>) {
         let message = message.filter(|text| !text.trim().is_empty() && !self.is_silent());
-        let (Some(text), false) = (message, self.floor == Floor::Ringing) else {
+        let nobody_hears = matches!(self.floor, Floor::Ringing | Floor::Away(_));
+        let (Some(text), false) = (message, nobody_hears) else {
             self.end(reason);
             return;
         };
@@ -69,6 +70,7 @@ impl Conversation {
             | Floor::Caller
             | Floor::Assistant(_)
             | Floor::Paused(_)
+            | Floor::Away(_)
             | Floor::Ended => reason,
         };
         self.drop_speculation();
@@ -114,6 +116,7 @@ impl Conversation {
                 | Floor::Caller
                 | Floor::Assistant(_)
                 | Floor::Paused(_)
+                | Floor::Away(_)
                 | Floor::Ended,
             ) => self.close(reason, Some(self.options.apology.clone())),
         }

@@ -1,6 +1,6 @@
 //! What clients ask for while the call runs, and how the call starts.
 
-use super::{Conversation, Floor, turn::Abandoned};
+use super::{Conversation, Floor, absence::Away, turn::Abandoned};
 use crate::{
     AddedRole, CallStatus, Control, EndedReason, Entry, FirstMessageMode, Message, ServerEvent,
 };
@@ -59,7 +59,11 @@ impl Conversation {
             (_, Control::UnmuteAssistant) => self.muted = false,
             (Floor::Ringing, Control::SayFirstMessage) => {}
             (
-                Floor::Idle { .. } | Floor::Caller | Floor::Assistant(_) | Floor::Paused(_),
+                Floor::Idle { .. }
+                | Floor::Caller
+                | Floor::Assistant(_)
+                | Floor::Paused(_)
+                | Floor::Away(_),
                 Control::SayFirstMessage,
             ) => self.say_first_message(),
         }
@@ -103,7 +107,11 @@ impl Conversation {
         match self.floor {
             Floor::Idle { .. } => self.begin_turn(None, true),
             // The reply to what they say next, or to what is being said, comes first.
-            Floor::Ringing | Floor::Caller | Floor::Assistant(_) | Floor::Paused(_) => {
+            Floor::Ringing
+            | Floor::Caller
+            | Floor::Assistant(_)
+            | Floor::Paused(_)
+            | Floor::Away(_) => {
                 self.reply_wanted = true;
             }
             Floor::Closing(_) | Floor::Ended => {}
@@ -124,11 +132,14 @@ impl Conversation {
     /// Why the call ends after what is being said, or was when it was stopped.
     fn asked_end(&self) -> Option<EndedReason> {
         let stopped = match &self.floor {
-            Floor::Paused(pause) => pause.asked_end(),
+            Floor::Paused(pause) | Floor::Away(Away { pause: Some(pause), .. }) => {
+                pause.asked_end()
+            }
             Floor::Ringing
             | Floor::Idle { .. }
             | Floor::Caller
             | Floor::Assistant(_)
+            | Floor::Away(_)
             | Floor::Closing(_)
             | Floor::Ended => None,
         };
@@ -155,6 +166,7 @@ impl Conversation {
             | Floor::Caller
             | Floor::Assistant(_)
             | Floor::Paused(_)
+            | Floor::Away(_)
             | Floor::Closing(_)
             | Floor::Ended => {}
         }

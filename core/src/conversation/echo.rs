@@ -74,6 +74,7 @@ impl Conversation {
             | Floor::Caller
             | Floor::Assistant(_)
             | Floor::Paused(_)
+            | Floor::Away(_)
             | Floor::Closing(_) => true,
         };
         let voice = self.utterance.voiced_since();

@@ -47,7 +47,11 @@ impl Conversation {
                 self.publish(ServerEvent::ConversationUpdate);
                 self.reply_wanted = true;
             }
-            Floor::Ringing | Floor::Paused(_) | Floor::Closing(_) | Floor::Ended => {}
+            Floor::Ringing
+            | Floor::Paused(_)
+            | Floor::Away(_)
+            | Floor::Closing(_)
+            | Floor::Ended => {}
         }
     }
 }

@@ -53,20 +53,29 @@ pub struct Interruptions {
 /// The assistant's turn, stopped for a voice that has brought no words.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Pause {
-    turn: Turn,
+    pub turn: Turn,
     since: CallTime,
     was_audible: bool,
     /// In the order of playing.
-    speeches: Vec<Stopped>,
+    pub speeches: Vec<Stopped>,
     /// What the turn's model and tools said meanwhile.
-    held: Vec<Event>,
+    pub held: Vec<Event>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Stopped {
-    speech: Speech,
+pub(super) struct Stopped {
+    pub speech: Speech,
     /// What the voice says was heard of it, once it does, and when that was.
-    heard: Option<(String, CallTime)>,
+    pub heard: Option<(String, CallTime)>,
+}
+
+impl Stopped {
+    /// The voice will not say any more what was heard: what is known of it counts.
+    pub(super) fn settle(&mut self) {
+        let Self { speech, heard } = self;
+        let at = speech.heard_at.or(speech.began_at).unwrap_or_default();
+        heard.get_or_insert_with(|| (speech.heard_so_far().to_owned(), at));
+    }
 }
 
 impl Pause {
@@ -95,6 +104,31 @@ impl Pause {
         self.find(id).map(|stopped| &mut stopped.speech)
     }
 
+    /// Whether the voice has said of all speeches what was heard.
+    pub(super) fn is_answered(&self) -> bool {
+        self.speeches.iter().all(|stopped| stopped.heard.is_some())
+    }
+
+    /// Gives up what the model was at work on, so that it is asked again; returns the speeches that
+    /// had not got all of their text. `tools_run`: their results come first.
+    pub(super) fn give_up_reply(&mut self, tools_run: bool) -> Vec<Stopped> {
+        self.held.retain(|event| matches!(event, Event::ToolFinished { .. }));
+        let awaits_tools = tools_run || !self.turn.answered_calls.is_empty();
+        self.turn.reply = match awaits_tools {
+            true => Reply::Tools,
+            false => Reply::Due { not_before: CallTime::ZERO },
+        };
+        self.speeches.extract_if(.., |stopped| stopped.speech.finished_at.is_none()).collect()
+    }
+
+    /// The turn goes on from now: nobody was waited for in the meantime.
+    pub(super) fn begin_again(&mut self, now: CallTime) {
+        if let Reply::Generating { last_output_at, speech, .. } = &mut self.turn.reply {
+            *last_output_at = now;
+            *speech = None;
+        }
+    }
+
     fn find(&mut self, id: SpeechId) -> Option<&mut Stopped> {
         self.speeches.iter_mut().find(|stopped| stopped.speech.id == id)
     }
@@ -113,20 +147,25 @@ impl Conversation {
             self.interrupt();
             return;
         }
+        let Some(pause) = self.stop_turn() else { return };
+        if pause.was_audible {
+            self.publish(ServerEvent::UserInterrupted { turn_id: self.turn.wire_id() });
+        }
+        self.floor = Floor::Paused(pause);
+    }
+
+    /// Takes the floor from the assistant in a way that it can go on where it was.
+    pub(super) fn stop_turn(&mut self) -> Option<Pause> {
         let floor = std::mem::replace(&mut self.floor, Floor::Caller);
         let Floor::Assistant(turn) = floor else {
             self.floor = floor;
-            return;
+            return None;
         };
         let was_audible = self.speeches.is_audible();
         let ids: Vec<_> = self.speeches.playing().iter().map(|speech| speech.id).collect();
         let speeches = ids.into_iter().filter_map(|id| self.silence_speech(id));
         let speeches = speeches.map(|speech| Stopped { speech, heard: None }).collect();
-        if was_audible {
-            self.publish(ServerEvent::UserInterrupted { turn_id: self.turn.wire_id() });
-        }
-        let held = Vec::new();
-        self.floor = Floor::Paused(Pause { turn, since: self.now, was_audible, speeches, held });
+        Some(Pause { turn, since: self.now, was_audible, speeches, held: Vec::new() })
     }
 
     /// Whether a voice without words still cuts this turn.
@@ -180,10 +219,15 @@ impl Conversation {
     }
 
     pub(super) fn hold_in_pause(&mut self, event: Event) {
-        let Floor::Paused(pause) = &mut self.floor else { return };
+        let Some(pause) = self.stopped_turn() else { return };
         pause.held.push(event);
-        if pause.held.len() > HELD_MAX {
+        if pause.held.len() <= HELD_MAX {
+            return;
+        }
+        if matches!(self.floor, Floor::Paused(_)) {
             self.resume();
+        } else {
+            self.give_up_held();
         }
     }
 
@@ -191,7 +235,7 @@ impl Conversation {
     /// whether it was such a speech.
     pub(super) fn heard_of_stopped(&mut self, id: SpeechId, heard: Option<&str>) -> bool {
         let now = self.now;
-        let Floor::Paused(pause) = &mut self.floor else { return false };
+        let Some(pause) = self.stopped_turn() else { return false };
         let Some(stopped) = pause.find(id) else { return false };
         let heard = heard.unwrap_or(&stopped.speech.text);
         stopped.heard.get_or_insert_with(|| (heard.to_owned(), now));
@@ -202,7 +246,7 @@ impl Conversation {
     /// such a speech.
     pub(super) fn stopped_began(&mut self, id: SpeechId) -> bool {
         let now = self.now;
-        let Floor::Paused(pause) = &mut self.floor else { return false };
+        let Some(pause) = self.stopped_turn() else { return false };
         let Some(stopped) = pause.find(id) else { return false };
         stopped.speech.began_at.get_or_insert(now);
         true
@@ -211,10 +255,12 @@ impl Conversation {
     /// The assistant keeps the floor after all, and goes on where it was stopped.
     fn resume(&mut self) {
         let floor = std::mem::replace(&mut self.floor, Floor::Caller);
-        let Floor::Paused(Pause { mut turn, was_audible, speeches, held, .. }) = floor else {
+        let Floor::Paused(mut pause) = floor else {
             self.floor = floor;
             return;
         };
+        pause.begin_again(self.now);
+        let Pause { mut turn, was_audible, speeches, held, .. } = pause;
         self.interruptions.mistaken += u32::from(was_audible);
         self.voice_is_doubtful |= !self.utterance.has_words();
         self.utterance.ignore_voice();
@@ -222,12 +268,15 @@ impl Conversation {
             self.utterance.take(self.now);
         }
         turn.false_cuts += 1;
-        if let Reply::Generating { last_output_at, speech, .. } = &mut turn.reply {
-            *last_output_at = self.now;
-            *speech = None;
-        }
         self.floor = Floor::Assistant(turn);
-        for Stopped { speech, heard } in speeches {
+        self.resume_turn(speeches, held);
+    }
+
+    /// Has the rest of the speeches spoken, then does what was held.
+    pub(super) fn resume_turn(&mut self, speeches: Vec<Stopped>, held: Vec<Event>) {
+        for mut stopped in speeches {
+            stopped.settle();
+            let Stopped { speech, heard } = stopped;
             let heard = heard.map(|(heard, _)| heard).unwrap_or_default();
             self.resume_speech(speech, &heard);
             if !matches!(self.floor, Floor::Assistant(_)) {
@@ -259,11 +308,29 @@ impl Conversation {
                 timed: VecDeque::new(),
                 is_captioned: false,
                 told_bytes: 0,
+                heard_chars: 0,
+                heard_at: None,
                 ..speech
             };
             self.replay_speech(speech);
         } else {
             self.speech_is_over(speech, heard);
+        }
+    }
+
+    /// More was held than anybody makes in an absence: the model is asked anew once somebody listens.
+    fn give_up_held(&mut self) {
+        let Some(pause) = self.stopped_turn() else { return };
+        let (id, asked_as) = (pause.turn.id, pause.turn.asked_as());
+        let tools_run = self.tools.running_in(id) > 0;
+        let cut_off = self.stopped_turn().map(|pause| pause.give_up_reply(tools_run));
+        for mut stopped in cut_off.unwrap_or_default() {
+            stopped.settle();
+            let (heard, at) = stopped.heard.unwrap_or_default();
+            self.record_heard(&stopped.speech, &heard, true, at);
+        }
+        if let Some(turn) = asked_as {
+            self.command(Command::CancelReply { turn });
         }
     }
 
@@ -286,9 +353,16 @@ impl Conversation {
 
     /// What was stopped is over. `is_confirmed`: the caller's words took the floor.
     pub(super) fn give_up_pause(&mut self, is_confirmed: bool) {
-        let floor = std::mem::replace(&mut self.floor, Floor::Caller);
-        let Floor::Paused(Pause { turn, since, was_audible, speeches, held }) = floor else {
-            self.floor = floor;
+        let (floor, away) = match std::mem::replace(&mut self.floor, Floor::Caller) {
+            Floor::Paused(pause) => (Some(pause), None),
+            Floor::Away(mut away) => (away.pause.take(), Some(away)),
+            floor => {
+                self.floor = floor;
+                return;
+            }
+        };
+        let Some(Pause { turn, since, was_audible, speeches, held }) = floor else {
+            self.floor = away.map_or(Floor::Caller, Floor::Away);
             return;
         };
         if let Some(turn) = turn.asked_as() {
@@ -312,7 +386,9 @@ impl Conversation {
         } else if is_confirmed {
             self.utterance.unanswered = turn.answers;
         }
-        if !is_confirmed {
+        if let Some(away) = away {
+            self.floor = Floor::Away(away);
+        } else if !is_confirmed {
             self.floor = Floor::Assistant(Turn { reply: Reply::Done, ..turn });
         }
         // Tools ran on: what they came to is known, and told once somebody listens.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::{
     Conversation, Floor,
+    absence::Away,
     echo::Sounded,
     history::join,
     phrases,
@@ -39,7 +40,11 @@ impl Conversation {
             let may_speak = match self.floor {
                 Floor::Idle { .. } | Floor::Assistant(_) => true,
                 Floor::Caller => !next.interruptible,
-                Floor::Ringing | Floor::Paused(_) | Floor::Closing(_) | Floor::Ended => false,
+                Floor::Ringing
+                | Floor::Paused(_)
+                | Floor::Away(_)
+                | Floor::Closing(_)
+                | Floor::Ended => false,
             };
             if !may_speak || self.speeches.open().is_some() {
                 return;
@@ -118,6 +123,8 @@ impl Conversation {
             timed: VecDeque::new(),
             is_captioned: false,
             told_bytes: 0,
+            heard_chars: 0,
+            heard_at: None,
         }
     }
 
@@ -202,17 +209,21 @@ impl Conversation {
 
     /// The voice dropped the end of a speech.
     pub(super) fn speech_trimmed(&mut self, id: SpeechId, text: &str) {
+        let present = self.turn;
         let stopped = match &mut self.floor {
-            Floor::Paused(pause) => pause.speech_mut(id),
+            Floor::Paused(pause) | Floor::Away(Away { pause: Some(pause), .. }) => {
+                pause.speech_mut(id)
+            }
             Floor::Ringing
             | Floor::Idle { .. }
             | Floor::Caller
             | Floor::Assistant(_)
+            | Floor::Away(_)
             | Floor::Closing(_)
             | Floor::Ended => None,
         };
         let playing = stopped.or(self.speeches.get_mut(id));
-        let of_turn = playing.as_ref().is_some_and(|speech| speech.turn == self.turn);
+        let of_turn = playing.as_ref().is_some_and(|speech| speech.turn == present);
         let dropped = match playing {
             Some(speech) if speech.text.starts_with(text) => speech.text.split_off(text.len()),
             Some(_) | None => return,

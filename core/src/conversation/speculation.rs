@@ -203,6 +203,7 @@ impl Conversation {
             | Floor::Idle { .. }
             | Floor::Caller
             | Floor::Paused(_)
+            | Floor::Away(_)
             | Floor::Closing(_)
             | Floor::Ended => false,
         };

@@ -57,12 +57,27 @@ pub(super) struct Speech {
     pub is_captioned: bool,
     /// How much of its text was there when it was told of last.
     pub told_bytes: usize,
+    /// Characters of `text` that the caller is known to have heard, white space apart.
+    pub heard_chars: u32,
+    /// When that was last told.
+    pub heard_at: Option<CallTime>,
 }
 
 impl Speech {
     /// All of it, whether it was stopped in the middle or not.
     pub(super) fn whole_text(&self) -> String {
         join(&self.before, self.text.trim())
+    }
+
+    /// What of `text` the caller is known to have heard.
+    pub(super) fn heard_so_far(&self) -> &str {
+        let mut left = self.heard_chars;
+        let end = self.text.char_indices().find_map(|(at, char)| {
+            let is_heard = left > 0;
+            left = left.saturating_sub(u32::from(!char.is_whitespace()));
+            (!is_heard).then_some(at)
+        });
+        self.text[..end.unwrap_or(self.text.len())].trim_end()
     }
 
     /// When its first word began to sound.
@@ -189,6 +204,11 @@ impl Speeches {
     pub(super) fn take_cut(&mut self, id: SpeechId) -> Option<Speech> {
         let index = self.cuts.iter().position(|cut| cut.speech.id == id)?;
         self.cuts.remove(index).map(|cut| cut.speech)
+    }
+
+    /// Takes a speech whose answer will not come.
+    pub(super) fn pop_cut(&mut self) -> Option<Speech> {
+        self.cuts.pop_front().map(|cut| cut.speech)
     }
 
     /// Until when the answers that are due are worth waiting for.

@@ -2,6 +2,7 @@
 //!
 //! In the log `~` is something published; `#2` is a speech.
 
+mod absence;
 mod barge_in;
 mod captions;
 mod controls;

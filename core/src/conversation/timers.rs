@@ -26,6 +26,8 @@ pub(super) enum Timer {
     VoicemailQuestion,
     Keypad,
     Closing,
+    LegGone,
+    LegBack,
     Utterance(Wait),
     Speculation,
     BargeIn,
@@ -52,6 +54,8 @@ impl Timer {
             Self::VoicemailQuestion => "voicemail question",
             Self::Keypad => "keypad",
             Self::Closing => "closing",
+            Self::LegGone => "leg gone",
+            Self::LegBack => "leg back",
             Self::Utterance(Wait::Silence) => "endpointing",
             Self::Utterance(Wait::Final) => "final transcript",
             Self::Utterance(Wait::Words) => "no words",
@@ -102,6 +106,8 @@ impl Conversation {
             Timer::VoicemailQuestion => self.voicemail_question_due(),
             Timer::Keypad => self.keypad_overdue(),
             Timer::Closing => self.closing_overdue(),
+            Timer::LegGone => self.leg_gone(),
+            Timer::LegBack => self.go_on_if_back(),
             Timer::Utterance(wait) => self.utterance_due(wait),
             Timer::Speculation => self.speculate(),
             Timer::BargeIn => self.interrupt_by_voice(),
@@ -154,6 +160,11 @@ impl Conversation {
             }
             Floor::Paused(pause) => {
                 vec![of_age, Some((self.resume_at(pause), Timer::Resume))]
+            }
+            // What would be said waits for somebody to hear it.
+            Floor::Away(away) => {
+                let back = away.goes_on_at().map(|at| (at, Timer::LegBack));
+                vec![end, Some(back.unwrap_or((away.until, Timer::LegGone)))]
             }
             Floor::Closing(closing) => {
                 let caption = self.caption_at().map(|at| (at, Timer::Caption));

@@ -147,7 +147,11 @@ impl Conversation {
         match self.floor {
             Floor::Idle { .. } => self.begin_turn(None, true),
             // The reply to what they say next knows the result; the one being made does not.
-            Floor::Ringing | Floor::Caller | Floor::Assistant(_) | Floor::Paused(_) => {
+            Floor::Ringing
+            | Floor::Caller
+            | Floor::Assistant(_)
+            | Floor::Paused(_)
+            | Floor::Away(_) => {
                 self.reply_wanted = true;
             }
             Floor::Closing(_) | Floor::Ended => {}
@@ -335,7 +339,7 @@ impl Conversation {
         }
     }
 
-    fn go_on_after_tools(&mut self) {
+    pub(super) fn go_on_after_tools(&mut self) {
         if let Floor::Assistant(turn) = &self.floor
             && turn.reply == Reply::Tools
             && self.tools.running_in(turn.id) == 0

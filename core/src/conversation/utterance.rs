@@ -435,6 +435,26 @@ impl Utterance {
         self.take(CallTime::ZERO);
     }
 
+    /// Whoever transcribed it is gone: what there is of it is all that there will be.
+    pub(super) fn settle_words(&mut self, now: CallTime) {
+        self.voice_stopped(now);
+        self.finals = join(&self.finals, &self.partial);
+        self.partial.clear();
+        (self.final_due, self.lost_at, self.server) = (None, None, None);
+        self.awaits_native = false;
+    }
+
+    /// What was waited for is waited for from now on: nobody was there in the meantime.
+    pub(super) fn wait_anew(&mut self, now: CallTime) {
+        match &mut self.voice {
+            Voice::Stopped { at, .. } => *at = now,
+            Voice::Silent | Voice::Speaking { .. } => {
+                self.text_at = self.text_at.map(|_| now);
+            }
+        }
+        self.final_due = self.final_due.map(|_| now + FINAL_DUE);
+    }
+
     /// Ends the utterance and leaves an empty one; a voice that still sounds is no news to it.
     pub(super) fn take(&mut self, now: CallTime) -> Spoken {
         let voice = match self.voice {

@@ -28,6 +28,8 @@ pub(super) struct Playhead {
     marks: u64,
     /// Marks come back.
     trusting: bool,
+    /// Nothing is taken for heard behind this time.
+    alive_until: Option<u64>,
 }
 
 struct Run {
@@ -54,6 +56,7 @@ impl Playhead {
             outstanding: VecDeque::new(),
             marks: 0,
             trusting: true,
+            alive_until: None,
         }
     }
 
@@ -77,6 +80,20 @@ impl Playhead {
 
     pub(super) fn handle_sent(&mut self, samples: u64) {
         self.sent += samples;
+    }
+
+    /// Takes nothing for heard behind a time, until told otherwise: the leg may be dead.
+    pub(super) fn trust_until(&mut self, tick: u64) {
+        self.alive_until = Some(tick);
+    }
+
+    /// Samples taken for heard by the clock alone behind a time.
+    pub(super) fn doubtful_since(&self, tick: u64) -> u64 {
+        let clock = self.run.position + tick.saturating_sub(self.run.tick);
+        match self.hearing {
+            Hearing::Marks if self.trusting => 0,
+            Hearing::Marks | Hearing::Clock => self.heard.saturating_sub(clock),
+        }
     }
 
     /// Drops what was not heard; marks sent before prove nothing.
@@ -120,6 +137,7 @@ impl Playhead {
 
     /// The position at a time, if no echo comes before.
     pub(super) fn position(&self, tick: u64) -> u64 {
+        let tick = self.alive_until.map_or(tick, |until| tick.min(until));
         let clock = self.run.position + tick.saturating_sub(self.run.tick);
         let position = match self.hearing {
             Hearing::Marks if self.trusts(tick) => clock.min(self.proven(tick)),

@@ -19,6 +19,8 @@ pub(super) struct Speech {
     pub(super) began: bool,
     /// The leg ran dry behind what was sent of it, and that was told.
     pub(super) in_gap: bool,
+    /// The leg it sounded on is gone: nothing more of it is sent.
+    pub(super) is_orphaned: bool,
     pieces: VecDeque<Bytes>,
     unsent: u64,
     sent: u64,
@@ -34,6 +36,7 @@ impl Speech {
             end: 0,
             began: false,
             in_gap: false,
+            is_orphaned: false,
             pieces: VecDeque::new(),
             unsent: 0,
             sent: 0,
@@ -55,6 +58,7 @@ impl Speech {
     /// Samples that can be sent in whole frames; the last frame of a finished speech is filled up.
     pub(super) fn sendable(&self, frame: u64) -> u64 {
         match self.finished {
+            _ if self.is_orphaned => 0,
             true => self.unsent.next_multiple_of(frame),
             false => self.unsent - self.unsent % frame,
         }

@@ -23,6 +23,11 @@ impl Tape {
         Self { format, read_to: 0, at: 0, audio: BytesMut::new() }
     }
 
+    /// Begins at a later time than zero.
+    pub(super) fn begin_at(&mut self, at: u64) {
+        (self.read_to, self.at) = (at, at);
+    }
+
     /// Lays down audio that was heard from this time on, or behind what is there already.
     pub(super) fn push(&mut self, at: u64, audio: &[u8]) {
         if self.audio.is_empty() {

@@ -362,3 +362,41 @@ fn a_leg_that_never_echoes_is_believed_to_play_in_real_time() {
     assert_eq!(now, ms(1_020 + 1_400));
     assert!(notices.contains(&Notice::Heard { speech: 1, at: now }));
 }
+
+#[test]
+fn what_a_dead_leg_was_sent_is_not_taken_for_heard() {
+    let mut playout = playout(Hearing::Clock);
+    playout.queue(1, audio(1, 2_000));
+    playout.poll(ms(0));
+    playout.trust_until(ms(300));
+    playout.poll(ms(1_000));
+    assert_eq!(playout.heard_samples(ms(1_000), 1), 300 * 8);
+    assert_eq!(playout.sounding(), Some((1, 300 * 8)));
+
+    // The last sign of life came a little before.
+    playout.lost(ms(1_000), ms(200));
+    assert_eq!(playout.clear(ms(1_000), 1).map(|cleared| cleared.heard_samples), Some(200 * 8));
+}
+
+#[test]
+fn nothing_more_is_sent_of_a_speech_whose_leg_is_gone() {
+    let mut playout = playout(Hearing::Clock);
+    playout.queue(1, audio(1, 1_000));
+    playout.poll(ms(0));
+    playout.lost(ms(100), ms(100));
+    playout.queue(2, audio(2, 100));
+    assert_eq!(script(&playout.poll(ms(5_000))), "clear");
+    assert_eq!(playout.clear(ms(5_000), 1).map(|cleared| cleared.heard_samples), Some(100 * 8));
+    assert_eq!(script(&playout.poll(ms(5_000))), "2x5");
+}
+
+#[test]
+fn a_playout_that_begins_late_has_no_silence_before() {
+    let mut playout = playout(Hearing::Clock);
+    playout.begin_at(ms(60_000));
+    assert_eq!(playout.played(ms(60_100)).len(), 800);
+    playout.queue(1, audio(1, 100));
+    assert_eq!(script(&playout.poll(ms(60_100))), "1x5");
+    playout.poll(ms(60_150));
+    assert_eq!(playout.heard_samples(ms(60_150), 1), 50 * 8);
+}

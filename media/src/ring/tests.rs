@@ -150,3 +150,12 @@ proptest! {
         prop_assert!(dropped <= pushed);
     }
 }
+
+#[test]
+fn a_ring_may_begin_behind_what_another_held() {
+    let mut ring = AudioRing::starting_at(AudioFormat::mulaw(), Duration::from_secs(1), 8_000);
+    assert_eq!(ring.end(), 8_000);
+    assert_eq!(ring.push(Bytes::from_static(&[7; 80])), Duration::ZERO);
+    let read = ring.read(0, Duration::from_secs(1));
+    assert_eq!((read.at, read.skipped, read.audio.len()), (8_000, 8_000, 80));
+}

@@ -80,8 +80,13 @@ fn brought(app: &App, org: &str, origins: &Origins) -> Result<Vec<(String, Value
         app.node.vault().open(place, &mut document).map_err(resources::vault)?;
     }
     let Value::Array(list) = document["credentials"].take() else { return Ok(Vec::new()) };
-    let with_path =
-        |(index, credential)| (origins.path("credentials", &format!("{index}")), credential);
+    let with_path = |(index, mut credential): (usize, Value)| {
+        // An id is that of a stored one.
+        if let Value::Object(fields) = &mut credential {
+            fields.remove("id");
+        }
+        (origins.path("credentials", &format!("{index}")), credential)
+    };
     Ok(list.into_iter().enumerate().map(with_path).collect())
 }
 

@@ -70,6 +70,17 @@ fn event() -> impl Strategy<Value = Event> {
     let speech = || (0..12u32).prop_map(SpeechId);
     prop_oneof![
         2 => Just(Event::LegConnected),
+        1 => (0..40_000u64).prop_map(|wait| Event::LegLost {
+            reason: EndedReason::CustomerEndedCall,
+            wait: ms(wait),
+        }),
+        2 => any::<bool>().prop_map(|bridged| Event::LegBack {
+            bridge: bridged.then(|| "You were cut off.".into()),
+        }),
+        1 => (0..40_000u64).prop_map(|wait| Event::Revived {
+            reason: EndedReason::WorkerDied,
+            wait: ms(wait),
+        }),
         4 => any::<u32>().prop_map(|at| voice(u64::from(at))),
         4 => (0..20_000u64).prop_map(silence),
         8 => (words(), any::<bool>())
