@@ -2,6 +2,7 @@
 
 mod options;
 mod progress;
+mod report;
 mod results;
 
 use std::{
@@ -14,6 +15,7 @@ use offhook_chaos::scenario::{Bound, Outcome, Plan, Row, Verdict, random, rows, 
 use crate::console::{Console, Style};
 use options::{Options, Work};
 use progress::Progress;
+use report::ReportArgs;
 use results::Results;
 
 pub use options::ChaosArgs;
@@ -30,6 +32,7 @@ fn carry_out(work: Work) -> Result<ExitCode, String> {
     match work {
         Work::List => list(),
         Work::Rows(rows, options) => conclude(&of_rows(&rows, &options), &options),
+        Work::Report(args) => report(&args),
         Work::Random(options) => conclude(&[of_random(&options)], &options),
     }
 }
@@ -43,6 +46,22 @@ fn list() -> Result<ExitCode, String> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs everything and writes the page; it is written whether the promises held or not.
+fn report(args: &ReportArgs) -> Result<ExitCode, String> {
+    let sockets = args.sockets.as_deref().map(results::read).transpose()?;
+    let all: Vec<_> = rows::all().collect();
+    let of_rows = of_rows(&all, &Options::runs(args.runs));
+    let random = of_random(&Options::runs(args.seeds));
+    report::write(&args.out, &report::render(&of_rows, &random, sockets.as_ref()))?;
+    let console = Console::new();
+    console.line(format_args!("wrote {}", args.out.display()));
+    let held = of_rows.iter().chain([&random]).all(|results| results.verdict.failed.is_empty());
+    if !held {
+        console.line(console.paint(Style::Bad, "BROKEN: the page says which promises and why"));
+    }
+    Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The runs of some rows, in virtual time.

@@ -12,6 +12,7 @@ pub mod invariants;
 mod leg;
 pub mod measure;
 pub mod phrases;
+pub mod picture;
 pub mod plan;
 mod providers;
 pub mod random;

@@ -2,14 +2,19 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use offhook_chaos::scenario::{Row, rows};
+
+use super::report::ReportArgs;
 
 /// What to break.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct ChaosArgs {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Show every scenario and what it promises
-    #[arg(long, exclusive = true)]
+    #[arg(long)]
     list: bool,
     /// Run this scenario only; may be repeated
     #[arg(long, value_name = "NAME")]
@@ -37,9 +42,17 @@ pub struct ChaosArgs {
     json: Option<PathBuf>,
 }
 
+#[derive(Subcommand)]
+enum Command {
+    /// Run every scenario and write a page that says what was measured of each promise
+    #[command(after_help = "Example:\n  offhook chaos report --out chaos.html --runs 200")]
+    Report(ReportArgs),
+}
+
 /// What is to be done.
 pub enum Work {
     List,
+    Report(ReportArgs),
     Rows(Vec<&'static Row>, Options),
     Random(Options),
 }
@@ -63,6 +76,9 @@ const RUNS: u64 = 20;
 
 impl ChaosArgs {
     pub fn read(self) -> Result<Work, String> {
+        if let Some(Command::Report(args)) = self.command {
+            return Ok(Work::Report(args));
+        }
         if self.list {
             return Ok(Work::List);
         }
@@ -94,6 +110,11 @@ impl ChaosArgs {
 }
 
 impl Options {
+    /// So many runs from seed 1 on.
+    pub fn runs(runs: u64) -> Self {
+        Self { seed: 1, runs, time: None, calls: None, faults: None, json: None }
+    }
+
     pub fn is_one_run(&self) -> bool {
         self.runs == 1 && self.time.is_none()
     }

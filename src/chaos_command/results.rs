@@ -1,6 +1,6 @@
 //! What the runs came to, as a person and as a program reads it.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use offhook_chaos::scenario::{Bound, Outcome, Row, Verdict, measure::Unit, runner::Figure};
 use serde_json::{Value, json};
@@ -53,6 +53,15 @@ impl Results {
 /// A count that is nothing in every run is what `held` says.
 fn is_telling(figure: &Figure) -> bool {
     figure.max > 0.0 || figure.measure.unit() == Unit::Milliseconds
+}
+
+/// What an earlier run wrote.
+pub fn read(path: &Path) -> Result<Value, String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    serde_json::from_str(&text).map_err(|error| {
+        format!("{} is not what `offhook chaos --json` writes: {error}", path.display())
+    })
 }
 
 /// The results as JSON.

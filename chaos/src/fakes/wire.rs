@@ -1,6 +1,11 @@
 //! The one place where bytes leave: each at its time, in order, written down in the report.
 
-use std::{collections::BTreeMap, convert::Infallible, future::pending, time::Duration, vec};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    future::pending,
+    io,
+    time::Duration,
+};
 
 use axum::{
     body::Body,
@@ -12,11 +17,12 @@ use bytes::Bytes;
 use futures_util::stream;
 use tokio::{
     pin, select,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use super::{
     App,
+    faults::Manner,
     report::{Counts, Mark},
 };
 
@@ -98,6 +104,15 @@ impl Link {
         self.app.faults.drops_one(self.provider, self.since)
     }
 
+    /// How a fault changes what leaves now.
+    fn manner(&self, now: Instant) -> Manner {
+        self.app.faults.manner(now, self.provider).unwrap_or_default()
+    }
+
+    fn open_for(&self, now: Instant) -> Duration {
+        now - self.since
+    }
+
     fn leaves(&self, due: Option<Instant>, now: Instant, mark: Option<Mark>) {
         if let Some(due) = due {
             self.app.report.lag(now - due);
@@ -123,6 +138,8 @@ pub struct Out {
 }
 
 struct Item {
+    /// A fault has put it off already.
+    is_late: bool,
     /// What it belongs to, to be dropped with it.
     lane: Option<u64>,
     message: Message,
@@ -174,8 +191,14 @@ impl Out {
         let now = self.now.unwrap_or_else(Instant::now);
         let due = due.unwrap_or(now);
         self.sequence += 1;
-        let item = Item { lane, message, mark, ahead: due > now };
+        let item = Item { is_late: false, lane, message, mark, ahead: due > now };
         self.queue.insert((due.max(now), self.sequence), item);
+    }
+
+    /// Sends something later than it was due.
+    fn put_off(&mut self, due: Instant, item: Item) {
+        self.sequence += 1;
+        self.queue.insert((due, self.sequence), Item { is_late: true, ahead: false, ..item });
     }
 
     fn next_due(&self) -> Option<Instant> {
@@ -209,26 +232,45 @@ async fn converse(mut socket: WebSocket, link: Link, mut dialogue: impl Dialogue
     let mut alarm = Instant::now() + FAR;
     let timer = sleep_until(alarm);
     pin!(timer);
+    let mut traffic = Traffic::default();
     loop {
         let now = Instant::now();
+        let manner = link.manner(now);
         while let Some((due, item)) = out.pop_due(now) {
             let closes = matches!(item.message, Message::Close(_));
-            if link.is_silenced(now) {
+            if link.is_silenced(now) || manner.half_open {
                 if closes {
                     return;
                 }
                 continue;
             }
+            if let Some(late) = manner.late.filter(|_| !item.is_late) {
+                out.put_off(now + late.draw(&link.app.chance), item);
+                continue;
+            }
             link.leaves(item.ahead.then_some(due), now, item.mark);
-            if !matches!(timeout(WRITE_LIMIT, socket.send(item.message)).await, Ok(Ok(()))) {
-                return;
+            for message in traffic.changed(item.message, manner) {
+                traffic.count_out(&message);
+                if !matches!(timeout(WRITE_LIMIT, socket.send(message)).await, Ok(Ok(()))) {
+                    return;
+                }
             }
             if closes {
                 return say_goodbye(socket).await;
             }
+            if traffic.is_over(manner, link.open_for(now)) {
+                return;
+            }
         }
+        if traffic.is_over(manner, link.open_for(now)) {
+            return;
+        }
+        // Whoever reads nothing looks now and then whether that is over.
+        let reads = !manner.half_open;
         let deadline = dialogue.next_deadline();
-        let due = [out.next_due(), deadline].into_iter().flatten().min();
+        let ends = manner.ends_after.is_some() || manner.half_open;
+        let look = ends.then(|| now + LOOK);
+        let due = [out.next_due(), deadline, look].into_iter().flatten().min();
         if due.is_some_and(|due| due < alarm) {
             alarm = due.unwrap_or(alarm);
             timer.as_mut().reset(alarm);
@@ -253,11 +295,18 @@ async fn converse(mut socket: WebSocket, link: Link, mut dialogue: impl Dialogue
                     dialogue.handle_deadline(now, &mut out);
                 }
             }
-            message = socket.recv() => {
+            message = socket.recv(), if reads => {
                 let now = Instant::now();
                 out.now = Some(now);
                 match message {
                     Some(Ok(Message::Binary(audio))) => {
+                        traffic.bytes_in += audio.len() as u64;
+                        if let Some(cap) = manner.rate_cap
+                            && cap.is_broken(traffic.bytes_in, link.open_for(now))
+                        {
+                            out.close(cap.code, "audio came too fast");
+                            continue;
+                        }
                         dialogue.handle_audio(now, &audio, &mut out);
                     }
                     Some(Ok(Message::Text(text))) => {
@@ -271,6 +320,70 @@ async fn converse(mut socket: WebSocket, link: Link, mut dialogue: impl Dialogue
         }
     }
 }
+
+/// How often a connection that is to end, or reads nothing, is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What passed a websocket, and what faults hold back of it.
+#[derive(Default)]
+struct Traffic {
+    messages: u64,
+    bytes: u64,
+    bytes_in: u64,
+    /// Comes after its successor.
+    held: Option<Message>,
+}
+
+impl Traffic {
+    /// A message as a fault has it leave: changed, twice, or after the next one.
+    fn changed(&mut self, message: Message, manner: Manner) -> Vec<Message> {
+        if matches!(message, Message::Close(_)) {
+            return self.held.take().into_iter().chain([message]).collect();
+        }
+        let message = match message {
+            Message::Text(_) if manner.garbage => Message::text(GARBAGE),
+            Message::Binary(_) if manner.garbage => {
+                Message::Binary(Bytes::from_static(GARBAGE.as_bytes()))
+            }
+            Message::Text(text) if manner.truncate => {
+                let half = text.char_indices().nth(text.chars().count() / 2);
+                Message::text(&text[..half.map_or(0, |(at, _)| at)])
+            }
+            Message::Binary(bytes) if manner.truncate => {
+                Message::Binary(bytes.slice(..bytes.len() / 2))
+            }
+            other => other,
+        };
+        if manner.duplicate {
+            return vec![message.clone(), message];
+        }
+        match self.held.take() {
+            Some(held) => vec![message, held],
+            None if manner.reorder => {
+                self.held = Some(message);
+                Vec::new()
+            }
+            None => vec![message],
+        }
+    }
+
+    fn count_out(&mut self, message: &Message) {
+        self.messages += 1;
+        self.bytes += match message {
+            Message::Text(text) => text.len() as u64,
+            Message::Binary(bytes) => bytes.len() as u64,
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) => 0,
+        };
+    }
+
+    /// Whether a fault ends the connection here.
+    fn is_over(&self, manner: Manner, open: Duration) -> bool {
+        manner.ends_after.is_some_and(|limits| limits.are_reached(self.messages, self.bytes, open))
+    }
+}
+
+/// Nothing that any protocol has.
+const GARBAGE: &str = "\u{1}}{]broken on purpose";
 
 async fn say_goodbye(mut socket: WebSocket) {
     let answer = async { while let Some(Ok(_)) = socket.recv().await {} };
@@ -287,31 +400,86 @@ pub struct Piece {
 
 /// The body of an answer that comes piece by piece.
 pub fn body(link: Link, pieces: Vec<Piece>) -> Body {
-    let streaming = Streaming { link, pieces: pieces.into_iter() };
+    let streaming = Streaming { link, pieces: pieces.into(), sent: 0, bytes: 0, has_ended: false };
     Body::from_stream(stream::unfold(streaming, |mut streaming| async move {
-        let piece = streaming.pieces.as_slice().first()?.due;
-        let ahead = piece > Instant::now();
-        if ahead {
-            sleep_until(piece).await;
-        }
-        if streaming.link.is_silenced(Instant::now()) {
-            // Until the client goes.
-            pending::<()>().await;
-        }
-        let piece = streaming.pieces.next()?;
-        streaming.link.leaves(ahead.then_some(piece.due), Instant::now(), piece.mark);
-        Some((Ok::<_, Infallible>(piece.bytes), streaming))
+        let bytes = streaming.next().await?;
+        Some((bytes, streaming))
     }))
 }
 
 struct Streaming {
     link: Link,
-    pieces: vec::IntoIter<Piece>,
+    pieces: VecDeque<Piece>,
+    sent: u64,
+    bytes: u64,
+    /// A fault has cut it off.
+    has_ended: bool,
+}
+
+impl Streaming {
+    /// The next bytes, at their time; an error cuts the connection.
+    async fn next(&mut self) -> Option<io::Result<Bytes>> {
+        if self.has_ended {
+            return None;
+        }
+        let due = self.pieces.front()?.due;
+        let ahead = due > Instant::now();
+        if ahead {
+            sleep_until(due).await;
+        }
+        let now = Instant::now();
+        let manner = self.link.manner(now);
+        if let Some(late) = manner.late {
+            sleep(late.draw(&self.link.app.chance)).await;
+        }
+        if self.link.is_silenced(now) || manner.half_open {
+            // Until the client goes.
+            pending::<()>().await;
+        }
+        let open = self.link.open_for(now);
+        if manner.ends_after.is_some_and(|limits| limits.are_reached(self.sent, self.bytes, open)) {
+            return self.cut();
+        }
+        if let Some(gap) = manner.drip {
+            sleep(gap).await;
+            return self.drip();
+        }
+        let piece = self.pieces.pop_front()?;
+        self.link.leaves(ahead.then_some(piece.due), Instant::now(), piece.mark);
+        self.sent += 1;
+        self.bytes += piece.bytes.len() as u64;
+        if manner.truncate {
+            self.has_ended = true;
+            return Some(Ok(piece.bytes.slice(..piece.bytes.len() / 2)));
+        }
+        let bytes = match (manner.garbage, manner.duplicate) {
+            (true, _) => Bytes::from_static(GARBAGE.as_bytes()),
+            (false, true) => [&piece.bytes[..], &piece.bytes[..]].concat().into(),
+            (false, false) => piece.bytes,
+        };
+        Some(Ok(bytes))
+    }
+
+    /// One byte of what is to come.
+    fn drip(&mut self) -> Option<io::Result<Bytes>> {
+        let piece = self.pieces.front_mut()?;
+        let byte = piece.bytes.split_to(piece.bytes.len().min(1));
+        if piece.bytes.is_empty() {
+            self.pieces.pop_front();
+        }
+        self.bytes += 1;
+        Some(Ok(byte))
+    }
+
+    fn cut(&mut self) -> Option<io::Result<Bytes>> {
+        self.has_ended = true;
+        Some(Err(io::Error::other("cut off on purpose")))
+    }
 }
 
 impl Drop for Streaming {
     fn drop(&mut self) {
-        if self.pieces.len() > 0 {
+        if !self.pieces.is_empty() {
             self.link.app.report.count(self.link.provider, |counts| counts.cancelled += 1);
         }
     }

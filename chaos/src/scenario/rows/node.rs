@@ -145,10 +145,11 @@ fn disk_full(seed: u64) -> Plan {
     plan
 }
 
-/// The process stands still while nobody speaks, as a machine that is suspended does.
+/// The process stands still for less than what is sent ahead of the caller's ear: a word that is cut
+/// in two by silence is one that nobody understands, and no turn-taking can mend that.
 fn clock_jumps(seed: u64) -> Plan {
     let (mut plan, chance) = usual("clock_jumps", seed);
-    let time = chance.between(Duration::from_millis(50), Duration::from_millis(900));
+    let time = chance.between(Duration::from_millis(20), Duration::from_millis(140));
     let when = When::At(chance.between(Duration::from_millis(500), Duration::from_secs(20)));
     plan.faults.push(Timed { when, fault: Fault::Standstill(time) });
     plan
