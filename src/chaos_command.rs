@@ -4,6 +4,7 @@ mod options;
 mod progress;
 mod report;
 mod results;
+mod sockets;
 
 use std::{
     process::ExitCode,
@@ -22,6 +23,11 @@ pub use options::ChaosArgs;
 
 pub async fn run(args: ChaosArgs) -> Result<ExitCode, String> {
     let work = args.read()?;
+    if let Work::Sockets(rows, options) = work {
+        runner::expect_crashes();
+        let results = sockets::of_rows(&rows, &options).await?;
+        return conclude(&results, &options);
+    }
     // Runs have runtimes of their own, which cannot be started on a worker of this one.
     let done = tokio::task::spawn_blocking(move || carry_out(work));
     done.await.map_err(|error| format!("the runs could not be carried out: {error}"))?
@@ -31,7 +37,9 @@ fn carry_out(work: Work) -> Result<ExitCode, String> {
     runner::expect_crashes();
     match work {
         Work::List => list(),
-        Work::Rows(rows, options) => conclude(&of_rows(&rows, &options), &options),
+        Work::Rows(rows, options) | Work::Sockets(rows, options) => {
+            conclude(&of_rows(&rows, &options), &options)
+        }
         Work::Report(args) => report(&args),
         Work::Random(options) => conclude(&[of_random(&options)], &options),
     }
@@ -98,7 +106,8 @@ fn runs(
     progress.finish();
     outcomes.sort_by_key(|outcome| outcome.plan.seed);
     let verdict = Verdict::of(&outcomes, bounds);
-    Results { name, row, verdict, bounds, outcomes, took: began.elapsed() }
+    let took = began.elapsed();
+    Results { name, row, verdict, bounds, outcomes, took, over_sockets: false }
 }
 
 /// Shows what came of it; the exit status says whether every promise held.
@@ -125,31 +134,9 @@ fn conclude(all: &[Results], options: &Options) -> Result<ExitCode, String> {
     let broken = outcome.broken.first().map_or("", String::as_str);
     console.line(console.paint(
         Style::Bad,
-        &format!(
-            "BROKEN: {}: {broken}; repeat it with: {}",
-            results.name,
-            repeat(outcome, results.bounds)
-        ),
+        &format!("BROKEN: {}: {broken}; repeat it with: {}", results.name, results.repeat(outcome)),
     ));
     Ok(ExitCode::FAILURE)
-}
-
-/// The command that repeats a failing run with as few faults as still make it fail.
-fn repeat(outcome: &Outcome, bounds: &[Bound]) -> String {
-    let command = outcome.plan.command();
-    if outcome.plan.faults.len() < 2 {
-        return command;
-    }
-    let needed = runner::shrink(outcome, bounds);
-    if needed.len() == outcome.plan.faults.len() {
-        return command;
-    }
-    // Without any fault it fails as well: the faults say nothing.
-    let places: Vec<_> = needed.iter().map(usize::to_string).collect();
-    format!(
-        "{command} --faults {}",
-        if places.is_empty() { "none".into() } else { places.join(",") }
-    )
 }
 
 /// A seed that no run had before.

@@ -64,6 +64,7 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode, String> {
     let folder = Folder::open(&args.out, args.keep)?;
     let webhook = Webhook::start(console).await?;
     let options = ServerOptions {
+        address: None,
         data: folder.data(),
         log: folder.file("server.log"),
         config: None,

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -33,7 +33,10 @@ const LOG_LINES: usize = 5;
 const FOREIGN: &[&str] = &["OFFHOOK_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
 
 /// What a server is started with.
+#[derive(Clone)]
 pub struct ServerOptions {
+    /// Where it listens; a free port of this machine unless it has to be a certain one.
+    pub address: Option<SocketAddr>,
     /// Its data folder.
     pub data: PathBuf,
     /// Where its log goes.
@@ -65,9 +68,12 @@ impl Server {
     pub async fn start(options: ServerOptions) -> Result<Self, String> {
         let program = std::env::current_exe()
             .map_err(|error| format!("cannot tell where this program is: {error}"))?;
-        let address = free_address()?;
-        let ServerOptions { data, log, config, settings } = options;
-        let output = File::create(&log)
+        let ServerOptions { address, data, log, config, settings } = options;
+        let address = address.map_or_else(free_address, Ok)?;
+        let output = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
             .map_err(|error| format!("cannot write {}: {error}", log.display()))?;
         let errors = output
             .try_clone()
@@ -137,6 +143,19 @@ impl Server {
         self.failure(&format!("ended with {status}"))
     }
 
+    /// Kills the server as `kill -9` does, and waits until it is gone.
+    pub async fn kill(mut self) -> Result<(), String> {
+        self.child.kill().await.map_err(|error| format!("cannot kill `offhook serve`: {error}"))
+    }
+
+    /// Tells the server to stop, once, and does not wait for it.
+    pub fn terminate(&self) {
+        if let Some(pid) = Pid::from_raw(self.access.pid.cast_signed()) {
+            // It may have ended by itself; waiting shows it either way.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+    }
+
     /// Lets the server finish what it does; one that does not is killed.
     pub async fn stop(mut self) -> Result<(), String> {
         // Told twice, it cuts off the calls that still run.
@@ -183,7 +202,7 @@ fn tail(path: &Path) -> String {
 }
 
 /// An address that nobody listens on.
-fn free_address() -> Result<std::net::SocketAddr, String> {
+fn free_address() -> Result<SocketAddr, String> {
     TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .map_err(|error| format!("no free port on 127.0.0.1: {error}"))

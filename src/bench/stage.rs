@@ -124,6 +124,7 @@ fn settings(folder: &Path, fakes: &str, calls: u32) -> Result<ServerOptions, Str
     // A call that ended is filed while the next one has begun.
     let limit = calls * 2 + 10;
     Ok(ServerOptions {
+        address: None,
         data: folder.join("data"),
         log: folder.join("server.log"),
         config: Some(config),

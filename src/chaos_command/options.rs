@@ -34,6 +34,9 @@ pub struct ChaosArgs {
     /// Calls at the same time in every run [default: what the scenario has]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     calls: Option<u32>,
+    /// In real time: a server as a child, fake providers behind sockets, `kill -9` included
+    #[arg(long, conflicts_with_all = ["seeds", "minutes", "faults"])]
+    sockets: bool,
     /// Of the faults that a seed expands to, only these, by their places: `1,3`, or `none`
     #[arg(long, value_name = "PLACES")]
     faults: Option<String>,
@@ -55,6 +58,7 @@ pub enum Work {
     Report(ReportArgs),
     Rows(Vec<&'static Row>, Options),
     Random(Options),
+    Sockets(Vec<&'static Row>, Options),
 }
 
 /// How runs are made.
@@ -89,6 +93,7 @@ impl ChaosArgs {
             .collect::<Result<Vec<_>, _>>()?;
         let faults = self.faults.as_deref().map(places).transpose()?;
         let is_random = rows.is_empty()
+            && !self.sockets
             && (self.seed.is_some() || self.seeds.is_some() || self.minutes.is_some());
         let one = self.seed.is_some() && self.seeds.is_none() && self.runs.is_none();
         let runs = if one { 1 } else { self.seeds.or(self.runs).unwrap_or(RUNS) };
@@ -101,6 +106,10 @@ impl ChaosArgs {
             faults,
             json: self.json,
         };
+        if self.sockets {
+            let all = || rows::all().collect();
+            return Ok(Work::Sockets(if rows.is_empty() { all() } else { rows }, options));
+        }
         Ok(match (rows.is_empty(), is_random) {
             (_, true) => Work::Random(options),
             (true, false) => Work::Rows(rows::all().collect(), options),

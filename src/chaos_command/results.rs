@@ -2,7 +2,11 @@
 
 use std::{path::Path, time::Duration};
 
-use offhook_chaos::scenario::{Bound, Outcome, Row, Verdict, measure::Unit, runner::Figure};
+use offhook_chaos::scenario::{
+    Bound, Outcome, Row, Verdict,
+    measure::Unit,
+    runner::{self, Figure},
+};
 use serde_json::{Value, json};
 
 use crate::console::{Console, Style};
@@ -15,12 +19,32 @@ pub struct Results {
     pub bounds: &'static [Bound],
     pub outcomes: Vec<Outcome>,
     pub took: Duration,
+    pub over_sockets: bool,
 }
 
 /// Failing runs that are shown of a row; the first is shown with the command that repeats it.
 const FAILED_SHOWN: usize = 3;
 
 impl Results {
+    /// The command that repeats a failing run with as few faults as still make it fail.
+    pub fn repeat(&self, outcome: &Outcome) -> String {
+        let command = outcome.plan.command();
+        if self.over_sockets {
+            return format!("{command} --sockets");
+        }
+        if outcome.plan.faults.len() < 2 {
+            return command;
+        }
+        let needed = runner::shrink(outcome, self.bounds);
+        if needed.len() == outcome.plan.faults.len() {
+            return command;
+        }
+        // Without any fault it fails as well: the faults say nothing.
+        let places: Vec<_> = needed.iter().map(usize::to_string).collect();
+        let places = if places.is_empty() { "none".to_owned() } else { places.join(",") };
+        format!("{command} --faults {places}")
+    }
+
     pub fn print(&self, console: Console) {
         let Verdict { runs, failed, figures } = &self.verdict;
         let state = match (failed.len(), runs) {
@@ -84,6 +108,7 @@ fn of_row(results: &Results) -> Value {
     let failure = |outcome: &Outcome| json!({"seed": outcome.plan.seed, "command": outcome.plan.command(), "broken": outcome.broken});
     json!({
         "scenario": results.name,
+        "overSockets": results.over_sockets,
         "promise": results.row.map(|row| row.promise),
         "runs": results.verdict.runs,
         "seconds": results.took.as_secs_f64(),

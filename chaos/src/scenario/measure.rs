@@ -41,6 +41,8 @@ pub enum Measure {
     Restart,
     /// From the first fault to the end of the call.
     End,
+    /// From a process that is up again to the agent's next word in a call that it took up.
+    Bridge,
     /// Sessions and requests that the provider that is down was asked for in a call after the first.
     AskedInVain,
     /// Whether a provider that is well again was left out of the last call.
@@ -78,7 +80,8 @@ impl Measure {
             | Self::VoiceReplaced
             | Self::Hedge
             | Self::Restart
-            | Self::End => Unit::Milliseconds,
+            | Self::End
+            | Self::Bridge => Unit::Milliseconds,
         }
     }
 
@@ -117,6 +120,8 @@ impl Measure {
                 let ended = ran.calls.iter().map(|call| call.ended).max()?;
                 ms(ended.saturating_sub(broke.at))
             }
+            // A process that dies takes virtual time along.
+            Self::Bridge => return None,
             Self::AskedInVain => {
                 let since = ran.calls.last()?.placed;
                 asked_first(ran).filter(|note| note.at >= since).count() as f64
@@ -150,6 +155,7 @@ impl fmt::Display for Measure {
             Self::Hedge => "second model asked after",
             Self::Restart => "restarted after",
             Self::End => "call ended after",
+            Self::Bridge => "heard again after the restart",
             Self::AskedInVain => "requests to the dead provider",
             Self::LeftOut => "calls without the provider that is well again",
             Self::Attempts => "attempts at the dead provider",

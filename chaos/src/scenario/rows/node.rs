@@ -44,7 +44,7 @@ pub const ROWS: &[Row] = &[
                   calls that cannot be resumed end with a reason and their end-of-call report is \
                   delivered",
         plan: |seed| usual("process_killed", seed).0,
-        bounds: &NO_WORD_LOST,
+        bounds: &with::<6>(at_most(Measure::Bridge, 3_000.0)),
         form: Form::Sockets,
     },
     Row {

@@ -1,0 +1,285 @@
+//! One caller of a run over sockets, and what became of all of them.
+
+use std::time::{Duration, Instant};
+
+use offhook_chaos::scenario::{
+    Bound, Measure,
+    plan::Ending,
+    words::{Compared, Stretch, compare},
+};
+use offhook_media::AudioFormat;
+use offhook_testkit::{
+    caller::{CallerOptions, Heard, Line, Spoken, call_over},
+    tones::{self, Word},
+};
+use serde_json::{Value, json};
+
+use super::{
+    is_measured, line,
+    recipes::Recipe,
+    scene::{After, Happened, Scene},
+};
+use crate::call_command::{transport, websocket_url};
+
+/// One call that is over.
+pub struct Held {
+    pub id: String,
+    nth: u32,
+    heard: Heard,
+    /// When its media began.
+    began: Instant,
+    ended: Instant,
+    call: Value,
+}
+
+const FORMAT: AudioFormat = AudioFormat::mulaw();
+
+/// What the agent says first. No number in it is a caller's or a turn's.
+const GREETING: &str = "11 12 13 14 15";
+
+/// Numbers of callers and of their turns, above what answers count to.
+const CALLERS_FROM: u32 = 100;
+const TURNS_FROM: u32 = 20;
+const TURNS: u32 = 2;
+
+/// What a caller says behind the two numbers: two seconds of speech.
+const FILLING: &str = "1001 1002 1003 1004 1005 1006 1007 1008 1009 1010";
+
+/// What the fakes' model answers behind the two numbers.
+const ANSWER: &str = "1 2 3 4 5 6 7 8";
+
+/// Silence of the agent that hands the floor to the caller: longer than any gap that is allowed.
+const TURN_GAP: Duration = Duration::from_millis(1_800);
+
+/// Silence after which a caller gives up.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+/// Longest call.
+const CALL_LIMIT: Duration = Duration::from_secs(90);
+
+/// Time for the call's document to say that it has ended.
+const END_LIMIT: Duration = Duration::from_secs(10);
+
+/// Places a call and holds it to its end. `fallback`: the model has one of another provider.
+pub async fn hold(scene: &Scene, nth: u32, fallback: bool) -> Result<Held, String> {
+    let client = scene.client()?;
+    let request = json!({
+        "assistant": assistant(&scene.receiver.url, fallback),
+        "transport": transport(FORMAT),
+    });
+    let call = client.post("/call", &request).await?;
+    let id = call["id"].as_str().unwrap_or_default().to_owned();
+    let socket = line::connect(websocket_url(&call)?).await?;
+    let lines = (0..TURNS).map(|turn| {
+        let text = question(nth, turn);
+        Line::Say(Spoken::new(text.clone(), tones::speak(&text, FORMAT.sample_rate_hz)))
+    });
+    let mut options = CallerOptions::new("over sockets", FORMAT, lines.collect());
+    options.turn_gap = TURN_GAP;
+    options.patience = PATIENCE;
+    options.limit = CALL_LIMIT;
+    let began = Instant::now();
+    let heard = call_over(socket, options).await;
+    let ended = Instant::now();
+    // A server that was told to stop is gone with its last call; its report says how that ended.
+    let call = client.ended_call(&id, END_LIMIT).await.unwrap_or_default();
+    Ok(Held { id, nth, heard, began, ended, call })
+}
+
+fn assistant(receiver: &str, fallback: bool) -> Value {
+    let mut model = json!({"provider": "openai", "model": "gpt-4.1-mini"});
+    if fallback {
+        let other = json!({"provider": "anthropic", "model": "claude-haiku-4-5-20251001"});
+        model["fallbackPlan"] = json!({"models": [other]});
+    }
+    let as_it_is = json!({"formatPlan": {"enabled": false}});
+    json!({
+        "transcriber": {
+            "provider": "deepgram", "model": "nova-3", "language": "en", "endpointing": 300,
+            "fallbackPlan": {"transcribers": [
+                {"provider": "custom-transcriber", "server": {"url": "wss://transcriber.example"}},
+            ]},
+        },
+        "model": model,
+        "voice": {
+            "provider": "11labs", "voiceId": "21m00Tcm4TlvDq8ikWAM", "model": "eleven_flash_v2_5",
+            "chunkPlan": as_it_is, "cachingEnabled": false,
+            "fallbackPlan": {"voices": [
+                {"provider": "cartesia", "voiceId": "fallback", "chunkPlan": as_it_is},
+            ]},
+        },
+        "firstMessage": GREETING,
+        "server": {"url": receiver},
+        "artifactPlan": {"recordingEnabled": false},
+    })
+}
+
+fn keys(nth: u32, turn: u32) -> String {
+    format!("{} {}", CALLERS_FROM + nth, TURNS_FROM + turn)
+}
+
+fn question(nth: u32, turn: u32) -> String {
+    format!("{} {FILLING}", keys(nth, turn))
+}
+
+/// The figures of a run, and what was broken that must not break.
+pub fn judge(
+    recipe: &Recipe,
+    bounds: &[Bound],
+    held: &[Held],
+    after: &After,
+    happened: &Happened,
+) -> (Vec<(Measure, f64)>, Vec<String>) {
+    let mut broken = Vec::new();
+    let judged: Vec<_> = held.iter().map(|call| Judged::of(recipe, call)).collect();
+    for (call, judged) in held.iter().zip(&judged) {
+        call.check(recipe, judged, after, &mut broken);
+    }
+    for (what, left) in [
+        ("calls are still active", after.active_calls),
+        ("server events are still not delivered", after.outbox_pending),
+        ("sessions of providers are still open", after.open),
+    ] {
+        if left > 0 {
+            broken.push(format!("{left} {what}"));
+        }
+    }
+    let mut measured = Vec::new();
+    for bound in bounds.iter().filter(|bound| is_measured(bound)) {
+        let Some(figure) = figure(bound.measure, held, &judged, happened) else { continue };
+        measured.push((bound.measure, figure));
+        if figure > bound.at_most {
+            let (measure, unit) = (bound.measure, bound.measure.unit());
+            broken.push(format!(
+                "{measure}: {figure} {unit}, promised are at most {}",
+                bound.at_most
+            ));
+        }
+    }
+    (measured, broken)
+}
+
+struct Judged {
+    agent: Compared,
+    caller: Compared,
+    words: Vec<Word>,
+}
+
+impl Judged {
+    fn of(recipe: &Recipe, call: &Held) -> Self {
+        let words = tones::words_of(&call.heard.agent, call.heard.sample_rate_hz);
+        let is_broken_off = recipe.ending != Ending::Answered;
+        let stretch = |text: String| Stretch { text, may_be_cut: is_broken_off };
+        let answers = (0..TURNS).map(|turn| stretch(format!("{} {ANSWER}", keys(call.nth, turn))));
+        let expected: Vec<_> = [stretch(GREETING.into())].into_iter().chain(answers).collect();
+        // Words that are no numbers are the runtime's own: fillers, bridges, apologies.
+        let is_own = |word: &&str| word.parse::<u32>().is_err();
+        let came: Vec<_> = words.iter().map(|word| word.text.as_str()).collect();
+        let own: Vec<_> = came.iter().copied().filter(is_own).collect();
+        let agent = compare(&expected, &came, &own);
+        let transcript = call.call["artifact"]["transcript"].as_str().unwrap_or_default();
+        let understood: Vec<_> = transcript
+            .lines()
+            .filter_map(|line| line.strip_prefix("User: "))
+            .flat_map(str::split_whitespace)
+            .map(|word| word.trim_end_matches('.'))
+            .collect();
+        let said: Vec<_> = (0..TURNS).map(|turn| stretch(question(call.nth, turn))).collect();
+        let caller = match call.call.is_null() {
+            true => Compared::default(),
+            false => compare(&said, &understood, &[]),
+        };
+        Self { agent, caller, words }
+    }
+}
+
+impl Held {
+    fn check(&self, recipe: &Recipe, judged: &Judged, after: &After, broken: &mut Vec<String>) {
+        let nth = self.nth;
+        let mut must = |holds: bool, what: String| {
+            if !holds {
+                broken.push(format!("call {nth}: {what}"));
+            }
+        };
+        let of_call = after.events.iter().filter(|event| event["call"]["id"] == self.id.as_str());
+        let reports: Vec<_> =
+            of_call.filter(|event| event["type"] == "end-of-call-report").collect();
+        must(reports.len() == 1, format!("{} end-of-call reports were delivered", reports.len()));
+        let reason = reports.first().and_then(|report| report["endedReason"].as_str());
+        let reason = reason.unwrap_or_default();
+        let fits = match recipe.ending {
+            Ending::Answered | Ending::ToolFailed => reason == "customer-ended-call",
+            Ending::Apology(stage) => {
+                reason.starts_with("pipeline-error-") && reason.contains(stage.name())
+            }
+            Ending::LegLost | Ending::Any => !reason.is_empty(),
+        };
+        must(fits, format!("it ended with `{reason}`"));
+        for (kind, words, list) in [
+            ("agent", "lost", &judged.agent.lost),
+            ("agent", "heard twice", &judged.agent.repeated),
+            ("agent", "heard that nobody should have said", &judged.agent.foreign),
+            ("caller", "lost", &judged.caller.lost),
+            ("caller", "understood twice", &judged.caller.repeated),
+        ] {
+            let count = list.len();
+            must(
+                list.is_empty(),
+                format!("{count} words of the {kind} {words}: {}", list.join(" ")),
+            );
+        }
+    }
+
+    /// When the agent is next heard after a moment.
+    fn heard_after(&self, moment: Instant, words: &[Word]) -> Option<Duration> {
+        let at = moment.checked_duration_since(self.began)?;
+        words.iter().find(|word| word.at >= at).map(|word| word.at - at)
+    }
+}
+
+fn figure(measure: Measure, held: &[Held], judged: &[Judged], happened: &Happened) -> Option<f64> {
+    let worst = |figure: &dyn Fn(&Judged) -> usize| {
+        judged.iter().map(figure).max().unwrap_or_default() as f64
+    };
+    let ms = |time: Duration| (time.as_secs_f64() * 10_000.0).round() / 10.0;
+    Some(match measure {
+        Measure::WordsLost => worst(&|call| call.agent.lost.len()),
+        Measure::WordsRepeated => {
+            worst(&|call| call.agent.repeated.len() + call.agent.foreign.len())
+        }
+        Measure::CallerWordsLost => worst(&|call| call.caller.lost.len()),
+        Measure::CallerWordsRepeated => worst(&|call| call.caller.repeated.len()),
+        Measure::Gap => ms(judged.iter().map(gap).max()?),
+        Measure::DeadAir => {
+            let waits = held.iter().flat_map(|call| &call.heard.turns).map(|turn| turn.latency());
+            ms(waits.chain(judged.iter().map(gap)).max()?)
+        }
+        Measure::End => {
+            let ended = held.iter().map(|call| call.ended).max()?;
+            ms(ended.checked_duration_since(happened.first_fault?)?)
+        }
+        Measure::Bridge => {
+            let back = happened.back?;
+            let both = held.iter().zip(judged);
+            ms(both.filter_map(|(call, judged)| call.heard_after(back, &judged.words)).max()?)
+        }
+        Measure::ToolsTwice
+        | Measure::TranscribingAgain
+        | Measure::SilenceNoticed
+        | Measure::VoiceReplaced
+        | Measure::Hedge
+        | Measure::Restart
+        | Measure::AskedInVain
+        | Measure::LeftOut
+        | Measure::Attempts
+        | Measure::Undelivered => return None,
+    })
+}
+
+/// The longest silence between two words of the same stretch, beyond the usual.
+fn gap(judged: &Judged) -> Duration {
+    let placed = judged.words.iter().zip(&judged.agent.places);
+    let words: Vec<_> = placed.filter_map(|(word, place)| Some((word.at, (*place)?.0))).collect();
+    let pauses = words.windows(2).filter(|pair| pair[0].1 == pair[1].1);
+    pauses.map(|pair| pair[1].0.saturating_sub(pair[0].0 + tones::WORD)).max().unwrap_or_default()
+}

@@ -1,0 +1,169 @@
+//! How each row is put to the test over sockets: what breaks, and when.
+
+use std::time::Duration;
+
+use offhook_chaos::scenario::plan::Ending;
+use offhook_core::Stage;
+use serde_json::{Value, json};
+
+/// A run over sockets.
+pub struct Recipe {
+    pub steps: Vec<(Duration, Step)>,
+    pub ending: Ending,
+    /// Calls at the same time, unless the user says how many.
+    pub calls: u32,
+    /// Whether the model has a fallback of another provider.
+    pub fallback: bool,
+}
+
+/// What happens to a run.
+pub enum Step {
+    /// A fake provider breaks, as `POST /fakes/fault` takes it.
+    Fault(Value),
+    /// The receiver of events answers with this status.
+    Receiver(u16),
+    /// The server is killed, and started again after a while.
+    KillAndRestart { down: Duration },
+    /// The server is told to stop.
+    Terminate,
+}
+
+/// When the caller's first question is being asked, and the agent's first answer being given, at any
+/// speed of the machine: some way behind their beginnings.
+const ASKING_MS: (u64, u64) = (3_200, 4_600);
+const ANSWERING_MS: (u64, u64) = (6_200, 7_200);
+
+/// Longer than any run.
+const FOR_GOOD_S: u64 = 600;
+
+const ROWS: &[&str] = &[
+    "stt_drop_mid_utterance",
+    "stt_silent_half_open",
+    "stt_refuses_all",
+    "stt_rate_capped_replay",
+    "tts_dies_mid_sentence",
+    "tts_accepts_and_says_nothing",
+    "llm_dies_mid_stream",
+    "llm_slow",
+    "llm_5xx",
+    "llm_429",
+    "webhook_down",
+    "process_killed",
+    "deploy",
+    "thundering_herd",
+];
+
+pub fn has_recipe(name: &str) -> bool {
+    ROWS.contains(&name)
+}
+
+impl Recipe {
+    /// # Panics
+    ///
+    /// When there is none for this row.
+    pub fn of(name: &str, seed: u64) -> Self {
+        // Spread over the stretch: the seeds of twenty runs lie 5 % of it apart.
+        let within = |(from, to): (u64, u64)| {
+            Duration::from_millis(from + (to - from) * (seed * 7 % 20) / 20)
+        };
+        let asking = within(ASKING_MS);
+        let mut steps = match name {
+            "stt_drop_mid_utterance" => gone(asking, "deepgram"),
+            "stt_silent_half_open" => vec![(asking, lasting("deepgram", "half_open", json!({})))],
+            "stt_refuses_all" => {
+                let mut both = gone(asking, "deepgram");
+                both.extend(gone(asking, "custom-transcriber"));
+                both
+            }
+            "stt_rate_capped_replay" => {
+                let cap = json!({"bytes_per_second": MULAW_BYTES});
+                let refuses = json!({"provider": "deepgram", "fault": "refuse", "seconds": 2});
+                vec![
+                    (Duration::ZERO, lasting("deepgram", "rate_cap", cap)),
+                    (asking, Step::Fault(refuses)),
+                    (asking, dropped("deepgram")),
+                ]
+            }
+            "tts_dies_mid_sentence" => gone(within(ANSWERING_MS), "elevenlabs"),
+            "tts_accepts_and_says_nothing" => {
+                vec![(Duration::ZERO, lasting("elevenlabs", "stall", json!({})))]
+            }
+            "llm_dies_mid_stream" => {
+                let cut = json!({"messages": 3 + seed % 5});
+                vec![(Duration::ZERO, lasting("openai", "drop_after", cut))]
+            }
+            "llm_slow" => {
+                let late = json!({"delay": {"fixed": 3_000 + seed % 5 * 1_000}});
+                vec![(asking, lasting("openai", "late", late))]
+            }
+            "llm_5xx" => {
+                let status = json!({"status": if seed.is_multiple_of(2) { 500 } else { 503 }});
+                vec![(Duration::ZERO, lasting("openai", "refuse", status))]
+            }
+            "llm_429" => {
+                let status = json!({"status": 429, "retry_after": 1 + seed % 30});
+                vec![(Duration::ZERO, lasting("openai", "refuse", status))]
+            }
+            "webhook_down" => vec![
+                (Duration::from_secs(1), Step::Receiver(503)),
+                (Duration::from_secs(12), Step::Receiver(200)),
+            ],
+            "process_killed" => {
+                vec![(
+                    within((2_000, 9_000)),
+                    Step::KillAndRestart { down: Duration::from_millis(500) },
+                )]
+            }
+            "deploy" => vec![(within((500, 9_000)), Step::Terminate)],
+            "thundering_herd" => gone(within((5_000, 7_000)), "deepgram"),
+            other => panic!("there is no recipe for `{other}`"),
+        };
+        steps.sort_by_key(|(at, _)| *at);
+        let ending = match name {
+            "stt_refuses_all" => Ending::Apology(Stage::Transcriber),
+            _ => Ending::Answered,
+        };
+        Self {
+            steps,
+            ending,
+            calls: if name == "thundering_herd" { 50 } else { 1 },
+            fallback: name.starts_with("llm"),
+        }
+    }
+}
+
+/// Bytes of a second of the legs' audio.
+const MULAW_BYTES: u32 = 8_000;
+
+/// A provider ends its sessions and takes no more.
+fn gone(at: Duration, provider: &str) -> Vec<(Duration, Step)> {
+    vec![(at, lasting(provider, "refuse", json!({}))), (at, dropped(provider))]
+}
+
+fn dropped(provider: &str) -> Step {
+    Step::Fault(json!({"provider": provider, "fault": "drop"}))
+}
+
+fn lasting(provider: &str, fault: &str, more: Value) -> Step {
+    let mut fault = json!({"provider": provider, "fault": fault, "seconds": FOR_GOOD_S});
+    if let (Some(fault), Value::Object(more)) = (fault.as_object_mut(), more) {
+        fault.extend(more);
+    }
+    Step::Fault(fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use offhook_chaos::scenario::rows;
+
+    use super::*;
+
+    #[test]
+    fn every_recipe_is_of_a_row_that_can_be_run_over_sockets() {
+        for name in ROWS {
+            let row = rows::find(name).unwrap();
+            assert!(row.form.has_sockets(), "{name}");
+            assert!(!Recipe::of(name, 1).steps.is_empty());
+        }
+    }
+}
