@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-release bench check fmt build check-monitoring
+.PHONY: help demo test test-release chaos bench check fmt build check-monitoring
 
 help: ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -20,6 +20,11 @@ test: ## Run every test
 test-release: ## Prove supervision in the release profile
 	@scripts/setup.sh --for test
 	$(CARGO) test --release --test any_actor_may_die --test release_profile
+
+chaos: ## Break everything on purpose; writes chaos.html
+	@scripts/setup.sh --for build
+	$(CARGO) build --release
+	target/release/offhook chaos report --out chaos.html
 
 bench: ## Time the hot paths of a call, piece by piece (Criterion)
 	@scripts/setup.sh --for build

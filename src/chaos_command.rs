@@ -113,7 +113,7 @@ fn runs(
 /// Shows what came of it; the exit status says whether every promise held.
 fn conclude(all: &[Results], options: &Options) -> Result<ExitCode, String> {
     let console = Console::new();
-    if options.is_one_run() {
+    if options.is_one_run() && all.iter().all(|results| !results.over_sockets) {
         for outcome in all.iter().flat_map(|results| &results.outcomes) {
             console.line(outcome.plan.to_string().trim_end());
         }

@@ -54,6 +54,9 @@ pub async fn of_rows(rows: &[&'static Row], options: &Options) -> Result<Vec<Res
 /// One run: a server, its providers, and so many callers.
 async fn run(row: &'static Row, seed: u64, options: &Options) -> Result<Outcome, String> {
     let recipe = Recipe::of(row.name, seed);
+    if options.is_one_run() {
+        recipe.print();
+    }
     let calls = options.calls.unwrap_or(recipe.calls);
     let scene = Scene::set(calls).await?;
     let callers = join_all((0..calls).map(|nth| {

@@ -58,6 +58,23 @@ pub fn has_recipe(name: &str) -> bool {
 }
 
 impl Recipe {
+    /// Says what will break and when, on standard error.
+    pub fn print(&self) {
+        for (at, step) in &self.steps {
+            let at = at.as_secs_f64();
+            match step {
+                Step::Fault(fault) => eprintln!("  fault      at {at:.1} s: {fault}"),
+                Step::Receiver(status) => {
+                    eprintln!("  fault      at {at:.1} s: the receiver answers with {status}");
+                }
+                Step::KillAndRestart { down } => {
+                    eprintln!("  fault      at {at:.1} s: kill -9, started again after {down:?}");
+                }
+                Step::Terminate => eprintln!("  fault      at {at:.1} s: SIGTERM"),
+            }
+        }
+    }
+
     /// # Panics
     ///
     /// When there is none for this row.

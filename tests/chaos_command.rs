@@ -1,0 +1,80 @@
+//! `offhook chaos`, as its users run it.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn chaos(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
+    command.arg("chaos").args(args).env_clear().env("PATH", "/usr/bin:/bin").output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn every_scenario_is_listed_with_its_promise() {
+    let output = chaos(&["--list"]);
+    assert!(output.status.success());
+    let listed = text(&output);
+    for name in ["stt_drop_mid_utterance", "tool_hangs", "actor_wedged_call", "process_killed"] {
+        assert!(listed.lines().any(|line| line.starts_with(name)), "{listed}");
+    }
+}
+
+#[test]
+fn a_promise_that_is_kept_is_told_with_its_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("results.json");
+    let args = ["--scenario", "stt_drop_mid_utterance", "--runs", "2", "--json"];
+    let output = chaos(&[&args[..], &[file.to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).starts_with("held    stt_drop_mid_utterance"), "{}", text(&output));
+    let results: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!(results[0]["runs"], 2);
+    let figures = results[0]["figures"].as_array().unwrap();
+    let again = figures.iter().find(|it| it["measure"] == "transcribing again after").unwrap();
+    assert!(again["max"].as_f64().unwrap() <= 300.0, "{again}");
+}
+
+#[test]
+fn a_seed_prints_its_plan_and_is_one_run() {
+    let output = chaos(&["--seed", "3", "--faults", "none"]);
+    let printed = text(&output);
+    assert!(output.status.success(), "{printed}");
+    assert!(printed.starts_with("seed 3 of random\n  providers"), "{printed}");
+    assert!(printed.contains("caller     asks about") && !printed.contains("fault  "), "{printed}");
+    assert!(printed.contains("held    random"), "{printed}");
+}
+
+#[test]
+fn a_promise_that_breaks_is_told_in_one_line_with_the_command_that_repeats_it() {
+    // Nobody is left to transcribe, and that is not what this scenario has its caller expect.
+    let output = chaos(&["--scenario", "stt_refuses_all", "--seed", "1", "--faults", "none"]);
+    assert_eq!(output.status.code(), Some(1));
+    let printed = text(&output);
+    let last = printed.lines().last().unwrap();
+    assert!(last.starts_with("BROKEN: stt_refuses_all: call 0: it ended with"), "{printed}");
+    assert!(last.contains("repeat it with: offhook chaos --scenario stt_refuses_all"), "{last}");
+}
+
+#[test]
+fn a_scenario_that_there_is_not_is_refused_with_those_that_there_are() {
+    let output = chaos(&["--scenario", "sst_drop"]);
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        errors.contains("unknown scenario `sst_drop`") && errors.contains("stt_drop"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn a_killed_and_restarted_provider_is_survived_over_sockets() {
+    let output = chaos(&["--scenario", "tts_dies_mid_sentence", "--seed", "1", "--sockets"]);
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("held    tts_dies_mid_sentence"), "{}", text(&output));
+}
