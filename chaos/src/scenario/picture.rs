@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn a_run_is_drawn_with_its_fault_its_providers_and_both_voices() {
         let row = rows::find("stt_drop_mid_utterance").unwrap();
-        let picture = svg(&world::run(&(row.plan)(1)));
+        let picture = svg(&world::run(&(row.plan)(2)));
         for part in [
             "<path class=\"caller\" d=\"M",
             "<path class=\"agent\" d=\"M",
