@@ -25,7 +25,10 @@ pub async fn run(args: ChaosArgs) -> Result<ExitCode, String> {
     let work = args.read()?;
     if let Work::Sockets(rows, options) = work {
         runner::expect_crashes();
-        let results = sockets::of_rows(&rows, &options).await?;
+        let results = match options.time {
+            Some(time) => vec![sockets::soak(&options, time).await?],
+            None => sockets::of_rows(&rows, &options).await?,
+        };
         return conclude(&results, &options);
     }
     // Runs have runtimes of their own, which cannot be started on a worker of this one.

@@ -1,3 +1,5 @@
+//! Chance out of a seed.
+
 use std::{
     f64::consts::TAU,
     sync::atomic::{AtomicU64, Ordering},

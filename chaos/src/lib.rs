@@ -4,6 +4,6 @@
 //! is the table of faults: each row runs the whole runtime in virtual time, and `offhook chaos` runs
 //! it for users, over sockets too.
 
-mod chance;
+pub mod chance;
 pub mod fakes;
 pub mod scenario;

@@ -26,6 +26,7 @@ const NOT_KEPT: &[&str] = &[
     "stt_rate_capped_replay",
     "tts_dies_mid_sentence",
     "llm_dies_mid_stream",
+    "llm_slow",
     "llm_5xx",
     "llm_429",
     "outage_second_call",

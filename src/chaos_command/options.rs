@@ -25,7 +25,7 @@ pub struct ChaosArgs {
     /// Run so many random seeds, each breaking several things in one call
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     seeds: Option<u64>,
-    /// Run random seeds for so long
+    /// Run random seeds for so long; over sockets, call after call while providers break at random
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=10_080))]
     minutes: Option<u64>,
     /// Runs of each scenario [default: 20]
@@ -34,8 +34,9 @@ pub struct ChaosArgs {
     /// Calls at the same time in every run [default: what the scenario has]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     calls: Option<u32>,
-    /// In real time: a server as a child, fake providers behind sockets, `kill -9` included
-    #[arg(long, conflicts_with_all = ["seeds", "minutes", "faults"])]
+    /// In real time: a server as a child, fake providers behind sockets, `kill -9` included. With
+    /// `--minutes`, `--calls` at a time, ten unless said otherwise
+    #[arg(long, conflicts_with_all = ["seeds", "faults"])]
     sockets: bool,
     /// Of the faults that a seed expands to, only these, by their places: `1,3`, or `none`
     #[arg(long, value_name = "PLACES")]

@@ -8,6 +8,7 @@ mod judge;
 mod line;
 mod recipes;
 mod scene;
+mod soak;
 
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,7 @@ use recipes::{Recipe, Step};
 use scene::Scene;
 
 pub use recipes::has_recipe;
+pub use soak::run as soak;
 
 /// Between the beginnings of calls that run at the same time.
 const STAGGER: Duration = Duration::from_millis(40);

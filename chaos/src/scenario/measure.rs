@@ -215,33 +215,51 @@ fn worst_after_fault(ran: &Ran, is_it: impl Fn(&What) -> bool) -> Option<f64> {
     worst.map(ms)
 }
 
-/// From the text that the broken voice was given, and never spoke, to the request to another.
+/// From the text that the broken voice was given, and never spoke, to the request to another. A
+/// voice that reads nothing has the text when it has opened.
 fn voice_replaced(ran: &Ran) -> Option<f64> {
     let mut waits = Vec::new();
     for nth in 0..ran.calls.len() {
-        let mut notes = ran.notes.iter().filter(|note| note.call == nth);
-        notes.find(|note| matches!(note.what, What::Broke(_)))?;
-        let Some(fed) = notes.find(|note| is_fed(&note.what, Stage::Voice)) else { continue };
-        let is_asked =
-            |note: &&Note| matches!(note.what, What::Asked(who) if who.stage == Stage::Voice);
-        if let Some(again) = notes.find(is_asked) {
-            waits.push(again.at - fed.at);
+        let of_voice = ran.notes.iter().filter(|note| note.call == nth).filter(|note| {
+            matches!(note.what, What::Asked(who) | What::Opened(who) | What::Fed(who)
+                if who.stage == Stage::Voice)
+        });
+        let mut given = None;
+        for note in of_voice {
+            match (&note.what, given) {
+                (What::Asked(_), Some(given)) => {
+                    waits.push(note.at - given);
+                    break;
+                }
+                (What::Asked(_), None) => {}
+                (
+                    What::Probed(_)
+                    | What::Refused(_)
+                    | What::Opened(_)
+                    | What::Fed(_)
+                    | What::Spoke(_)
+                    | What::Left(_)
+                    | What::Broke(_)
+                    | What::Restarted(_),
+                    _,
+                ) => given = Some(note.at),
+            }
         }
     }
     waits.into_iter().max().map(ms)
 }
 
-/// From the first request to a broken model to the next one, if it did not speak before.
+/// From a request to a broken model to the next one, or to its own first word where nobody else was
+/// asked.
 fn hedge(ran: &Ran) -> Option<f64> {
     let mut waits = Vec::new();
     for nth in 0..ran.calls.len() {
         let of_model = |note: &&Note| matches!(note.what, What::Asked(who) | What::Spoke(who) if who.stage == Stage::Model);
         let broke = ran.notes.iter().position(|note| matches!(note.what, What::Broke(_)))?;
-        let mut notes = ran.notes[broke..].iter().filter(|note| note.call == nth).filter(of_model);
-        let Some(asked) = notes.next() else { continue };
-        if let Some(next) = notes.next()
-            && matches!(next.what, What::Asked(_))
-        {
+        let of_call = ran.notes[broke..].iter().filter(|note| note.call == nth);
+        let mut notes = of_call.filter(of_model);
+        let Some(asked) = notes.find(|note| matches!(note.what, What::Asked(_))) else { continue };
+        if let Some(next) = notes.next() {
             waits.push(next.at - asked.at);
         }
     }

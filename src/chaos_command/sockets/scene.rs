@@ -144,6 +144,14 @@ impl Scene {
         Ok(())
     }
 
+    /// The server's resident memory.
+    pub async fn memory_kib(&self) -> Option<u64> {
+        let pid = self.server.lock().await.as_ref()?.access.pid;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.split_whitespace().next()?.parse().ok()
+    }
+
     pub async fn terminate(&self) {
         if let Some(server) = &*self.server.lock().await {
             server.terminate();
