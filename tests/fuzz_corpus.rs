@@ -82,6 +82,21 @@ fn websocket_ingress_takes_anything() {
 }
 
 #[test]
+fn twilio_ingress_takes_anything() {
+    run("twilio_ingress");
+}
+
+#[test]
+fn telnyx_ingress_takes_anything() {
+    run("telnyx_ingress");
+}
+
+#[test]
+fn vonage_ingress_takes_anything() {
+    run("vonage_ingress");
+}
+
+#[test]
 fn contract_validate_takes_anything() {
     run("contract_validate");
 }

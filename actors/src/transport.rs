@@ -469,7 +469,13 @@ impl Pump {
                 complain(socket, REFUSED, &message);
                 Ok(())
             }
-            LegEvent::HungUp => {
+            // Read by whoever admitted the leg.
+            LegEvent::Started(_) => Ok(()),
+            LegEvent::Complained(reason) => {
+                tracing::warn!(call = %self.context.spec.id, reason, "the leg's peer complains");
+                Ok(())
+            }
+            LegEvent::HungUp | LegEvent::Stopped => {
                 // The socket stays for what the end of the call has to say on it.
                 self.context.tell(Event::LegClosed { reason: EndedReason::CustomerEndedCall });
                 Ok(())

@@ -15,6 +15,9 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target.
 pub const TARGETS: &[Target] = &[
     ("websocket_ingress", websocket_ingress),
+    ("twilio_ingress", twilio_ingress),
+    ("telnyx_ingress", telnyx_ingress),
+    ("vonage_ingress", vonage_ingress),
     ("contract_validate", contract_validate),
     ("assistant_view", assistant_view),
     ("control_message", control_message),
@@ -37,6 +40,21 @@ const NOW_MS: i64 = 1_704_067_200_000;
 /// The messages of a media socket, through codec, limits and timeline.
 pub fn websocket_ingress(data: &[u8]) {
     offhook_transports::fuzz_decode(data);
+}
+
+/// The messages of Twilio's media stream.
+pub fn twilio_ingress(data: &[u8]) {
+    offhook_transports::fuzz_stream("twilio", data);
+}
+
+/// The messages of Telnyx's media stream.
+pub fn telnyx_ingress(data: &[u8]) {
+    offhook_transports::fuzz_stream("telnyx", data);
+}
+
+/// The messages of Vonage's websocket endpoint.
+pub fn vonage_ingress(data: &[u8]) {
+    offhook_transports::fuzz_stream("vonage", data);
 }
 
 /// A request body against the contract.

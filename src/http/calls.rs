@@ -84,6 +84,12 @@ async fn create_call(app: App, org: String, body: Value) -> Reply {
     let bare = CallDocument::create(&setup.request, id, &org, &CallUrls::default(), now)
         .map_err(reply::bad_request)?;
     let transport = bare.as_value().get("transport").cloned().unwrap_or(Value::Null);
+    if transports::is_carrier(&transport) {
+        return Err(reply::bad_request(vec![
+            "transport.provider is a carrier's, which opens its leg itself: use vapi.websocket"
+                .into(),
+        ]));
+    }
     let codec = transports::build(&transport)
         .map_err(|error| reply::bad_request(vec![format!("transport: {error}")]))?;
     let (base, overrides) = (&setup.assistant, Some(&setup.overrides));

@@ -1,3 +1,5 @@
+use std::{collections::BTreeMap, fmt};
+
 use bytes::Bytes;
 use offhook_media::{AudioFormat, Hearing};
 use serde_json::Value;
@@ -38,6 +40,36 @@ pub enum LegEvent {
     HungUp,
     /// The message was dropped for the reason given; the party is told, the call goes on.
     Refused(String),
+    /// A carrier's stream begins; nothing is heard before it. Whoever admits the leg reads on until
+    /// it comes, and looks at the token in it.
+    Started(LegStart),
+    /// A carrier ends its stream. Whether the call is over too is told elsewhere: it may have been
+    /// transferred.
+    Stopped,
+    /// The party could make nothing of what it was sent.
+    Complained(String),
+}
+
+/// What a carrier says when its stream begins.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct LegStart {
+    /// The carrier's id of the call, where the stream tells it.
+    pub carrier_call_id: Option<String>,
+    /// The carrier's id of this stream, where it has one.
+    pub stream_id: Option<String>,
+    /// What we gave the carrier to hand back, the one-time token among it.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// Without the values of the parameters: one is a token.
+impl fmt::Debug for LegStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LegStart")
+            .field("carrier_call_id", &self.carrier_call_id)
+            .field("stream_id", &self.stream_id)
+            .field("parameters", &self.parameters.keys())
+            .finish()
+    }
 }
 
 /// What the peer did wrong, in words for that peer; the leg is closed.

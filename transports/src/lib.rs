@@ -15,14 +15,20 @@ mod fuzz;
 mod leg;
 mod limits;
 mod registry;
+mod sequence;
+mod strictness;
 mod timeline;
+mod wire_json;
 
-pub use fuzz::fuzz_decode;
-pub use leg::{LegCodec, LegError, LegEvent, REFUSED, Wire, close_code};
+pub use fuzz::{fuzz_decode, fuzz_stream};
+pub use leg::{LegCodec, LegError, LegEvent, LegStart, REFUSED, Wire, close_code};
 pub use limits::{ControlLimit, MAX_MESSAGE_BYTES, RateLimit, SOCKET_MESSAGE_BYTES};
 pub use registry::BuildError;
 pub use timeline::Timeline;
 
 registry::transports! {
     websocket,
+    twilio,
+    telnyx,
+    vonage,
 }

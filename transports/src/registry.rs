@@ -16,6 +16,8 @@ macro_rules! transports {
         pub struct Transport {
             /// The value of `transport.provider` in the document.
             pub name: &'static str,
+            /// A carrier opens the leg, and not a client of ours.
+            pub is_carrier: bool,
             /// Takes the `transport` object of the document.
             pub build: fn(
                 options: &serde_json::Value,
@@ -23,6 +25,11 @@ macro_rules! transports {
         }
 
         pub static ALL: &[Transport] = &[$($module::TRANSPORT),+];
+
+        /// Whether it is a carrier that opens the leg that `options.provider` names.
+        pub fn is_carrier(options: &serde_json::Value) -> bool {
+            ALL.iter().any(|transport| transport.is_carrier && options["provider"] == transport.name)
+        }
 
         /// Sets up the codec of the leg that `options.provider` names.
         pub fn build(

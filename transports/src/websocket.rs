@@ -6,20 +6,13 @@ use bytes::Bytes;
 use offhook_media::{AudioFormat, Encoding, Hearing};
 use serde_json::{Value, json};
 
-use crate::{BuildError, LegCodec, LegError, LegEvent, Transport, Wire, close_code};
+use crate::{
+    BuildError, LegCodec, LegError, LegEvent, Transport, Wire, strictness::Strictness,
+};
 
-pub(crate) const TRANSPORT: Transport = Transport { name: NAME, build };
+pub(crate) const TRANSPORT: Transport = Transport { name: NAME, is_carrier: false, build };
 
 const NAME: &str = "vapi.websocket";
-
-/// Messages we could make nothing of before the leg is closed.
-///
-/// Each is answered, so this bounds what a broken client costs; a client with a bug that can be
-/// lived with (a stray odd byte now and then) keeps its call.
-const MAX_BAD_MESSAGES: u32 = 50;
-
-/// Good messages that make up for one bad one: about a second of audio.
-const GOOD_PER_BAD: u32 = 50;
 
 /// Sample rates that are worth carrying: from telephone quality to all that can be heard, in Hz.
 const SAMPLE_RATES_HZ: std::ops::RangeInclusive<u32> = 8_000..=48_000;
@@ -29,16 +22,13 @@ const KEYS_MAX: usize = 32;
 
 struct Websocket {
     format: AudioFormat,
-    /// Bad messages that good ones have not made up for.
-    bad: u32,
-    /// Good messages since the last one that was made up for.
-    good: u32,
+    strictness: Strictness,
 }
 
 fn build(options: &Value) -> Result<Box<dyn LegCodec>, BuildError> {
     let format = audio_format(options.get("audioFormat").unwrap_or(&Value::Null))
         .map_err(|reason| BuildError::Options { name: NAME, reason })?;
-    Ok(Box::new(Websocket { format, bad: 0, good: 0 }))
+    Ok(Box::new(Websocket { format, strictness: Strictness::default() }))
 }
 
 impl LegCodec for Websocket {
@@ -56,16 +46,7 @@ impl LegCodec for Websocket {
             Wire::Binary(audio) => self.read_audio(audio),
             Wire::Text(text) => read_control(&text),
         };
-        match read {
-            Ok(events) => {
-                self.count_good();
-                Ok(events)
-            }
-            Err(reason) => {
-                self.count_bad(&reason)?;
-                Ok(vec![LegEvent::Refused(reason)])
-            }
-        }
+        self.strictness.judge(read)
     }
 
     fn audio(&mut self, audio: Bytes) -> Wire {
@@ -102,25 +83,6 @@ impl Websocket {
             ));
         }
         Ok(if audio.is_empty() { Vec::new() } else { vec![LegEvent::Audio(audio)] })
-    }
-
-    fn count_good(&mut self) {
-        self.good += 1;
-        if self.good >= GOOD_PER_BAD {
-            self.good = 0;
-            self.bad = self.bad.saturating_sub(1);
-        }
-    }
-
-    fn count_bad(&mut self, reason: &str) -> Result<(), LegError> {
-        self.bad += 1;
-        if self.bad < MAX_BAD_MESSAGES {
-            return Ok(());
-        }
-        Err(LegError::new(
-            close_code::INVALID_PAYLOAD,
-            format!("{MAX_BAD_MESSAGES} bad messages, the last: {reason}"),
-        ))
     }
 }
 

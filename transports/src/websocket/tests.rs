@@ -1,6 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::{
+    close_code,
+    strictness::{GOOD_PER_BAD, MAX_BAD_MESSAGES},
+};
 
 fn leg(audio_format: Value) -> Box<dyn LegCodec> {
     crate::build(&json!({"provider": "vapi.websocket", "audioFormat": audio_format})).unwrap()
@@ -52,7 +56,8 @@ fn an_unknown_transport_is_refused_with_the_known_ones() {
     let refused = crate::build(&json!({"provider": "daily"})).err().unwrap();
     assert_eq!(
         refused.to_string(),
-        "transport provider `daily` is not driven by this version, expected one of: vapi.websocket"
+        "transport provider `daily` is not driven by this version, expected one of: vapi.websocket, \
+         twilio, telnyx, vonage"
     );
 }
 
