@@ -38,3 +38,8 @@ fi
 if [[ -x tests/sdk/providers/run.sh ]]; then
     step tests/sdk/providers/run.sh "${CARGO_TARGET_DIR:-target}/debug/offhook"
 fi
+
+# The carriers' packages: signatures, instructions, and our fakes of them.
+if [[ -x tests/sdk/carriers/run.sh ]]; then
+    step tests/sdk/carriers/run.sh "${CARGO_TARGET_DIR:-target}/debug/offhook"
+fi

@@ -10,7 +10,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("offhook-config", &["tokio", "ractor", "axum", "sled"]),
     ("offhook-store", &["ractor", "axum", "offhook-config"]),
     ("offhook-providers", &["ractor", "offhook-config", "offhook-store", "sled", "axum"]),
-    ("offhook-transports", &["tokio", "ractor", "offhook-config", "axum"]),
+    ("offhook-transports", &["ractor", "offhook-config", "offhook-store", "sled", "axum"]),
     ("offhook-actors", &["axum", "offhook-supervisors"]),
     ("offhook-supervisors", &["axum"]),
 ];

@@ -29,6 +29,15 @@ pub enum EndedReason {
     ConcurrencyLimitReached,
     AssistantNotFound,
     AssistantNotValid,
+    CustomerBusy,
+    CustomerDidNotAnswer,
+    TwilioFailedToConnectCall,
+    /// The number that was dialled does not exist, as Twilio says.
+    TwilioReportedCustomerMisdialed,
+    VonageFailedToConnectCall,
+    VonageRejected,
+    /// A carrier that the contract has no reason of its own for did not connect the call.
+    OutboundCallFailedToConnect,
     /// The process that held the call is gone.
     WorkerDied,
     /// The runtime was told to stop and could not wait for the call.
@@ -80,13 +89,20 @@ impl EndedReason {
             | Self::Voicemail
             | Self::ExceededMaxDuration
             | Self::ManuallyCanceled
-            | Self::CallDeleted => Blame::Nobody,
+            | Self::CallDeleted
+            | Self::CustomerBusy
+            | Self::CustomerDidNotAnswer => Blame::Nobody,
             Self::CustomerAudioLost
             | Self::TransportNeverConnected
             | Self::ConcurrencyLimitReached
             | Self::AssistantNotFound
-            | Self::AssistantNotValid => Blame::Caller,
-            Self::Pipeline { .. } => Blame::Provider,
+            | Self::AssistantNotValid
+            | Self::TwilioReportedCustomerMisdialed => Blame::Caller,
+            Self::Pipeline { .. }
+            | Self::TwilioFailedToConnectCall
+            | Self::VonageFailedToConnectCall
+            | Self::VonageRejected
+            | Self::OutboundCallFailedToConnect => Blame::Provider,
             Self::WorkerDied | Self::WorkerShutdown => Blame::Runtime,
         }
     }
@@ -115,6 +131,15 @@ impl EndedReason {
             }
             Self::AssistantNotFound => "assistant-not-found",
             Self::AssistantNotValid => "assistant-not-valid",
+            Self::CustomerBusy => "customer-busy",
+            Self::CustomerDidNotAnswer => "customer-did-not-answer",
+            Self::TwilioFailedToConnectCall => "twilio-failed-to-connect-call",
+            Self::TwilioReportedCustomerMisdialed => "twilio-reported-customer-misdialed",
+            Self::VonageFailedToConnectCall => "vonage-failed-to-connect-call",
+            Self::VonageRejected => "vonage-rejected",
+            Self::OutboundCallFailedToConnect => {
+                "call.in-progress.error-sip-outbound-call-failed-to-connect"
+            }
             Self::WorkerDied => "call.in-progress.error-vapifault-worker-died",
             Self::WorkerShutdown => "worker-shutdown",
             Self::Pipeline { stage, provider, class } => {
@@ -177,6 +202,13 @@ const PLAIN: &[EndedReason] = &[
     EndedReason::ConcurrencyLimitReached,
     EndedReason::AssistantNotFound,
     EndedReason::AssistantNotValid,
+    EndedReason::CustomerBusy,
+    EndedReason::CustomerDidNotAnswer,
+    EndedReason::TwilioFailedToConnectCall,
+    EndedReason::TwilioReportedCustomerMisdialed,
+    EndedReason::VonageFailedToConnectCall,
+    EndedReason::VonageRejected,
+    EndedReason::OutboundCallFailedToConnect,
     EndedReason::WorkerDied,
     EndedReason::WorkerShutdown,
 ];

@@ -1,7 +1,8 @@
 //! The legs of a call: how each carrier's or client's messages are read and written.
 //!
-//! Everything here is pure: a codec turns messages of the wire into what they mean and back, and
-//! whoever owns the socket (the transport actor) carries it out. The order for each message that
+//! The legs are pure: a codec turns messages of the wire into what they mean and back, and
+//! whoever owns the socket (the transport actor) carries it out. Only [`carrier`]'s clients ask
+//! somebody else. The order for each message that
 //! comes in is [`RateLimit::admit`], [`LegCodec::decode`], and for its audio
 //! [`RateLimit::admit_audio`] and [`Timeline::on_audio`].
 //!
@@ -11,11 +12,13 @@
 //!   is [`LegError::message_too_long`].
 //! - Time is a [`std::time::Duration`] since the leg connected and never runs backwards.
 
+pub mod carrier;
 mod fuzz;
 mod leg;
 mod limits;
 mod registry;
 mod sequence;
+pub mod signature;
 mod strictness;
 mod timeline;
 mod wire_json;

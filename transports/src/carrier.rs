@@ -1,0 +1,24 @@
+//! The carriers themselves: what their webhooks say, what is answered, and what is asked of them.
+
+mod error;
+mod number;
+mod progress;
+mod rest;
+pub mod twilio;
+
+pub use error::CarrierError;
+pub use number::{e164, send_digits};
+pub use progress::{Carrier, Change, Ending, Progress, Step};
+pub use rest::{Api, REQUEST_LIMIT};
+
+/// Who picked up, as far as the carrier can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnsweredBy {
+    Human,
+    /// A machine; `greeting_is_over`: it listens now, after its beep or its silence.
+    Machine {
+        greeting_is_over: bool,
+    },
+    Fax,
+    Unknown,
+}
