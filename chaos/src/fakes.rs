@@ -31,7 +31,6 @@ use std::{
 use axum::{Router, middleware, serve::ListenerExt};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 
-use crate::chance::Chance;
 use exchanges::Exchanges;
 use faults::Faults;
 use report::Report;
@@ -56,6 +55,12 @@ mod speech;
 mod wire;
 
 pub use options::{Delay, FakesOptions, Timing};
+pub(crate) use report::monotonic_ns;
+
+use crate::{
+    carriers::{self, Carriers},
+    chance::Chance,
+};
 
 /// The prefix of each provider, and what of its own path comes before a resource's.
 const BASES: &[(&str, &str)] = &[
@@ -67,6 +72,9 @@ const BASES: &[(&str, &str)] = &[
     ("custom-llm", "/openai/v1"),
     ("custom-transcriber", "/custom-transcriber"),
     ("custom-voice", "/custom-voice"),
+    ("twilio", "/twilio"),
+    ("telnyx", "/telnyx/v2"),
+    ("vonage", "/vonage"),
 ];
 
 /// How long connections under way may take to end with the server.
@@ -100,6 +108,7 @@ impl Fakes {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
+        let carriers = Carriers::new(options.carriers, options.seed);
         let shared = Arc::new(Shared {
             api_key: options.api_key,
             timing: RwLock::new(timing),
@@ -113,7 +122,7 @@ impl Fakes {
         // A connection that is not answered at once only waits longer.
         let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
         let serving = tokio::spawn(
-            axum::serve(listener, router(shared))
+            axum::serve(listener, router(shared).merge(carriers::router(carriers)))
                 .with_graceful_shutdown(until(stopped))
                 .into_future(),
         );

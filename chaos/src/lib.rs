@@ -5,5 +5,11 @@
 //! it for users, over sockets too.
 
 pub mod chance;
+//! [`fakes`] speaks the protocols of real providers, [`carriers`] those of telephone carriers. Actors are killed, panicked and wedged by
+//! `offhook_supervisors::Fault` in `tests/any_actor_may_die.rs`, provider sessions are dropped in
+//! `tests/providers_may_drop.rs`, and the fakes of both live in `testkit`.
+
+pub mod carriers;
+mod chance;
 pub mod fakes;
 pub mod scenario;

@@ -12,7 +12,7 @@
 
 mod level;
 mod loudspeaker;
-mod script;
+pub mod script;
 mod session;
 pub mod synth;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::chance::Chance;
+use crate::{carriers::CarriersOptions, chance::Chance};
 
 /// What the fakes are started with.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -16,6 +16,7 @@ pub struct FakesOptions {
     pub timing: Timing,
     /// The key that every provider asks for; any, or none, without it.
     pub api_key: Option<String>,
+    pub carriers: CarriersOptions,
     /// Requests and connections that are kept to be looked at (`GET /fakes/requests`).
     pub requests_kept: usize,
 }
