@@ -37,7 +37,9 @@ mod options;
 mod playout;
 mod room;
 mod stream;
+mod telnyx;
 mod twilio;
+mod vonage;
 mod webhooks;
 
 pub use options::{CallbackOptions, CarriersOptions, Persona};
@@ -207,5 +209,7 @@ pub(crate) fn router(app: App) -> Router {
     Router::new()
         .nest("/carriers", control::router())
         .nest("/twilio", twilio::router())
+        .nest("/telnyx", telnyx::router())
+        .nest("/vonage", vonage::router())
         .with_state(app)
 }

@@ -4,7 +4,9 @@ mod error;
 mod number;
 mod progress;
 mod rest;
+pub mod telnyx;
 pub mod twilio;
+pub mod vonage;
 
 pub use error::CarrierError;
 pub use number::{e164, send_digits};

@@ -1,6 +1,7 @@
 //! One call: a person's line, what became of it, and who may change its course.
 
 use std::{
+    collections::{BTreeMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -66,6 +67,10 @@ pub struct Call {
     over: AtomicBool,
     answered: AtomicBool,
     facts: Mutex<Facts>,
+    /// Ends the media stream that somebody else runs, while there is one.
+    stream: Mutex<Option<watch::Sender<bool>>>,
+    /// Ids of commands that were carried out.
+    commands: Mutex<HashSet<String>>,
 }
 
 /// What is known of a call.
@@ -77,6 +82,8 @@ pub struct Facts {
     pub ended: Option<Timestamp>,
     pub answered_by: Option<&'static str>,
     pub end_cause: Option<String>,
+    /// What its carrier knows of it besides, by the names of its API.
+    pub fields: BTreeMap<String, String>,
     /// Times of `CLOCK_MONOTONIC`, by what happened then.
     pub times: Vec<(&'static str, u64)>,
     log: Vec<(u64, String)>,
@@ -116,6 +123,8 @@ impl Call {
             orders,
             over: AtomicBool::new(false),
             answered: AtomicBool::new(false),
+            stream: Mutex::new(None),
+            commands: Mutex::default(),
             facts: Mutex::new(Facts {
                 status,
                 created: Timestamp::now(),
@@ -123,6 +132,7 @@ impl Call {
                 ended: None,
                 answered_by: None,
                 end_cause: None,
+                fields: BTreeMap::new(),
                 times: vec![("created", monotonic_ns())],
                 log: Vec::new(),
             }),
@@ -180,6 +190,39 @@ impl Call {
 
     pub fn change(&self, change: impl FnOnce(&mut Facts)) {
         change(&mut self.lock());
+    }
+
+    pub fn set_field(&self, name: &str, value: &str) {
+        self.change(|facts| drop(facts.fields.insert(name.to_owned(), value.to_owned())));
+    }
+
+    /// Whether a command with this id was not carried out before.
+    pub fn is_new_command(&self, id: &str) -> bool {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned())
+    }
+
+    /// Takes the place of the call's one stream; `false` when it is taken.
+    pub fn take_stream(&self, stop: watch::Sender<bool>) -> bool {
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        if stream.is_some() {
+            return false;
+        }
+        *stream = Some(stop);
+        true
+    }
+
+    pub fn stop_stream(&self) {
+        if let Some(stop) = &*self.stream.lock().unwrap_or_else(PoisonError::into_inner) {
+            stop.send_replace(true);
+        }
+    }
+
+    pub fn drop_stream(&self) {
+        *self.stream.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    pub fn has_stream(&self) -> bool {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// Writes down what happened, with the clock of all carriers.

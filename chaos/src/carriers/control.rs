@@ -10,6 +10,10 @@
 //! | `GET /calls/{id}/heard.wav` | what was heard |
 //! | `POST /calls/{id}/act` `{"say": ".."}`, `{"keys": ".."}`, `{"hang_up": true}` | the person does something |
 //! | `POST /fault` | see [`super::faults`] |
+//! | `GET /telnyx-key` | the public key of Telnyx's signatures |
+//!
+//! An application of Telnyx is a number whose name is `application:` and its id, that of Vonage one
+//! whose name is `application`.
 
 use std::sync::PoisonError;
 
@@ -27,7 +31,7 @@ use super::{
     App, CARRIERS, CarriersOptions, Persona,
     call::Order,
     faults::{self, Fault},
-    twilio,
+    telnyx, twilio, vonage,
 };
 
 pub fn router() -> Router<App> {
@@ -40,6 +44,7 @@ pub fn router() -> Router<App> {
         .route("/calls/{id}/heard.wav", get(heard))
         .route("/calls/{id}/act", post(act))
         .route("/fault", post(fault))
+        .route("/telnyx-key", get(telnyx_key))
 }
 
 type Answer = Result<Response, Response>;
@@ -100,6 +105,8 @@ async fn place(State(app): State<App>, Json(place): Json<Place>) -> Answer {
     let Place { carrier, from, to, persona } = place;
     let placed = match carrier.as_str() {
         "twilio" => twilio::place_inbound(&app, from, to, persona),
+        "telnyx" => telnyx::place_inbound(&app, from, to, persona),
+        "vonage" => vonage::place_inbound(&app, from, to, persona),
         _ => Err(format!("unknown carrier `{carrier}`")),
     };
     let call = placed.map_err(refused)?;
@@ -141,6 +148,10 @@ async fn act(State(app): State<App>, Path(id): Path<String>, Json(act): Json<Act
         Act::HangUp(false) => {}
     }
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn telnyx_key(State(app): State<App>) -> String {
+    telnyx::public_key(&app)
 }
 
 async fn fault(State(app): State<App>, Json(fault): Json<Fault>) -> Answer {

@@ -44,6 +44,9 @@ pub struct Handset {
 /// Frames from one key to the next: people press two a second.
 const KEY_FRAMES: u32 = 12;
 
+/// How long a person who has nothing more to say waits after pressing the last key.
+const LAST_KEY_WAIT: Duration = Duration::from_secs(1);
+
 enum Part {
     Talk(Box<Script>),
     Keys(String),
@@ -159,6 +162,10 @@ fn parts(persona: &Persona) -> Result<VecDeque<Part>, String> {
                 parts.push_back(Part::Keys(keys.clone()));
             }
         }
+    }
+    if lines.is_empty() && !parts.is_empty() && !persona.stays {
+        // Nothing is to be heard after the last key.
+        lines.extend([Line::Wait(LAST_KEY_WAIT), Line::HangUp]);
     }
     if !(persona.stays && lines.is_empty()) {
         parts.push_back(talk(lines, parts.is_empty()));

@@ -5,6 +5,8 @@ use offhook_core::FailureClass;
 #[error("{} ({})", detail, class.name())]
 pub struct CarrierError {
     pub class: FailureClass,
+    /// The status of its answer, when there was one.
+    pub status: Option<u16>,
     /// The carrier's own code, as `20404` or `90018`.
     pub code: Option<String>,
     /// Whether the carrier may have done what it was asked, although it did not say so: another
@@ -17,7 +19,7 @@ pub struct CarrierError {
 impl CarrierError {
     /// A request that was not made, or was refused.
     pub fn refused(class: FailureClass, detail: impl Into<String>) -> Self {
-        Self { class, code: None, may_have_happened: false, detail: detail.into() }
+        Self { class, status: None, code: None, may_have_happened: false, detail: detail.into() }
     }
 
     pub(super) fn has_code(&self, codes: &[&str]) -> bool {

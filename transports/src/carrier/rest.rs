@@ -96,6 +96,7 @@ impl Api {
         let name = self.carrier.name();
         let failed = |class, may_have_happened, problem: String| CarrierError {
             class,
+            status: None,
             code: None,
             may_have_happened,
             detail: format!("{what} at {name} {problem}"),
@@ -135,7 +136,11 @@ impl Api {
         let problem = format!("was refused with {status} {}", said.describe(class));
         // A server that is broken may be so after the deed.
         let unsure = matches!(status, 500 | 502 | 504);
-        Err(CarrierError { code: said.code, ..failed(class, unsure, problem) })
+        Err(CarrierError {
+            status: Some(status),
+            code: said.code,
+            ..failed(class, unsure, problem)
+        })
     }
 }
 

@@ -1,0 +1,9 @@
+//! Telnyx: Call Control commands and webhooks.
+
+mod client;
+mod webhook;
+
+pub use client::{
+    Answered, BASE_URL, Detection, DialCall, Telnyx, TelnyxCall, TelnyxNumber, TelnyxStream,
+};
+pub use webhook::{Event, Webhook, parse};
