@@ -3,4 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod support;
+mod telnyx;
 mod twilio;
+mod vonage;

@@ -15,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, get},
 };
+use futures_util::SinkExt;
 use offhook_chaos::fakes::{Fakes, FakesOptions};
 use offhook_testkit::tones::{WireEar, spoken, text_of};
 use offhook_transports::{self as transports, LegEvent, Wire};
@@ -47,10 +48,6 @@ impl Hook {
     pub fn get(&self, name: &str) -> String {
         let form = self.form();
         form.iter().find(|(known, _)| known == name).map(|(_, v)| v.clone()).unwrap_or_default()
-    }
-
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
     }
 }
 
@@ -272,8 +269,9 @@ async fn talk(inner: Arc<Inner>, mut socket: WebSocket) {
                 // 20 ms each, as Vonage wants them.
                 let word = spoken(word, format);
                 for frame in word.chunks(format.bytes_in(Duration::from_millis(20))) {
+                    // All of it at once: the carrier has it before it plays the first.
                     let frame = codec.audio(Bytes::copy_from_slice(frame));
-                    send(&mut socket, Some(frame)).await;
+                    let _ = socket.feed(message_of(frame)).await;
                 }
             }
             marks += 1;
@@ -288,11 +286,14 @@ async fn talk(inner: Arc<Inner>, mut socket: WebSocket) {
 }
 
 async fn send(socket: &mut WebSocket, wire: Option<Wire>) {
-    let message = match wire {
-        Some(Wire::Text(text)) => Message::Text(text.into()),
-        Some(Wire::Binary(bytes)) => Message::Binary(bytes),
-        None => return,
-    };
+    let Some(wire) = wire else { return };
     // A carrier that is gone is seen by whoever reads.
-    let _ = socket.send(message).await;
+    let _ = socket.send(message_of(wire)).await;
+}
+
+fn message_of(wire: Wire) -> Message {
+    match wire {
+        Wire::Text(text) => Message::Text(text.into()),
+        Wire::Binary(bytes) => Message::Binary(bytes),
+    }
 }
