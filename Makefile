@@ -29,7 +29,7 @@ chaos: ## Break everything on purpose; writes chaos.html
 bench: ## Time the hot paths of a call, piece by piece (Criterion)
 	@scripts/setup.sh --for build
 	$(CARGO) bench --package offhook-core --package offhook-media --package offhook-transports \
-		--bench conversation --bench audio --bench messages
+		--bench conversation --bench slots --bench audio --bench messages
 
 check: ## Format, lints, compilation: what to run before a commit
 	$(CARGO) fmt --all --check

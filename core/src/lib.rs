@@ -17,6 +17,7 @@ mod message;
 mod options;
 mod restart;
 mod server_event;
+pub mod slots;
 pub mod speech_format;
 mod speech_ledger;
 mod start_speaking;

@@ -1,0 +1,80 @@
+//! What a slot costs: granted and given back on a node of thousands, with others waiting.
+
+use std::{hint::black_box, sync::Arc, time::Duration};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use offhook_core::slots::{Answer, Limit, Scope, SlotRequest, SlotRules, Slots, Source};
+
+const NODE: u32 = 5_000;
+const ORGS: usize = 200;
+/// Longer than a bench.
+const FOREVER: Duration = Duration::from_secs(1_000_000);
+
+fn direct(c: &mut Criterion) {
+    let mut slots = node();
+    fill(&mut slots, NODE - 10);
+    c.bench_function("slots: one granted and given back on a busy node", |b| {
+        b.iter(|| {
+            let answer = slots.request(Duration::ZERO, request(black_box(7)), FOREVER);
+            let Answer::Granted(id) = answer else { panic!("full: {answer:?}") };
+            slots.release(id);
+            slots.tick(Duration::ZERO)
+        });
+    });
+}
+
+fn waiting(c: &mut Criterion) {
+    let mut slots = node();
+    let mut held = fill(&mut slots, NODE);
+    for index in 0..2_000 {
+        slots.request(Duration::ZERO, request(index), FOREVER);
+    }
+    c.bench_function("slots: one given back goes to one of 2,000 that wait in 200 lines", |b| {
+        let mut next = 0;
+        b.iter(|| {
+            let id = held.pop().expect("each one given back is granted again");
+            slots.release(id);
+            held.extend(slots.tick(Duration::ZERO).grants.iter().map(|grant| grant.id));
+            next += 1;
+            slots.request(Duration::ZERO, request(next), FOREVER)
+        });
+    });
+}
+
+fn node() -> Slots {
+    let mut slots = Slots::new(SlotRules {
+        node: Limit { slots: NODE, inbound_reserve: 0 },
+        lease_ttl: FOREVER,
+        queue_max: 10_000,
+    });
+    for org in 0..ORGS {
+        slots.set_limit(Scope::Org(name(org)), Some(Limit::of(NODE)));
+    }
+    slots
+}
+
+fn fill(slots: &mut Slots, count: u32) -> Vec<offhook_core::slots::LeaseId> {
+    (0..count as usize)
+        .map(|index| match slots.request(Duration::ZERO, request(index), FOREVER) {
+            Answer::Granted(id) => id,
+            answer @ (Answer::Queued(_) | Answer::Refused(_)) => panic!("full: {answer:?}"),
+        })
+        .collect()
+}
+
+fn request(index: usize) -> SlotRequest {
+    SlotRequest {
+        source: Source::Interactive,
+        org: name(index % ORGS),
+        assistant: Some(name(index % ORGS)),
+        number: Some(name(index % ORGS)),
+        carrier: Some("twilio".into()),
+    }
+}
+
+fn name(index: usize) -> Arc<str> {
+    format!("018f2d7e-0000-7000-8000-{index:012}").into()
+}
+
+criterion_group!(benches, direct, waiting);
+criterion_main!(benches);
