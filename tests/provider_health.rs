@@ -47,7 +47,10 @@ async fn an_outage_that_a_call_survived_is_seen_spares_the_next_call_and_outlive
     assert_eq!((&fallback["from"], &fallback["to"]), (&json!("cartesia"), &json!("11labs")));
     let dead = row(&calls, "cartesia").await;
     assert!(dead["state"] == "open" || dead["state"] == "half-open", "{dead}");
-    assert_eq!((&dead["stage"], &dead["lastFailure"]["class"]), (&json!("voice"), &json!("unavailable")));
+    assert_eq!(
+        (&dead["stage"], &dead["lastFailure"]["class"]),
+        (&json!("voice"), &json!("unavailable"))
+    );
     let well = row(&calls, "11labs").await;
     assert_eq!((&well["state"], &well["successes"]), (&json!("closed"), &json!(1)), "{well}");
     assert!(!dead.to_string().contains("key\":\"key"), "keys are not told: {dead}");

@@ -1,8 +1,6 @@
 //! A tool that hangs or answers with an error: its own time-out and messages, a model that is told
 //! the truth, and a conversation that goes on.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
-
 mod support;
 
 use serde_json::{Value, json};

@@ -192,6 +192,7 @@ impl Past {
                 | Command::AskEndpointing { .. }
                 | Command::CancelReply { .. }
                 | Command::Speak { .. }
+                | Command::Fill { .. }
                 | Command::TrimSpeech { .. }
                 | Command::FinishSpeech { .. }
                 | Command::CutSpeech { .. }

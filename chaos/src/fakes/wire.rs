@@ -352,7 +352,11 @@ impl Traffic {
             Message::Binary(bytes) if manner.truncate => {
                 Message::Binary(bytes.slice(..bytes.len() / 2))
             }
-            other => other,
+            message @ (Message::Text(_)
+            | Message::Binary(_)
+            | Message::Ping(_)
+            | Message::Pong(_)
+            | Message::Close(_)) => message,
         };
         if manner.duplicate {
             return vec![message.clone(), message];

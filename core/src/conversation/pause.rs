@@ -356,7 +356,12 @@ impl Conversation {
         let (floor, away) = match std::mem::replace(&mut self.floor, Floor::Caller) {
             Floor::Paused(pause) => (Some(pause), None),
             Floor::Away(mut away) => (away.pause.take(), Some(away)),
-            floor => {
+            floor @ (Floor::Ringing
+            | Floor::Idle { .. }
+            | Floor::Caller
+            | Floor::Assistant(_)
+            | Floor::Closing(_)
+            | Floor::Ended) => {
                 self.floor = floor;
                 return;
             }
