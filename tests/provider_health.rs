@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Calls, Options, Providers};
+use support::{Calls, Options};
 
 /// Nobody listens here.
 const NOWHERE: &str = "http://127.0.0.1:9";
