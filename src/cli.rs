@@ -7,7 +7,8 @@ use offhook_config::Settings;
 use tokio::runtime::Builder;
 
 use crate::{
-    bench, call_command, chaos_command, config_command, demo, doctor, fakes_command, serve,
+    bench, call_command, chaos_command, config_command, demo, doctor, fakes_command,
+    outbox_command, serve,
 };
 
 /// A self-hosted, fault-tolerant runtime for voice agents on the phone.
@@ -43,6 +44,11 @@ enum Command {
                       offhook bench --url http://127.0.0.1:8080 --assistant assistant.json --wav question.wav"
     )]
     Bench(Box<bench::BenchArgs>),
+    /// Look at server events that were not delivered, and send them again
+    #[command(
+        after_help = "Examples:\n  offhook outbox list\n  offhook outbox list --dead --json\n  offhook outbox retry --all"
+    )]
+    Outbox(outbox_command::OutboxArgs),
     /// Break things on purpose, and say which promise did not hold
     #[command(
         after_help = "Examples:\n  offhook chaos --list\n  offhook chaos --scenario stt_drop_mid_utterance --runs 200\n  \
@@ -107,6 +113,7 @@ pub fn run() -> ExitCode {
             Command::Config(args) => config_command::run(&args),
             Command::Bench(args) => bench::run(*args).await,
             Command::Chaos(args) => chaos_command::run(*args).await,
+            Command::Outbox(args) => outbox_command::run(args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Fakes(args) => fakes_command::run(&args).await,
         }

@@ -13,6 +13,7 @@ mod doctor;
 mod fakes_command;
 mod http;
 mod logs;
+mod outbox_command;
 mod serve;
 mod server_child;
 mod signer;

@@ -1,4 +1,8 @@
-//! Server events on their way to their receivers: durable, in order per call, retried.
+//! Server events on their way to their receivers: durable, in order per call, retried, and kept for
+//! an operator where nobody took them.
+
+mod dead_letters;
+mod hosts;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -20,8 +24,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tokio::sync::{Mutex as AsyncMutex, Semaphore, mpsc, oneshot};
+use tokio::sync::{Mutex as AsyncMutex, Notify, Semaphore, mpsc, oneshot};
 use uuid::Uuid;
+
+use self::hosts::Hosts;
+pub use dead_letters::{Failure, Letter, Retried};
 
 use crate::{
     Leaf,
@@ -41,6 +48,12 @@ pub struct OutboxItem {
     pub target: StoredTarget,
     pub body: Value,
     pub created_ms: i64,
+    /// When an operator had it sent again, if one did.
+    #[serde(default)]
+    queued_ms: Option<i64>,
+    /// Why it was given up, if it was.
+    #[serde(default)]
+    failure: Option<Failure>,
 }
 
 /// A receiver as it lies on disk, in the folder that only the server's user may read.
@@ -75,7 +88,7 @@ impl OutboxItem {
         };
         let id = if event.is_of_the_end() { id_of(call, event) } else { Uuid::new_v4() };
         let (org, event) = (org.to_owned(), event.name().into());
-        Self { id, org, call, event, target, body, created_ms }
+        Self { id, org, call, event, target, body, created_ms, queued_ms: None, failure: None }
     }
 }
 
@@ -109,10 +122,14 @@ impl fmt::Debug for StoredTarget {
 pub struct OutboxOptions {
     pub backoff_initial: Duration,
     pub backoff_max: Duration,
-    /// An event older than this is given up, logged and counted.
+    /// An event older than this is given up: logged, counted and kept apart.
     pub max_age: Duration,
+    /// How long what was given up is kept.
+    pub dead_letter_age: Duration,
     /// Deliveries under way at once.
     pub parallel: usize,
+    /// Of these, to one receiver.
+    pub parallel_per_host: usize,
 }
 
 /// The way into the outbox; cheap to clone.
@@ -130,6 +147,7 @@ struct Shared {
     queue: AsyncMutex<mpsc::Receiver<Queued>>,
     lanes: Mutex<HashMap<Uuid, Lane>>,
     slots: Arc<Semaphore>,
+    hosts: Hosts,
     waiting: AtomicU64,
     /// Of these, the ones that the disk refused.
     unstored: AtomicU64,
@@ -143,6 +161,10 @@ struct Queued {
 /// The events of one call, delivered one after the other.
 struct Lane {
     rows: VecDeque<Row>,
+    /// The event at hand and why it was not delivered so far.
+    trouble: Option<(Uuid, Failure)>,
+    /// The next attempt is not to wait.
+    hurry: Arc<Notify>,
     _worker: Leaf,
 }
 
@@ -178,6 +200,7 @@ impl Outbox {
             store,
             egress,
             slots: Arc::new(Semaphore::new(options.parallel)),
+            hosts: Hosts::new(options.parallel_per_host),
             options,
             queue: AsyncMutex::new(receiver),
             lanes: Mutex::default(),
@@ -243,21 +266,24 @@ pub struct OutboxActor;
 
 impl Actor for OutboxActor {
     type Msg = ();
-    type State = Leaf;
+    type State = [Leaf; 2];
     type Arguments = Outbox;
 
     async fn pre_start(
         &self,
         myself: ActorRef<()>,
         outbox: Outbox,
-    ) -> Result<Leaf, ActorProcessingErr> {
+    ) -> Result<[Leaf; 2], ActorProcessingErr> {
         let shared = outbox.shared;
         shared.restore().await;
-        Ok(Leaf::spawn(async move {
+        let pruned = shared.clone();
+        let pruning = Leaf::spawn(async move { pruned.prune().await });
+        let taking_in = Leaf::spawn(async move {
             shared.take_in().await;
             // The queue is only closed with the node.
             myself.stop(None);
-        }))
+        });
+        Ok([pruning, taking_in])
     }
 }
 
@@ -354,7 +380,8 @@ impl Shared {
             return;
         }
         let worker = Leaf::spawn(self.clone().deliver_lane(call));
-        lanes.insert(call, Lane { rows: VecDeque::from([row]), _worker: worker });
+        let (rows, hurry) = (VecDeque::from([row]), Arc::default());
+        lanes.insert(call, Lane { rows, trouble: None, hurry, _worker: worker });
     }
 
     /// Delivers the events of one call until there are none.
@@ -367,6 +394,7 @@ impl Shared {
             self.count(-1);
             if let Some(lane) = self.lanes().get_mut(&call) {
                 lane.rows.pop_front();
+                lane.trouble = None;
             }
         }
     }
@@ -394,8 +422,11 @@ impl Shared {
         let id = item.id.to_string();
         let target = item.target.to_server();
         let post = Post { target: &target, org: &item.org, body: &item.body, event_id: &id };
+        let mut attempts = 0;
         loop {
+            attempts += 1;
             let problem = {
+                let _place = self.hosts.place(&item.target.url).await;
                 // Held until the event is struck off: settling waits for that.
                 let Ok(_slot) = self.slots.acquire().await else { return false };
                 match self.egress.post(post).await {
@@ -407,18 +438,22 @@ impl Shared {
                     Err(error) => error.to_string(),
                 }
             };
-            let age = Timestamp::now().as_millisecond() - item.created_ms;
+            let now_ms = Timestamp::now().as_millisecond();
+            let failure = Failure { attempts, last_error: problem.clone(), at_ms: now_ms };
+            let age = now_ms - item.queued_ms.unwrap_or(item.created_ms);
             if age > self.options.max_age.as_millis() as i64 {
                 metrics::counter!("offhook_outbox_given_up_total").increment(1);
                 tracing::error!(call = %item.call, event = item.event, id, problem,
                     "server event given up, its receiver did not take it in time");
-                self.strike_off(row).await;
+                self.bury(row, &item, failure).await;
                 return true;
             }
             let wait = pacing.next();
+            let hurry = self.note_trouble(row.call, item.id, failure);
             tracing::warn!(call = %item.call, event = item.event, problem, ?wait,
                 "server event not delivered, again");
-            tokio::time::sleep(wait).await;
+            // Told to hurry, it waits no longer.
+            let _ = tokio::time::timeout(wait, hurry.notified()).await;
         }
         let age = (Timestamp::now().as_millisecond() - item.created_ms).max(0);
         metrics::histogram!("offhook_outbox_delivery_seconds").record(age as f64 / 1_000.0);
@@ -449,6 +484,14 @@ impl Shared {
             // It stays on disk and is delivered again after a restart, with the same id.
             tracing::warn!(call = %row.call, %error, "delivered event cannot be struck off");
         }
+    }
+
+    /// Keeps what is wrong with the event at hand of a call; returns what ends the wait early.
+    fn note_trouble(&self, call: Uuid, id: Uuid, failure: Failure) -> Arc<Notify> {
+        let mut lanes = self.lanes();
+        let Some(lane) = lanes.get_mut(&call) else { return Arc::default() };
+        lane.trouble = Some((id, failure));
+        lane.hurry.clone()
     }
 
     fn count(&self, by: i64) {

@@ -216,14 +216,18 @@ sections! {
         secret: Option<SecretString> as Maybe<Secret> = unset "choose-a-long-random-secret", "text";
         /// Longest wait for a receiver's answer.
         timeout: Duration as Span = default "20s", "duration", "1s" to "5m";
-        /// Age at which an event that nobody took is given up.
-        max_age: Duration as Span = default "24h", "duration", "1m" to "30d";
+        /// Age at which an event that nobody took is given up: it is tried no more, and kept apart.
+        max_age: Duration as Span = default "24h", "duration", "1s" to "30d";
+        /// How long events that were given up are kept, for `offhook outbox list` and `retry`.
+        dead_letter_age: Duration as Span = default "14d", "duration", "1m" to "365d";
         /// First wait before an event is sent again; it doubles from try to try.
         backoff_initial: Duration as Span = default "500ms", "duration", "10ms" to "1m";
         /// Longest wait before an event is sent again.
         backoff_max: Duration as Span = default "5m", "duration", "100ms" to "24h";
         /// Events under way at the same time, over all calls; those of one call keep their order.
         parallel: u32 as Count = default "64", "requests", "1" to "4096";
+        /// Of these, to one receiver: one that hangs leaves the others their share.
+        parallel_per_host: u32 as Count = default "16", "requests", "1" to "4096";
         /// Whether webhooks and tools may go to private and link-local addresses. Who can write
         /// documents could reach into your network otherwise.
         allow_private_addresses: bool as Switch = default "false", "true or false";

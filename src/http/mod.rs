@@ -7,6 +7,7 @@ mod docs;
 mod leg;
 mod monitor;
 mod operations;
+mod outbox;
 mod provider_health;
 mod recordings;
 mod reply;
@@ -58,6 +59,8 @@ pub fn router(app: App) -> Router {
         .routes(routes!(calls::create, calls::list))
         .routes(routes!(calls::get, calls::update, calls::remove))
         .routes(routes!(provider_health::list))
+        .routes(routes!(outbox::list))
+        .routes(routes!(outbox::retry))
         .routes(routes!(recordings::mono))
         .routes(routes!(recordings::stereo))
         .split_for_parts();

@@ -83,6 +83,7 @@ metrics! {
     "outbox_oldest_seconds" Gauge [] "Age of the oldest of them";
     "outbox_delivery_seconds" Histogram [] "From a server event to its delivery";
     "outbox_given_up_total" Counter [] "Server events given up after their maximum age";
+    "outbox_dead_letters" Gauge [] "Server events given up and kept for an operator";
     "outbox_lost_total" Counter [] "Server events lost because the outbox was full";
     "outbox_unstored_total" Counter [] "Server events that the disk refused, sent from memory";
     "journal_flush_seconds" Histogram [] "Time of one flush of the store to disk";

@@ -19,9 +19,12 @@ use crate::{
 };
 
 const ROW: u8 = b'r';
+/// Events given up.
+const DEAD: u8 = b'd';
 const LAST_SEQUENCE: &[u8] = b"last";
 const CALL_BYTES: usize = size_of::<Uuid>();
 const PENDING: &str = "offhook_outbox_pending";
+const DEAD_LETTERS: &str = "offhook_outbox_dead_letters";
 
 /// A server event on its way.
 #[derive(Clone, PartialEq, Eq)]
@@ -65,24 +68,62 @@ impl Store {
         Ok(sequence)
     }
 
-    /// Every event not acknowledged, oldest first; for the start.
+    /// Every event not acknowledged, oldest first.
     pub async fn outbox_pending(&self) -> Result<Vec<OutboxRow>, StoreError> {
-        let rows = self
-            .read(|engine| {
-                let mut rows = Vec::new();
-                let range = KeyRange::suffixes(&[ROW], size_of::<u64>());
-                visit_rows(engine, Table::Outbox, range, Order::Ascending, |key, value| {
-                    let row = decode(key, value).ok_or_else(|| StoreError::Corrupt {
-                        what: "a row of the outbox".into(),
-                    })?;
-                    rows.push(row);
-                    Ok(ControlFlow::Continue(()))
-                })?;
-                Ok(rows)
-            })
-            .await?;
+        let rows = self.outbox_rows(ROW).await?;
         gauge!(PENDING).set(rows.len() as f64);
         Ok(rows)
+    }
+
+    /// Every event given up, oldest first.
+    pub async fn outbox_dead(&self) -> Result<Vec<OutboxRow>, StoreError> {
+        let rows = self.outbox_rows(DEAD).await?;
+        gauge!(DEAD_LETTERS).set(rows.len() as f64);
+        Ok(rows)
+    }
+
+    /// Gives an event up: it is kept as `body` until it is forgotten. `Ok` means that it is on disk.
+    pub async fn outbox_bury(
+        &self,
+        sequence: u64,
+        call: Uuid,
+        body: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        self.write(Promise::Durable, move |engine| {
+            let value = [call.as_bytes().as_slice(), &body].concat();
+            let changes =
+                vec![Change::Remove(row_key(sequence)), Change::Put(key_of(DEAD, sequence), value)];
+            Ok(engine.write(Table::Outbox, changes)?)
+        })
+        .await?;
+        gauge!(PENDING).decrement(1);
+        gauge!(DEAD_LETTERS).increment(1);
+        Ok(())
+    }
+
+    /// Forgets an event that was given up. An unknown sequence is no error.
+    pub async fn outbox_forget(&self, sequence: u64) -> Result<(), StoreError> {
+        self.write(Promise::Durable, move |engine| {
+            Ok(engine.write(Table::Outbox, vec![Change::Remove(key_of(DEAD, sequence))])?)
+        })
+        .await?;
+        gauge!(DEAD_LETTERS).decrement(1);
+        Ok(())
+    }
+
+    async fn outbox_rows(&self, kind: u8) -> Result<Vec<OutboxRow>, StoreError> {
+        self.read(move |engine| {
+            let mut rows = Vec::new();
+            let range = KeyRange::suffixes(&[kind], size_of::<u64>());
+            visit_rows(engine, Table::Outbox, range, Order::Ascending, |key, value| {
+                let row = decode(key, value)
+                    .ok_or_else(|| StoreError::Corrupt { what: "a row of the outbox".into() })?;
+                rows.push(row);
+                Ok(ControlFlow::Continue(()))
+            })?;
+            Ok(rows)
+        })
+        .await
     }
 
     /// One event by its sequence; `None` when it was acknowledged.
@@ -146,7 +187,11 @@ impl Default for OutboxSequence {
 }
 
 fn row_key(sequence: u64) -> Vec<u8> {
-    [[ROW].as_slice(), &sequence.to_be_bytes()].concat()
+    key_of(ROW, sequence)
+}
+
+fn key_of(kind: u8, sequence: u64) -> Vec<u8> {
+    [[kind].as_slice(), &sequence.to_be_bytes()].concat()
 }
 
 fn decode(key: &[u8], value: &[u8]) -> Option<OutboxRow> {

@@ -161,7 +161,9 @@ impl Node {
             backoff_initial: webhooks.backoff_initial,
             backoff_max: webhooks.backoff_max,
             max_age: webhooks.max_age,
+            dead_letter_age: webhooks.dead_letter_age,
             parallel: webhooks.parallel as usize,
+            parallel_per_host: webhooks.parallel_per_host as usize,
         };
         let outbox = Outbox::new(store.clone(), egress.clone(), options);
         let registry = Registry::new();

@@ -34,3 +34,19 @@ async fn sequences_are_not_used_again_after_a_restart() {
         last = sequence;
     }
 }
+
+#[tokio::test]
+async fn what_was_given_up_lies_apart_until_it_is_forgotten() {
+    on_each_store(async |store| {
+        let call = Uuid::from_u128(1);
+        let first = store.outbox_add(call, b"a".to_vec()).await.unwrap();
+        let second = store.outbox_add(call, b"b".to_vec()).await.unwrap();
+        store.outbox_bury(first, call, b"a, refused".to_vec()).await.unwrap();
+        let row = |sequence, body: &str| OutboxRow { sequence, call, body: body.into() };
+        assert_eq!(store.outbox_pending().await.unwrap(), [row(second, "b")]);
+        assert_eq!(store.outbox_dead().await.unwrap(), [row(first, "a, refused")]);
+        store.outbox_forget(first).await.unwrap();
+        assert_eq!(store.outbox_dead().await.unwrap(), []);
+    })
+    .await;
+}
