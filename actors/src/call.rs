@@ -11,8 +11,8 @@ use ractor::ActorProcessingErr;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CallContext, Leaf, Port, Role, endpointing, model::ModelInput, tool_executor::ToolInput,
-    transcriber::TranscriberInput, voice::VoiceInput, voicemail,
+    CallContext, Leaf, Port, Role, endpointing, model::ModelInput, revival,
+    tool_executor::ToolInput, transcriber::TranscriberInput, voice::VoiceInput, voicemail,
 };
 
 /// The actor of one call.
@@ -23,6 +23,8 @@ pub struct CallActor {
     alarm: Option<(CallTime, Leaf)>,
     /// The latest question to the endpointing server; the one before it is of no use any more.
     endpointing: Option<Leaf>,
+    /// Entries that the disk refused, as far as the journal says so.
+    entries_lost: u64,
     /// The latest question whether a voicemail answered.
     voicemail: Option<Leaf>,
 }
@@ -67,8 +69,14 @@ impl Role for CallActor {
 
     fn start(context: Arc<CallContext>) -> Result<Self, ActorProcessingErr> {
         let conversation = Conversation::new(context.spec.options.clone());
-        let mut actor =
-            Self { context, conversation, alarm: None, endpointing: None, voicemail: None };
+        let mut actor = Self {
+            context,
+            conversation,
+            alarm: None,
+            endpointing: None,
+            voicemail: None,
+            entries_lost: 0,
+        };
         actor.replay();
         actor.set_alarm();
         Ok(actor)
@@ -79,6 +87,7 @@ impl Role for CallActor {
             return Ok(());
         }
         let entry = JournalEntry { at: self.context.clock.now(), input };
+        self.note_gap();
         self.context.journal.append(serde_json::to_vec(&entry)?);
         self.journal().entries.push(entry.clone());
         // From here the journal is answerable for the input, not the port.
@@ -127,6 +136,15 @@ impl CallActor {
         if let Some(entry) = begun {
             self.carry(&entry);
             self.journal().advance();
+        }
+    }
+
+    /// Says in the journal that the disk refused some of it: nobody goes on from what is left.
+    fn note_gap(&mut self) {
+        let lost = self.context.journal.lost();
+        if lost > self.entries_lost {
+            self.entries_lost = lost;
+            self.context.journal.append(revival::gap(lost));
         }
     }
 

@@ -9,7 +9,7 @@ use offhook_core::{
     TurnId,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     CallClock, CallContext,
@@ -49,6 +49,17 @@ struct Intent {
     tool: Begun,
 }
 
+/// Entries of the journal that the disk refused.
+#[derive(Serialize, Deserialize)]
+struct Gap {
+    lost: u64,
+}
+
+/// The line that says so.
+pub(crate) fn gap(lost: u64) -> Vec<u8> {
+    json!({ "lost": lost }).to_string().into_bytes()
+}
+
 #[derive(Deserialize)]
 struct Begun {
     id: String,
@@ -71,8 +82,8 @@ pub struct Revival {
     pub(crate) entries: Vec<JournalEntry>,
     pub(crate) tools: Vec<LeftTool>,
     last_at: CallTime,
-    /// Lines that could not be read.
-    unreadable: usize,
+    /// Lines that could not be read, or are not there.
+    missing: u64,
     /// Processes that took the call up since its leg was last there.
     taken_up: usize,
 }
@@ -98,12 +109,15 @@ impl Revival {
     pub fn read(lines: &[Vec<u8>]) -> Option<Self> {
         let (first, rest) = lines.split_first()?;
         let opening: Opening = serde_json::from_slice(first).ok()?;
-        let (mut entries, mut begun, mut unreadable) = (Vec::new(), HashSet::new(), 0);
+        let (mut entries, mut begun) = (Vec::new(), HashSet::new());
+        let (mut lost, mut unreadable) = (0, 0);
         for line in rest {
             if let Ok(entry) = serde_json::from_slice::<JournalEntry>(line) {
                 entries.push(entry);
             } else if let Ok(Intent { tool }) = serde_json::from_slice(line) {
                 begun.insert(tool.id);
+            } else if let Ok(gap) = serde_json::from_slice::<Gap>(line) {
+                lost = gap.lost;
             } else {
                 unreadable += 1;
             }
@@ -132,7 +146,7 @@ impl Revival {
             tools: tools.collect(),
             last_at: entries.last().map(|entry| entry.at).unwrap_or_default(),
             entries,
-            unreadable,
+            missing: lost + unreadable,
             taken_up: past.taken_up,
         })
     }
@@ -142,8 +156,8 @@ impl Revival {
         if self.ended.is_some() {
             return Some("it was about to end".into());
         }
-        if self.unreadable > 0 {
-            return Some(format!("{} lines of its journal cannot be read", self.unreadable));
+        if self.missing > 0 {
+            return Some(format!("{} lines of its journal are missing", self.missing));
         }
         (self.taken_up >= TAKEN_UP_MAX)
             .then(|| format!("{TAKEN_UP_MAX} processes took it up and died"))
@@ -243,3 +257,6 @@ impl CallContext {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,16 +89,12 @@ const UNANSWERED_MAX: Duration = Duration::from_millis(4_500);
 /// there and back, and some.
 const HEARING_TRUST: Duration = Duration::from_secs(1);
 
-/// What the caller hears lags behind what we send by about this: the way there, and the client's
-/// buffer against jitter. Of a socket that is gone, so much less was heard.
-const WAY_TO_THE_EAR: Duration = Duration::from_millis(100);
-
 /// How often the time line goes on while no socket is there.
 const AWAY_TICK: Duration = Duration::from_millis(100);
 
 /// How often the conversation is told how far a speech was heard, which is what a process that takes
 /// the call up knows of it.
-const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
 /// Wait for a socket that is there already, where the settings have none.
 const REPLACED_WAIT: Duration = Duration::from_secs(5);
@@ -327,8 +323,12 @@ impl Pump {
     /// What was sent and not heard is not with anybody any more.
     fn lose(&mut self, alive: Instant, reason: EndedReason, wait: Duration) {
         let now = self.leg_time();
-        let alive = now.saturating_sub(alive.elapsed() + WAY_TO_THE_EAR);
-        self.context.audio.with_playout(|playout| playout.lost(now, alive));
+        let alive = now.saturating_sub(alive.elapsed());
+        let notices = self.context.audio.with_playout(|playout| {
+            playout.lost(now, alive);
+            playout.take_notices()
+        });
+        self.tell_notices(notices);
         self.context.tell(Event::LegLost { reason, wait });
     }
 
@@ -585,6 +585,11 @@ impl Pump {
                 socket.queue(Outgoing::Wire(wire));
             }
         }
+        self.tell_notices(notices);
+    }
+
+    /// Tells the conversation what became of the speeches.
+    fn tell_notices(&self, notices: Vec<Notice>) {
         for notice in notices {
             match notice {
                 Notice::Began { speech, .. } => {

@@ -287,6 +287,7 @@ impl VoiceActor {
     fn cut(&mut self, speech: SpeechId) {
         let now = self.context.audio.leg_time(self.context.clock.now());
         let cleared = self.context.audio.with_playout(|playout| playout.clear(now, speech.0));
+        let leg_was_lost = cleared.is_some_and(|cleared| cleared.leg_was_lost);
         let heard = cleared.map_or(Duration::ZERO, |cleared| {
             self.context.audio.format().duration_of(cleared.heard_samples)
         });
@@ -297,7 +298,10 @@ impl VoiceActor {
                 if !entry.complete {
                     voice.send(TtsInput::Cancel { context: entry.context });
                 }
-                entry.ledger.heard(heard).to_string()
+                match leg_was_lost {
+                    true => entry.ledger.heard_whole(heard).to_string(),
+                    false => entry.ledger.heard(heard).to_string(),
+                }
             }
             None => String::new(),
         };
@@ -377,7 +381,7 @@ impl CallContext {
     /// How many characters of a speech are in what was heard of it, white space apart.
     pub(crate) fn chars_heard(&self, speech: SpeechId, heard: Duration) -> Option<u32> {
         let voice = self.voice();
-        let text = voice.speeches.get(&speech)?.ledger.heard(heard);
+        let text = voice.speeches.get(&speech)?.ledger.heard_whole(heard);
         let chars = text.chars().filter(|char| !char.is_whitespace()).count();
         Some(u32::try_from(chars).unwrap_or(u32::MAX))
     }

@@ -23,6 +23,10 @@ pub use timed::TimedWord;
 /// How fast a voice speaks, before we know better: 150 to 180 words a minute.
 const CHARS_PER_SECOND: f64 = 15.0;
 
+/// What may be missing of a word that was heard to its end, in characters: the fading of its last
+/// sound.
+const WORD_END_CHARS: f64 = 0.5;
+
 /// How far ahead in the text a timed word is looked for.
 ///
 /// Voices say some words otherwise than they are written ("3" as "three"): those are skipped.
@@ -158,6 +162,17 @@ impl SpeechLedger {
     /// The words that were heard in the first `heard` of the audio.
     pub fn heard(&self, heard: Duration) -> &str {
         self.text[..self.seam(heard)].trim_end()
+    }
+
+    /// The words that were heard to their end: where the leg was lost, half a word is none.
+    pub fn heard_whole(&self, heard: Duration) -> &str {
+        if self.is_complete() && heard >= self.audio {
+            return &self.text;
+        }
+        let reached = self.chars_reached(heard) + WORD_END_CHARS;
+        let is_heard = |unit: &&Unit| reached >= unit.to_char as f64;
+        let end = self.units.iter().take_while(is_heard).last().map_or(0, |unit| unit.end);
+        self.text[..end].trim_end()
     }
 
     /// The words that were not, from the first one on: what another voice would go on with.

@@ -83,6 +83,8 @@ pub struct Cleared {
     pub heard_samples: u64,
     /// Part of it is with the leg; the next poll asks for it to be cleared.
     pub must_clear_leg: bool,
+    /// The leg that it sounded on is gone: what was heard ends in the middle of a word.
+    pub leg_was_lost: bool,
 }
 
 /// How many speeches may wait at once. Replies, fillers and `say`s come one after another; more
@@ -223,6 +225,7 @@ impl Playout {
         if must_clear_leg {
             self.take_back();
         }
+        let leg_was_lost = self.speeches[index].is_orphaned;
         let heard_samples = match self.speeches.remove(index) {
             Some(removed) => {
                 self.queued -= removed.unsent();
@@ -231,7 +234,7 @@ impl Playout {
             None => 0,
         };
         self.close(speech, heard_samples);
-        Some(Cleared { heard_samples, must_clear_leg })
+        Some(Cleared { heard_samples, must_clear_leg, leg_was_lost })
     }
 
     /// Takes nothing for heard behind a time, until told a later one: by then the leg may be dead,
@@ -240,14 +243,22 @@ impl Playout {
         self.playhead.trust_until(self.format.samples_in(at));
     }
 
-    /// The leg is gone, and was last known to live at `alive`. Of what sounded last, what the clock
-    /// alone took for heard since then was not. Nothing more is sent of the speeches at hand: each
-    /// waits to be cleared, and whoever does that learns what was heard of it.
+    /// The leg is gone, and was last known to live at `alive`: what was sent until then is played out,
+    /// and nothing after it was heard. Nothing more is sent of the speeches at hand: each waits to be
+    /// cleared, and whoever does that learns what was heard of it.
     pub fn lost(&mut self, now: Duration, alive: Duration) {
         self.advance(now);
-        let doubtful = self.playhead.doubtful_since(self.format.samples_in(alive));
-        if let Some(speech) = self.speeches.front_mut().filter(|speech| speech.began) {
-            speech.heard = speech.heard.saturating_sub(doubtful);
+        let alive = self.format.samples_in(alive);
+        let played_out = self.playhead.played_out(alive, self.lead);
+        let (tick, heard) = (self.tick, self.playhead.heard());
+        if let Some(doubtful) = heard.checked_sub(played_out) {
+            if let Some(speech) = self.speeches.front_mut().filter(|speech| speech.began) {
+                speech.heard = speech.heard.saturating_sub(doubtful);
+            }
+        } else {
+            let left = self.playhead.move_to(played_out);
+            self.note_heard(tick, left);
+            self.settle(tick, heard);
         }
         self.take_back();
         self.speeches.iter_mut().for_each(|speech| speech.is_orphaned = true);
@@ -259,10 +270,18 @@ impl Playout {
         self.tape.begin_at(self.tick);
     }
 
-    /// The speech that sounds, and how many samples of it were heard.
+    /// The speech that sounds, and how many samples of it will be heard if the leg is lost now.
     pub fn sounding(&self) -> Option<(u32, u64)> {
-        let speech = self.speeches.front().filter(|speech| speech.heard > 0)?;
-        Some((speech.id, speech.heard))
+        let speech = self.speeches.front().filter(|speech| speech.began)?;
+        let ahead = match self.hearing {
+            Hearing::Marks => 0,
+            Hearing::Clock => self
+                .unheard()
+                .filter(|(frame, _)| frame.speech == speech.id)
+                .map(|(_, voiced)| self.samples(&voiced))
+                .sum(),
+        };
+        Some((speech.id, speech.heard + ahead))
     }
 
     /// What to send at this time.
@@ -416,7 +435,13 @@ impl Playout {
     fn advance(&mut self, now: Duration) {
         let (tick, heard) = (self.tick, self.playhead.heard());
         self.tick = tick.max(self.format.samples_in(now));
-        let mut left = self.playhead.advance(self.tick);
+        let left = self.playhead.advance(self.tick);
+        self.note_heard(tick, left);
+        self.settle(tick, heard);
+    }
+
+    /// Counts the next samples of what was sent as heard, from a time on.
+    fn note_heard(&mut self, tick: u64, mut left: u64) {
         let mut at = tick;
         while left > 0
             && let Some(frame) = self.frames.front()
@@ -436,7 +461,6 @@ impl Playout {
                 self.front_heard = 0;
             }
         }
-        self.settle(tick, heard);
     }
 
     /// Tells what became of the speeches while the playhead moved on from a position at a time.

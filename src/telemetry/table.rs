@@ -76,6 +76,8 @@ metrics! {
     "audio_lost_milliseconds_total" Counter [] "Caller audio that no transcriber was given";
     "replayed_audio_milliseconds_total" Counter [] "Caller audio given again to a new transcriber session";
     "recordings_failed_total" Counter [] "Recordings that the disk refused";
+    "legs_resumed_total" Counter [] "Media sockets that came back to a call";
+    "calls_taken_up_total" Counter [] "Calls of a former process that this one goes on with";
     "leg_messages_dropped_total" Counter [] "Client messages that a slow client did not get";
     "actor_restarts_total" Counter ["actor", "cause"] "Actors started again";
     "port_dropped_total" Counter ["actor"] "Inputs dropped because an actor's inbox was full";

@@ -247,3 +247,16 @@ fn a_voice_without_word_times_goes_on_from_what_the_one_before_is_thought_to_hav
     assert_eq!(ledger.remaining(ms(1_000)), rest, "the seam stays where it was");
     assert_eq!(ledger.remaining(ms(5_000)), "");
 }
+
+#[test]
+fn half_a_word_counts_as_heard_unless_the_leg_was_lost_in_it() {
+    let mut ledger = SpeechLedger::new();
+    ledger.spoken("one two six");
+    ledger.text_done();
+    ledger.audio(Duration::from_millis(1_100));
+    ledger.audio_done();
+    let heard = Duration::from_millis(600);
+    assert_eq!((ledger.heard(heard), ledger.heard_whole(heard)), ("one two", "one"));
+    assert_eq!(ledger.heard_whole(Duration::from_millis(700)), "one two");
+    assert_eq!(ledger.heard_whole(Duration::from_millis(1_100)), "one two six");
+}

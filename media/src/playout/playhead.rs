@@ -87,13 +87,22 @@ impl Playhead {
         self.alive_until = Some(tick);
     }
 
-    /// Samples taken for heard by the clock alone behind a time.
-    pub(super) fn doubtful_since(&self, tick: u64) -> u64 {
+    /// How far it will be heard when nothing that was sent after a time comes to the leg: a client
+    /// plays what it has, a carrier drops what it has not played.
+    pub(super) fn played_out(&self, tick: u64, lead: u64) -> u64 {
         let clock = self.run.position + tick.saturating_sub(self.run.tick);
         match self.hearing {
-            Hearing::Marks if self.trusting => 0,
-            Hearing::Marks | Hearing::Clock => self.heard.saturating_sub(clock),
+            Hearing::Marks if self.trusting => self.heard,
+            Hearing::Marks => self.heard.min(clock),
+            Hearing::Clock => self.sent.min(clock + lead),
         }
+    }
+
+    /// Moves on to a position, whatever the time. Returns by how many samples.
+    pub(super) fn move_to(&mut self, position: u64) -> u64 {
+        let before = self.heard;
+        self.heard = position.clamp(before, self.sent);
+        self.heard - before
     }
 
     /// Drops what was not heard; marks sent before prove nothing.

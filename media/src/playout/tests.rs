@@ -184,7 +184,10 @@ fn a_cleared_speech_is_cut_where_it_was_heard() {
     playout.queue(1, audio(1, 2_000));
     playout.poll(ms(0));
     let cleared = playout.clear(ms(250), 1);
-    assert_eq!(cleared, Some(Cleared { heard_samples: 2_000, must_clear_leg: true }));
+    assert_eq!(
+        cleared,
+        Some(Cleared { heard_samples: 2_000, must_clear_leg: true, leg_was_lost: false })
+    );
     assert!(!playout.queue(1, audio(1, 20)));
     playout.finish(1);
     assert_eq!(playout.next_due(ms(250)), Some(ms(250)));
@@ -224,7 +227,10 @@ fn clearing_what_only_waits_leaves_the_leg_alone() {
     playout.queue(2, audio(2, 100));
     playout.poll(ms(0));
     let cleared = playout.clear(ms(10), 2);
-    assert_eq!(cleared, Some(Cleared { heard_samples: 0, must_clear_leg: false }));
+    assert_eq!(
+        cleared,
+        Some(Cleared { heard_samples: 0, must_clear_leg: false, leg_was_lost: false })
+    );
     assert_eq!(script(&playout.poll(ms(1_000))), "1x10");
 }
 
@@ -237,7 +243,10 @@ fn speeches_around_a_cleared_one_are_sent_again_where_the_leg_lost_them() {
     }
     assert_eq!(script(&playout.poll(ms(0))), "1x5 2x5 3x5");
     let cleared = playout.clear(ms(50), 2);
-    assert_eq!(cleared, Some(Cleared { heard_samples: 0, must_clear_leg: true }));
+    assert_eq!(
+        cleared,
+        Some(Cleared { heard_samples: 0, must_clear_leg: true, leg_was_lost: false })
+    );
     // Half of the third frame was heard; the rest of the speech makes two and a half.
     assert_eq!(script(&playout.poll(ms(50))), "clear 1x3 3x5");
     playout.poll(ms(500));
@@ -305,7 +314,10 @@ fn an_echo_after_a_clear_proves_nothing() {
     playout.poll(ms(0));
     playout.mark_played(ms(50), "m1");
     let cleared = playout.clear(ms(100), 1);
-    assert_eq!(cleared, Some(Cleared { heard_samples: 70 * 8, must_clear_leg: true }));
+    assert_eq!(
+        cleared,
+        Some(Cleared { heard_samples: 70 * 8, must_clear_leg: true, leg_was_lost: false })
+    );
     playout.queue(2, audio(2, 100));
     playout.finish(2);
     assert_eq!(script(&playout.poll(ms(100))), "clear 2 m4 2x4 m5");
@@ -371,11 +383,22 @@ fn what_a_dead_leg_was_sent_is_not_taken_for_heard() {
     playout.trust_until(ms(300));
     playout.poll(ms(1_000));
     assert_eq!(playout.heard_samples(ms(1_000), 1), 300 * 8);
-    assert_eq!(playout.sounding(), Some((1, 300 * 8)));
+    assert_eq!(playout.sounding(), Some((1, 900 * 8)));
 
-    // The last sign of life came a little before.
-    playout.lost(ms(1_000), ms(200));
-    assert_eq!(playout.clear(ms(1_000), 1).map(|cleared| cleared.heard_samples), Some(200 * 8));
+    // The last sign of life came a little before: what was sent until then is played out.
+    playout.lost(ms(1_000), ms(20));
+    let cleared = playout.clear(ms(1_000), 1).unwrap();
+    assert_eq!((cleared.heard_samples, cleared.leg_was_lost), (620 * 8, true));
+}
+
+#[test]
+fn a_carrier_plays_nothing_out_when_its_stream_is_lost() {
+    let mut playout = playout(Hearing::Marks);
+    playout.queue(1, audio(1, 2_000));
+    playout.poll(ms(0));
+    playout.mark_played(ms(20), "m1");
+    playout.lost(ms(100), ms(100));
+    assert_eq!(playout.clear(ms(100), 1).map(|cleared| cleared.heard_samples), Some(100 * 8));
 }
 
 #[test]
@@ -386,7 +409,7 @@ fn nothing_more_is_sent_of_a_speech_whose_leg_is_gone() {
     playout.lost(ms(100), ms(100));
     playout.queue(2, audio(2, 100));
     assert_eq!(script(&playout.poll(ms(5_000))), "clear");
-    assert_eq!(playout.clear(ms(5_000), 1).map(|cleared| cleared.heard_samples), Some(100 * 8));
+    assert_eq!(playout.clear(ms(5_000), 1).map(|cleared| cleared.heard_samples), Some(600 * 8));
     assert_eq!(script(&playout.poll(ms(5_000))), "2x5");
 }
 
