@@ -43,7 +43,7 @@ mod custom;
 mod deepgram;
 mod elevenlabs;
 mod exchanges;
-mod faults;
+pub(crate) mod faults;
 mod flux;
 mod hearing;
 mod model;
@@ -52,7 +52,7 @@ mod options;
 mod report;
 mod scripts;
 mod speech;
-mod wire;
+pub(crate) mod wire;
 
 pub use options::{Delay, FakesOptions, Timing};
 pub(crate) use report::monotonic_ns;

@@ -1,6 +1,9 @@
 //! The table of faults in virtual time, and random seeds: fixed ones, which found something once or
 //! are the first there are, and fresh ones, whose first number is printed.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+#![expect(clippy::print_stdout, reason = "the first fresh seed is for whoever reads a failure")]
+
 use std::{
     sync::Mutex,
     time::{SystemTime, UNIX_EPOCH},

@@ -29,6 +29,9 @@ impl Results {
     /// The command that repeats a failing run with as few faults as still make it fail.
     pub fn repeat(&self, outcome: &Outcome) -> String {
         let command = outcome.plan.command();
+        if self.row.is_none() && self.over_sockets {
+            return command;
+        }
         if self.over_sockets {
             return format!("{command} --sockets");
         }

@@ -100,8 +100,9 @@ enum Kind {
 }
 
 /// What is broken.
-#[derive(Default)]
 pub struct Faults {
+    /// Who can be.
+    names: Vec<String>,
     broken: Mutex<HashMap<String, Broken>>,
     /// Anything ever was: without, nobody takes the lock.
     any: AtomicBool,
@@ -174,12 +175,28 @@ impl RateCap {
     }
 }
 
+impl Default for Faults {
+    /// Of the fake providers.
+    fn default() -> Self {
+        Self::of(BASES.iter().map(|(name, _)| (*name).to_owned()).collect())
+    }
+}
+
 impl Faults {
+    /// Nothing is broken of these providers.
+    pub fn of(names: Vec<String>) -> Self {
+        Self {
+            names,
+            broken: Mutex::default(),
+            any: AtomicBool::new(false),
+            dropped: watch::Sender::default(),
+        }
+    }
+
     /// Breaks something from now on.
     pub fn add(&self, now: Instant, fault: &Fault) -> Result<(), String> {
-        if !BASES.iter().any(|(name, _)| *name == fault.provider) {
-            let known: Vec<_> = BASES.iter().map(|(name, _)| *name).collect();
-            let known = known.join(", ");
+        if !self.names.contains(&fault.provider) {
+            let known = self.names.join(", ");
             return Err(format!("unknown provider `{}`, expected one of: {known}", fault.provider));
         }
         let refused = |usual| -> Result<Refused, String> {
@@ -234,7 +251,7 @@ impl Faults {
 
     /// Whether a websocket that is open since then ends.
     pub fn drops_one(&self, provider: &str, since: Instant) -> bool {
-        self.of(provider).and_then(|broken| broken.dropped_at).is_some_and(|at| since <= at)
+        self.broken(provider).and_then(|broken| broken.dropped_at).is_some_and(|at| since <= at)
     }
 
     /// Whether a connection or request that is open since then has fallen silent.
@@ -242,12 +259,12 @@ impl Faults {
         let stalls = |(kind, from, until): &(Kind, Instant, Instant)| {
             *kind == Kind::Stall && *from <= now && since < *until
         };
-        self.of(provider).is_some_and(|broken| broken.lasting.iter().any(stalls))
+        self.broken(provider).is_some_and(|broken| broken.lasting.iter().any(stalls))
     }
 
     /// How what leaves a provider now is changed; `None`: not at all.
     pub fn manner(&self, now: Instant, provider: &str) -> Option<Manner> {
-        let broken = self.of(provider)?;
+        let broken = self.broken(provider)?;
         let lasts = |kind| broken.lasts(now, kind);
         let Manner { late, drip, ends_after, rate_cap, .. } = broken.manner;
         Some(Manner {
@@ -276,16 +293,16 @@ impl Faults {
 
     /// Until when a new request is not answered.
     fn hangs(&self, now: Instant, provider: &str) -> Option<Instant> {
-        let broken = self.of(provider)?;
+        let broken = self.broken(provider)?;
         let hang = broken.lasting.iter().find(|(kind, ..)| *kind == Kind::Hang);
         hang.map(|(_, _, until)| *until).filter(|until| now < *until)
     }
 
     fn says_html(&self, now: Instant, provider: &str) -> bool {
-        self.of(provider).is_some_and(|broken| broken.lasts(now, Kind::ContentType))
+        self.broken(provider).is_some_and(|broken| broken.lasts(now, Kind::ContentType))
     }
 
-    fn of(&self, provider: &str) -> Option<Broken> {
+    fn broken(&self, provider: &str) -> Option<Broken> {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
@@ -355,26 +372,39 @@ pub async fn admit(State(app): State<App>, request: Request, next: Next) -> Resp
     let Some(provider) = BASES.iter().map(|(name, _)| *name).find(|name| *name == prefix) else {
         return next.run(request).await;
     };
-    let now = Instant::now();
-    if let Some(until) = app.faults.hangs(now, provider) {
-        // A client that waited for so long is answered at last.
-        let _ = timeout_at(until, pending::<()>()).await;
+    if let Some(refused) = app.faults.stand_in_the_way(provider).await {
+        app.report.count(provider, |counts| counts.refused += 1);
+        return refused;
     }
-    let Some(refused) = app.faults.refusal(now, provider) else {
-        let mut response = next.run(request).await;
-        if app.faults.says_html(now, provider) {
+    let response = next.run(request).await;
+    app.faults.relabelled(provider, response)
+}
+
+impl Faults {
+    /// What a request is answered by a provider that is broken; waits where that does not answer.
+    pub async fn stand_in_the_way(&self, provider: &str) -> Option<Response> {
+        let now = Instant::now();
+        if let Some(until) = self.hangs(now, provider) {
+            // A client that waited for so long is answered at last.
+            let _ = timeout_at(until, pending::<()>()).await;
+        }
+        let refused = self.refusal(now, provider)?;
+        let error = json!({"message": "broken on purpose", "type": "server_error"});
+        let mut response = (refused.status, Json(json!({"error": error}))).into_response();
+        if let Some(seconds) = refused.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        Some(response)
+    }
+
+    /// An answer with the content type that a fault has it say.
+    pub fn relabelled(&self, provider: &str, mut response: Response) -> Response {
+        if self.says_html(Instant::now(), provider) {
             let html = HeaderValue::from_static("text/html; charset=utf-8");
             response.headers_mut().insert(header::CONTENT_TYPE, html);
         }
-        return response;
-    };
-    app.report.count(provider, |counts| counts.refused += 1);
-    let error = json!({"message": "broken on purpose", "type": "server_error"});
-    let mut response = (refused.status, Json(json!({"error": error}))).into_response();
-    if let Some(seconds) = refused.retry_after {
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        response
     }
-    response
 }
 
 #[cfg(test)]

@@ -326,17 +326,17 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// What passed a websocket, and what faults hold back of it.
 #[derive(Default)]
-struct Traffic {
+pub struct Traffic {
     messages: u64,
     bytes: u64,
-    bytes_in: u64,
+    pub bytes_in: u64,
     /// Comes after its successor.
     held: Option<Message>,
 }
 
 impl Traffic {
     /// A message as a fault has it leave: changed, twice, or after the next one.
-    fn changed(&mut self, message: Message, manner: Manner) -> Vec<Message> {
+    pub fn changed(&mut self, message: Message, manner: Manner) -> Vec<Message> {
         if matches!(message, Message::Close(_)) {
             return self.held.take().into_iter().chain([message]).collect();
         }
@@ -371,7 +371,7 @@ impl Traffic {
         }
     }
 
-    fn count_out(&mut self, message: &Message) {
+    pub fn count_out(&mut self, message: &Message) {
         self.messages += 1;
         self.bytes += match message {
             Message::Text(text) => text.len() as u64,
@@ -381,13 +381,13 @@ impl Traffic {
     }
 
     /// Whether a fault ends the connection here.
-    fn is_over(&self, manner: Manner, open: Duration) -> bool {
+    pub fn is_over(&self, manner: Manner, open: Duration) -> bool {
         manner.ends_after.is_some_and(|limits| limits.are_reached(self.messages, self.bytes, open))
     }
 }
 
 /// Nothing that any protocol has.
-const GARBAGE: &str = "\u{1}}{]broken on purpose";
+pub const GARBAGE: &str = "\u{1}}{]broken on purpose";
 
 async fn say_goodbye(mut socket: WebSocket) {
     let answer = async { while let Some(Ok(_)) = socket.recv().await {} };

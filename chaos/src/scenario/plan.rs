@@ -135,6 +135,7 @@ impl Plan {
         let calls = if self.calls > 1 { format!(" --calls {}", self.calls) } else { String::new() };
         match self.scenario {
             "random" => format!("offhook chaos --seed {}{calls}", self.seed),
+            "soak" => "offhook chaos --sockets --minutes 10 --calls 50".into(),
             name => format!("offhook chaos --scenario {name} --seed {}{calls}", self.seed),
         }
     }
