@@ -1,6 +1,7 @@
 //! `offhook chaos`: breaks things on purpose and says which promise did not hold.
 
 mod options;
+mod own;
 mod progress;
 mod report;
 mod results;
@@ -31,6 +32,9 @@ pub async fn run(args: ChaosArgs) -> Result<ExitCode, String> {
         };
         return conclude(&results, &options);
     }
+    if let Work::Own(own) = work {
+        return own::run(own).await;
+    }
     // Runs have runtimes of their own, which cannot be started on a worker of this one.
     let done = tokio::task::spawn_blocking(move || carry_out(work));
     done.await.map_err(|error| format!("the runs could not be carried out: {error}"))?
@@ -44,6 +48,8 @@ fn carry_out(work: Work) -> Result<ExitCode, String> {
             conclude(&of_rows(&rows, &options), &options)
         }
         Work::Report(args) => report(&args),
+        // Carried out before, on the runtime that they need.
+        Work::Own(_) => Ok(ExitCode::SUCCESS),
         Work::Random(options) => conclude(&[of_random(&options)], &options),
     }
 }

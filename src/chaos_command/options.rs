@@ -41,6 +41,20 @@ pub struct ChaosArgs {
     /// Of the faults that a seed expands to, only these, by their places: `1,3`, or `none`
     #[arg(long, value_name = "PLACES")]
     faults: Option<String>,
+    /// Run it against this assistant and its real providers: a JSON file as `POST /assistant` takes
+    /// it; what passes between server and providers is broken on the way
+    #[arg(long, value_name = "FILE.json", requires = "scenario",
+        conflicts_with_all = ["seeds", "minutes", "faults", "runs", "calls"])]
+    assistant: Option<PathBuf>,
+    /// With `--assistant`: what the caller says; may be repeated
+    #[arg(long, value_name = "TEXT", requires = "assistant")]
+    say: Vec<String>,
+    /// With `--assistant`: seconds into the call at which things break
+    #[arg(long, value_name = "SECONDS", requires = "assistant")]
+    at: Option<f64>,
+    /// With `--assistant`: settings that the server is started with, such as providers' keys
+    #[arg(long, value_name = "FILE.toml", requires = "assistant")]
+    config: Option<PathBuf>,
     /// Also write the results as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -60,6 +74,17 @@ pub enum Work {
     Rows(Vec<&'static Row>, Options),
     Random(Options),
     Sockets(Vec<&'static Row>, Options),
+    Own(Own),
+}
+
+/// A run against a user's own assistant.
+pub struct Own {
+    pub rows: Vec<&'static Row>,
+    pub assistant: PathBuf,
+    pub say: Vec<String>,
+    pub at: Option<Duration>,
+    pub config: Option<PathBuf>,
+    pub seed: u64,
 }
 
 /// How runs are made.
@@ -92,6 +117,12 @@ impl ChaosArgs {
             .iter()
             .map(|name| rows::find(name).ok_or_else(|| unknown(name)))
             .collect::<Result<Vec<_>, _>>()?;
+        if let Some(assistant) = self.assistant {
+            let at = self.at.map(Duration::try_from_secs_f64).transpose();
+            let at = at.map_err(|_| "--at takes seconds from 0 on".to_owned())?;
+            let (say, config, seed) = (self.say, self.config, self.seed.unwrap_or(1));
+            return Ok(Work::Own(Own { rows, assistant, say, at, config, seed }));
+        }
         let faults = self.faults.as_deref().map(places).transpose()?;
         let is_random = rows.is_empty()
             && !self.sockets

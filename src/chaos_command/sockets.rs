@@ -6,7 +6,7 @@
 
 mod judge;
 mod line;
-mod recipes;
+pub mod recipes;
 mod scene;
 mod soak;
 

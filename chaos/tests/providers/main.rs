@@ -8,4 +8,5 @@ mod custom;
 mod deepgram;
 mod elevenlabs;
 mod openai;
+mod proxy;
 mod support;

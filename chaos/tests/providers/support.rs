@@ -1,7 +1,10 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
-use offhook_chaos::fakes::{Fakes, FakesOptions};
+use offhook_chaos::{
+    fakes::{Fakes, FakesOptions},
+    proxy::Proxy,
+};
 use offhook_core::{Message, ToolKind, ToolSpec};
 use offhook_media::AudioFormat;
 use offhook_providers::{
@@ -24,6 +27,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// The fakes, quick, and the way to them.
 pub struct Bench {
     pub fakes: Fakes,
+    /// Stands before them, if anything does.
+    pub proxy: Option<Proxy>,
     net: Net,
 }
 
@@ -43,11 +48,20 @@ impl Bench {
         let listen: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let fakes = Fakes::start(listen, options).await.unwrap();
         let net = Net::new(LIMIT, PathBuf::from("offhook"), true).unwrap();
-        Self { fakes, net }
+        Self { fakes, proxy: None, net }
+    }
+
+    /// The fakes behind a proxy, as real providers are.
+    pub async fn behind_proxy(fakes: &[&str]) -> Self {
+        let bench = Self::start().await;
+        let upstream = |fake: &&str| ((*fake).to_owned(), bench.fakes.base_url(fake));
+        let proxy = Proxy::start(fakes.iter().map(upstream).collect()).await.unwrap();
+        Self { proxy: Some(proxy), ..bench }
     }
 
     fn access(&self, fake: &str, key: &str) -> Access {
-        let base_url = Some(self.fakes.base_url(fake));
+        let behind = self.proxy.as_ref().map(|proxy| proxy.base_url(fake));
+        let base_url = Some(behind.unwrap_or_else(|| self.fakes.base_url(fake)));
         Access { api_key: Some(SecretString::from(key)), base_url }
     }
 

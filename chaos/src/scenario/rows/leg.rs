@@ -63,8 +63,11 @@ fn while_agent_speaks(chance: &Chance) -> When {
 
 fn reconnects(seed: u64) -> Plan {
     let (mut plan, chance) = usual("leg_reconnects", seed);
-    plan.caller = vec![Doing::Ask(0), Doing::Ask(1)];
-    let back_after = Some(chance.between(Duration::from_millis(200), Duration::from_secs(20)));
+    let back_after = chance.between(Duration::from_millis(200), Duration::from_secs(20));
+    // Who has no line says nothing; what the agent still has to say comes when the line is back.
+    let wait = back_after + Duration::from_secs(10);
+    plan.caller = vec![Doing::Wait(wait), Doing::Ask(0), Doing::Ask(1)];
+    let back_after = Some(back_after);
     let fault = match chance.percent(30) {
         true => Fault::LegHalfOpen { back_after },
         false => Fault::LegBreaks { back_after },
