@@ -62,10 +62,10 @@ async fn run(row: &'static Row, seed: u64, options: &Options) -> Result<Outcome,
     let calls = options.calls.unwrap_or(recipe.calls);
     let scene = Scene::set(calls).await?;
     let callers = join_all((0..calls).map(|nth| {
-        let scene = &scene;
+        let (scene, recipe) = (&scene, &recipe);
         async move {
             sleep(STAGGER * nth).await;
-            judge::hold(scene, nth, recipe.fallback).await
+            judge::hold(scene, nth, recipe).await
         }
     }));
     let breaking = break_things(&scene, &recipe);

@@ -49,7 +49,6 @@ pub fn broken(ran: &Ran, judged: &[Judged]) -> Vec<String> {
         must(fits(reason, ran.plan.ending), format!("it ended with `{reason}`"));
         for (kind, words, list) in [
             ("agent", "lost", &judged.agent.lost),
-            ("agent", "heard twice", &judged.agent.repeated),
             ("agent", "heard that nobody should have said", &judged.agent.foreign),
             ("caller", "lost", &judged.caller.lost),
             ("caller", "understood twice", &judged.caller.repeated),
@@ -61,6 +60,11 @@ pub fn broken(ran: &Ran, judged: &[Judged]) -> Vec<String> {
                 format!("{count} words of the {kind} {words}: {}", list.join(" ")),
             );
         }
+        let twice = &judged.agent.repeated;
+        must(
+            twice.len() <= ran.plan.seam_words,
+            format!("{} words of the agent heard twice: {}", twice.len(), twice.join(" ")),
+        );
         for complaint in &call.heard.complaints {
             must(false, format!("on the wire: {complaint}"));
         }

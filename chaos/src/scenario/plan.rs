@@ -19,6 +19,9 @@ pub struct Plan {
     pub caller: Vec<Doing>,
     pub faults: Vec<Timed>,
     pub ending: Ending,
+    /// Words that may be heard twice where the leg was lost: a leg that reports nothing leaves it
+    /// open which word was the last that the caller heard.
+    pub seam_words: usize,
     /// Calls at the same time, each with the same script and faults.
     pub calls: u32,
     /// Calls one after the other on the same node, before the one that is measured.
@@ -102,6 +105,7 @@ impl Plan {
             caller: vec![Doing::Ask(0), Doing::Ask(1)],
             faults: Vec::new(),
             ending: Ending::Answered,
+            seam_words: 0,
             calls: 1,
             calls_before: 0,
             pause: Duration::from_secs(1),

@@ -48,9 +48,6 @@ const FILLING: &str = "1001 1002 1003 1004 1005 1006 1007 1008 1009 1010";
 /// What the fakes' model answers behind the two numbers.
 const ANSWER: &str = "1 2 3 4 5 6 7 8";
 
-/// Silence of the agent that hands the floor to the caller: longer than any gap that is allowed.
-const TURN_GAP: Duration = Duration::from_millis(1_800);
-
 /// Silence after which a caller gives up.
 const PATIENCE: Duration = Duration::from_secs(25);
 
@@ -60,11 +57,11 @@ const CALL_LIMIT: Duration = Duration::from_secs(90);
 /// Time for the call's document to say that it has ended.
 const END_LIMIT: Duration = Duration::from_secs(10);
 
-/// Places a call and holds it to its end. `fallback`: the model has one of another provider.
-pub async fn hold(scene: &Scene, nth: u32, fallback: bool) -> Result<Held, String> {
+/// Places a call and holds it to its end, with the caller that a recipe wants.
+pub async fn hold(scene: &Scene, nth: u32, recipe: &Recipe) -> Result<Held, String> {
     let client = scene.client()?;
     let request = json!({
-        "assistant": assistant(&scene.receiver.url, fallback),
+        "assistant": assistant(&scene.receiver.url, recipe.fallback),
         "transport": transport(FORMAT),
     });
     let call = client.post("/call", &request).await?;
@@ -75,7 +72,7 @@ pub async fn hold(scene: &Scene, nth: u32, fallback: bool) -> Result<Held, Strin
         Line::Say(Spoken::new(text.clone(), tones::speak(&text, FORMAT.sample_rate_hz)))
     });
     let mut options = CallerOptions::new("over sockets", FORMAT, lines.collect());
-    options.turn_gap = TURN_GAP;
+    options.turn_gap = recipe.turn_gap;
     options.patience = PATIENCE;
     options.limit = CALL_LIMIT;
     let began = Instant::now();
@@ -215,9 +212,13 @@ impl Held {
             Ending::LegLost | Ending::Any => !reason.is_empty(),
         };
         must(fits, format!("it ended with `{reason}`"));
+        let twice = &judged.agent.repeated;
+        must(
+            twice.len() <= recipe.seam_words,
+            format!("{} words of the agent heard twice: {}", twice.len(), twice.join(" ")),
+        );
         for (kind, words, list) in [
             ("agent", "lost", &judged.agent.lost),
-            ("agent", "heard twice", &judged.agent.repeated),
             ("agent", "heard that nobody should have said", &judged.agent.foreign),
             ("caller", "lost", &judged.caller.lost),
             ("caller", "understood twice", &judged.caller.repeated),

@@ -10,6 +10,10 @@ use serde_json::{Value, json};
 pub struct Recipe {
     pub steps: Vec<(Duration, Step)>,
     pub ending: Ending,
+    /// Words that may be heard twice where the leg was lost.
+    pub seam_words: usize,
+    /// Silence of the agent that hands the floor to the caller: longer than any gap that is allowed.
+    pub turn_gap: Duration,
     /// Calls at the same time, unless the user says how many.
     pub calls: u32,
     /// Whether the model has a fallback of another provider.
@@ -32,6 +36,11 @@ pub enum Step {
 /// speed of the machine: some way behind their beginnings.
 const ASKING_MS: (u64, u64) = (3_200, 4_600);
 const ANSWERING_MS: (u64, u64) = (6_200, 7_200);
+
+/// While the agent answers a caller that waits longer: what is said without a socket is lost with it.
+const KILLED_MS: (u64, u64) = (10_500, 11_800);
+
+const TURN_GAP: Duration = Duration::from_millis(1_800);
 
 /// Longer than any run.
 const FOR_GOOD_S: u64 = 600;
@@ -136,6 +145,7 @@ impl Recipe {
             other => panic!("there is no recipe for `{other}`"),
         };
         steps.sort_by_key(|(at, _)| *at);
+        let is_killed = name == "process_killed";
         let ending = match name {
             "stt_refuses_all" => Ending::Apology(Stage::Transcriber),
             _ => Ending::Answered,
@@ -143,6 +153,8 @@ impl Recipe {
         Self {
             steps,
             ending,
+            seam_words: if is_killed { 2 } else { 0 },
+            turn_gap: if is_killed { Duration::from_secs(6) } else { TURN_GAP },
             calls: if name == "thundering_herd" { 50 } else { 1 },
             fallback: name.starts_with("llm"),
         }

@@ -46,12 +46,12 @@ pub async fn run(options: &Options, time: Duration) -> Result<Results, String> {
     let scene = Scene::set(calls).await?;
     let recipe = Recipe::without_faults();
     let callers = join_all((0..calls).map(|nth| {
-        let scene = &scene;
+        let (scene, recipe) = (&scene, &recipe);
         async move {
             sleep(STAGGER * nth).await;
             let mut held = Vec::new();
             while Instant::now() < until {
-                held.push(judge::hold(scene, nth, false).await);
+                held.push(judge::hold(scene, nth, recipe).await);
             }
             held
         }
@@ -183,7 +183,15 @@ async fn watch_memory(scene: &Scene, until: Instant) -> Memory {
 impl Recipe {
     /// What the soak expects of a call.
     fn without_faults() -> Self {
-        Self { steps: Vec::new(), ending: Ending::Answered, calls: 1, fallback: false }
+        let turn_gap = Duration::from_millis(1_800);
+        Self {
+            steps: Vec::new(),
+            ending: Ending::Answered,
+            seam_words: 0,
+            turn_gap,
+            calls: 1,
+            fallback: false,
+        }
     }
 }
 

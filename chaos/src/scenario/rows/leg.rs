@@ -4,7 +4,7 @@ use super::{NO_WORD_LOST, at_most, usual};
 use crate::{
     chance::Chance,
     scenario::{
-        Measure, Plan, Row,
+        Bound, Measure, Plan, Row,
         fault::{Fault, Timed, When, Who},
         plan::{Doing, Ending},
         row::Form,
@@ -28,7 +28,7 @@ pub const ROWS: &[Row] = &[
         promise: "a dropped media socket is resumed by the carrier's own means (websocket client \
                   reconnect within 30 s) and the conversation goes on where it was",
         plan: reconnects,
-        bounds: &NO_WORD_LOST,
+        bounds: GOES_ON,
         form: Form::Both,
     },
     Row {
@@ -45,6 +45,16 @@ pub const ROWS: &[Row] = &[
         bounds: &NO_WORD_LOST,
         form: Form::Virtual,
     },
+];
+
+/// Words heard twice at the seam, at most: without marks, the last word that was heard is not known.
+const SEAM_WORDS: usize = 2;
+
+const GOES_ON: &[Bound] = &[
+    at_most(Measure::WordsLost, 0.0),
+    at_most(Measure::WordsRepeated, SEAM_WORDS as f64),
+    at_most(Measure::CallerWordsLost, 0.0),
+    at_most(Measure::CallerWordsRepeated, 0.0),
 ];
 
 /// The client does not come back.
@@ -67,6 +77,7 @@ fn reconnects(seed: u64) -> Plan {
     // Who has no line says nothing; what the agent still has to say comes when the line is back.
     let wait = back_after + Duration::from_secs(10);
     plan.caller = vec![Doing::Wait(wait), Doing::Ask(0), Doing::Ask(1)];
+    plan.seam_words = SEAM_WORDS;
     let back_after = Some(back_after);
     let fault = match chance.percent(30) {
         true => Fault::LegHalfOpen { back_after },

@@ -44,7 +44,14 @@ pub const ROWS: &[Row] = &[
                   calls that cannot be resumed end with a reason and their end-of-call report is \
                   delivered",
         plan: |seed| usual("process_killed", seed).0,
-        bounds: &with::<6>(at_most(Measure::Bridge, 3_000.0)),
+        bounds: &[
+            at_most(Measure::WordsLost, 0.0),
+            // Without marks, the last word that was heard is not known.
+            at_most(Measure::WordsRepeated, 2.0),
+            at_most(Measure::CallerWordsLost, 0.0),
+            at_most(Measure::CallerWordsRepeated, 0.0),
+            at_most(Measure::Bridge, 3_000.0),
+        ],
         form: Form::Sockets,
     },
     Row {
