@@ -12,7 +12,7 @@ here=$root/tests/sdk/carriers
 cache=$root/target/sdk-carriers
 binary=${1:-$root/target/debug/offhook}
 cargo=${CARGO:-cargo}
-clients=""
+clients="twilio telnyx vonage"
 # Longest wait for the fakes to be ready, and for one script.
 ready_seconds=20
 script_seconds=120
@@ -65,7 +65,7 @@ install() {
     die "the carriers' packages cannot be installed"
 }
 
-export FAKES_URL=
+export FAKES_URL= PYTHONDONTWRITEBYTECODE=1
 
 start_fakes() {
     # They run as long as their input is open: as long as this script does.

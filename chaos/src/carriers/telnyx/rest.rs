@@ -240,14 +240,20 @@ async fn numbers(
 ) -> Answer {
     admit(&app, &headers)?;
     let wanted = query.iter().find(|(name, _)| name == "filter[phone_number]");
+    let page = query.iter().find(|(name, _)| name == "page[number]");
+    let page = page.and_then(|(_, page)| page.parse::<usize>().ok()).unwrap_or(1);
     let numbers = app.numbers("telnyx");
     let listed: Vec<Value> = numbers
         .iter()
         .filter(|(phone, _)| !phone.starts_with("application:"))
         .filter(|(phone, _)| wanted.is_none_or(|(_, wanted)| phone == wanted))
+        // All are on the first page.
+        .filter(|_| page == 1)
         .map(|(phone, number)| number_document(phone, number))
         .collect();
-    Ok(Json(json!({"data": listed, "meta": {"total_results": listed.len()}})).into_response())
+    let meta = json!({"page_number": page, "page_size": 250, "total_pages": 1,
+        "total_results": listed.len()});
+    Ok(Json(json!({"data": listed, "meta": meta})).into_response())
 }
 
 fn find_number(app: &App, id: &str) -> Result<(String, Number), Response> {
