@@ -105,6 +105,10 @@ async fn a_call_that_cannot_be_is_refused_with_what_would_work() {
             "property asistant should not exist",
         ),
         (
+            json!({"assistant": {}, "transport": {"provider": "twilio"}}),
+            "transport.provider is a carrier's, which opens its leg itself: use vapi.websocket",
+        ),
+        (
             json!({"assistant": {}, "transport": audio("mulaw", 16_000)}),
             "transport.audioFormat.sampleRate",
         ),

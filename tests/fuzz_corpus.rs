@@ -97,6 +97,11 @@ fn vonage_ingress_takes_anything() {
 }
 
 #[test]
+fn carrier_webhooks_takes_anything() {
+    run("carrier_webhooks");
+}
+
+#[test]
 fn contract_validate_takes_anything() {
     run("contract_validate");
 }

@@ -18,6 +18,7 @@ pub const TARGETS: &[Target] = &[
     ("twilio_ingress", twilio_ingress),
     ("telnyx_ingress", telnyx_ingress),
     ("vonage_ingress", vonage_ingress),
+    ("carrier_webhooks", carrier_webhooks),
     ("contract_validate", contract_validate),
     ("assistant_view", assistant_view),
     ("control_message", control_message),
@@ -55,6 +56,52 @@ pub fn telnyx_ingress(data: &[u8]) {
 /// The messages of Vonage's websocket endpoint.
 pub fn vonage_ingress(data: &[u8]) {
     offhook_transports::fuzz_stream("vonage", data);
+}
+
+/// A webhook of each carrier, believed and read; its first line is the signature.
+pub fn carrier_webhooks(data: &[u8]) {
+    use offhook_transports::{carrier, signature};
+
+    let text = String::from_utf8_lossy(data);
+    let (header, body) = text.split_once('\n').unwrap_or((&text, ""));
+    let form = signature::twilio::parse_form(body.as_bytes()).unwrap_or_default();
+    let request = signature::twilio::Request {
+        public_url: header,
+        path_and_query: header,
+        signature: Some(header),
+        settings: Some(header),
+        body: signature::twilio::Body::Form(&form),
+    };
+    let keys = signature::twilio::Keys { auth_token: "secret", shared: &[] };
+    assert!(signature::twilio::verify(keys, &request).is_err(), "nobody knows the secret");
+    let key = signature::telnyx::PublicKey::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=");
+    let key = key.expect("it is 32 bytes");
+    let now = NOW_MS / 1_000;
+    let signed_now = now.to_string();
+    let telnyx = |time| {
+        signature::telnyx::verify(&key, Some(header), Some(time), body.as_bytes(), now).is_err()
+    };
+    assert!(telnyx(header) && telnyx(&signed_now), "nobody knows the key");
+    let vonage = signature::vonage::verify("secret", Some(header), body.as_bytes(), now);
+    assert!(vonage.is_err(), "nobody knows the secret");
+
+    let form = carrier::twilio::Form(&form);
+    let (_step, _by) = (carrier::twilio::step_of(&form), carrier::twilio::answered_by(&form));
+    for problem in [
+        carrier::telnyx::parse(body.as_bytes()).err(),
+        carrier::vonage::parse_answer(body.as_bytes()).err(),
+        carrier::vonage::parse_event(body.as_bytes()).err(),
+    ] {
+        assert!(problem.is_none_or(|problem| !problem.is_empty()));
+    }
+    if let Ok(twiml) = carrier::twilio::check_twiml(body) {
+        assert!(twiml.contains("<Response"));
+        assert!(carrier::twilio::check_twiml(&twiml).is_ok(), "what was taken is taken again");
+    }
+    let say = carrier::twilio::Verb::Say(carrier::twilio::Say::new(body));
+    if let Ok(twiml) = carrier::twilio::twiml(&[say]) {
+        assert!(carrier::twilio::check_twiml(&twiml).is_ok(), "what we write is XML");
+    }
 }
 
 /// A request body against the contract.

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use axum::Router;
 use offhook_core::FailureClass;
 use offhook_transports::{
     carrier::{
@@ -12,6 +13,7 @@ use offhook_transports::{
     signature::twilio::{Body, Keys, Request, SIGNATURE, verify},
 };
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::support::{Agent, Customer, Hook, Said, until};
 
@@ -137,6 +139,40 @@ async fn without_an_action_the_next_instruction_follows_and_without_an_answer_th
     let call = customer.over(&id).await;
     let cause = call["end_cause"].as_str().unwrap();
     assert!(cause.starts_with("application error: 11200"), "{cause}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_loses_the_call_unless_something_holds_requests_for_it() {
+    for (patience_ms, survives) in [(0, false), (10_000, true)] {
+        let customer = customer(json!({"webhook_patience_ms": patience_ms})).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let stream = Stream {
+            url: customer.media_url(),
+            action: Some(format!("http://{address}/resume")),
+            ..Stream::default()
+        };
+        customer.answer("inbound", [says(&[Verb::Connect(stream)])]);
+        let id = rings(&customer, json!({"stays": true})).await;
+        customer.heard(&id, "1 2 3").await;
+        customer.control("/fault", json!({"fault": "drop", "call": id})).await;
+        if !survives {
+            let cause = customer.over(&id).await["end_cause"].clone();
+            assert!(cause.as_str().unwrap().contains("11205"), "{cause}");
+            continue;
+        }
+        until("a failed attempt", async || {
+            let log = customer.call(&id).await["log"].to_string();
+            log.contains("/resume").then_some(())
+        })
+        .await;
+        let resume = twiml(&[Verb::Say(Say::new("9"))]).unwrap();
+        let back = Router::new().fallback(async move || resume.clone());
+        let listener = TcpListener::bind(address).await.unwrap();
+        tokio::spawn(axum::serve(listener, back).into_future());
+        assert_eq!(customer.over(&id).await["heard"]["text"], "1 2 3 9");
+    }
 }
 
 #[tokio::test]
