@@ -72,10 +72,11 @@ const BASES: &[(&str, &str)] = &[
     ("custom-llm", "/openai/v1"),
     ("custom-transcriber", "/custom-transcriber"),
     ("custom-voice", "/custom-voice"),
-    ("twilio", "/twilio"),
-    ("telnyx", "/telnyx/v2"),
-    ("vonage", "/vonage"),
 ];
+
+/// The same of each carrier, which are broken in their own way.
+const CARRIER_BASES: &[(&str, &str)] =
+    &[("twilio", "/twilio"), ("telnyx", "/telnyx/v2"), ("vonage", "/vonage")];
 
 /// How long connections under way may take to end with the server.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
@@ -140,7 +141,7 @@ impl Fakes {
     ///
     /// When there is no such fake.
     pub fn base_url(&self, provider: &str) -> String {
-        let base = BASES.iter().find(|(name, _)| *name == provider);
+        let base = BASES.iter().chain(CARRIER_BASES).find(|(name, _)| *name == provider);
         let (_, path) = base.unwrap_or_else(|| panic!("there is no fake `{provider}`"));
         format!("http://{}{path}", self.address)
     }

@@ -5,8 +5,12 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// Frames that may wait for somebody whose clock is behind.
-const QUEUED_MAX: usize = 5;
+/// Frames that may wait for somebody whose clock is behind: a second.
+const QUEUED_MAX: usize = 50;
+
+/// Frames that wait before the first is heard, and again when there was none: 160 ms, by which a busy
+/// machine may be late without a hole in a word.
+const QUEUED_FIRST: usize = 8;
 
 #[derive(Default)]
 pub struct Room {
@@ -16,13 +20,34 @@ pub struct Room {
 #[derive(Default)]
 struct Member {
     /// What each other member said and this one has not heard.
-    heard: HashMap<String, VecDeque<Vec<i16>>>,
+    heard: HashMap<String, Queue>,
     is_muted: bool,
     is_held: bool,
     /// For somebody with whom the conference starts.
     is_waiting: bool,
     /// The conference is over when this one leaves.
     ends: bool,
+}
+
+#[derive(Default)]
+struct Queue {
+    frames: VecDeque<Vec<i16>>,
+    is_filled: bool,
+}
+
+impl Queue {
+    fn push(&mut self, frame: Vec<i16>) {
+        if self.frames.len() == QUEUED_MAX {
+            self.frames.pop_front();
+        }
+        self.frames.push_back(frame);
+        self.is_filled |= self.frames.len() >= QUEUED_FIRST;
+    }
+
+    fn pop(&mut self) -> Option<Vec<i16>> {
+        self.is_filled &= !self.frames.is_empty();
+        if self.is_filled { self.frames.pop_front() } else { None }
+    }
 }
 
 impl Room {
@@ -84,11 +109,7 @@ impl Room {
             return;
         }
         for (_, member) in members.iter_mut().filter(|(other, _)| *other != id) {
-            let queue = member.heard.entry(id.to_owned()).or_default();
-            if queue.len() == QUEUED_MAX {
-                queue.pop_front();
-            }
-            queue.push_back(frame.to_vec());
+            member.heard.entry(id.to_owned()).or_default().push(frame.to_vec());
         }
     }
 
@@ -98,7 +119,7 @@ impl Room {
         let mut members = self.lock();
         let Some(member) = members.get_mut(id) else { return mixed };
         for queue in member.heard.values_mut() {
-            for (sample, other) in mixed.iter_mut().zip(queue.pop_front().unwrap_or_default()) {
+            for (sample, other) in mixed.iter_mut().zip(queue.pop().unwrap_or_default()) {
                 *sample = sample.saturating_add(other);
             }
         }
@@ -114,22 +135,40 @@ impl Room {
 mod tests {
     use super::*;
 
+    /// As many frames as are waited for.
+    fn talk(room: &Room, id: &str, frame: &[i16]) {
+        (0..QUEUED_FIRST).for_each(|_| room.say(id, frame));
+    }
+
     #[test]
     fn everybody_hears_everybody_else() {
         let room = Room::default();
         ["a", "b", "c"].iter().for_each(|id| room.enter(id));
-        room.say("a", &[1, 1]);
-        room.say("b", &[10, 10]);
+        talk(&room, "a", &[1, 1]);
+        talk(&room, "b", &[10, 10]);
         assert_eq!(room.hear("a", 2), [10, 10]);
-        assert_eq!(room.hear("c", 2), [11, 11]);
+        (0..QUEUED_FIRST).for_each(|_| assert_eq!(room.hear("c", 2), [11, 11]));
         assert_eq!(room.hear("c", 2), [0, 0]);
         assert!(room.hold("a", true));
-        room.say("a", &[1, 1]);
-        room.say("b", &[10, 10]);
+        talk(&room, "a", &[1, 1]);
+        talk(&room, "b", &[10, 10]);
         assert_eq!((room.hear("a", 2), room.hear("c", 2)), (vec![0, 0], vec![10, 10]));
         assert!(!room.leave("b"));
         assert!(!room.mute("b", true));
         assert_eq!(room.members(), ["a", "c"]);
+    }
+
+    #[test]
+    fn whoever_is_late_is_waited_for_so_that_words_stay_whole() {
+        let room = Room::default();
+        ["a", "b"].iter().for_each(|id| room.enter(id));
+        room.say("a", &[1]);
+        assert_eq!(room.hear("b", 1), [0]);
+        (2..=8).for_each(|sample| room.say("a", &[sample]));
+        let heard: Vec<i16> = (0..8).flat_map(|_| room.hear("b", 1)).collect();
+        assert_eq!(heard, [1, 2, 3, 4, 5, 6, 7, 8]);
+        (0..60).for_each(|sample| room.say("a", &[sample]));
+        assert_eq!(room.hear("b", 1), [10], "a second is kept");
     }
 
     #[test]
