@@ -2,6 +2,7 @@
 //!
 //! Feed [`Event`]s in, carry [`Command`]s out, wake up at [`Conversation::next_deadline`].
 
+pub mod campaign;
 mod continuation;
 pub mod conversation;
 mod end_of_turn;
