@@ -18,31 +18,33 @@
 //! - From [`Command::Dial`] on, the slot belongs to the call, which gives it back however it ends.
 //! - [`Outside::is_barred`] knows of a number before [`Event::Barred`] tells of it.
 
+mod admission;
 mod book;
 mod calendar;
+mod event;
 mod line_up;
 mod outcome;
 mod pacing;
 mod plan;
+mod steps;
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    time::Duration,
+use std::time::Duration;
+
+use self::{
+    admission::Admission,
+    line_up::LineUp,
+    pacing::Pacing,
+    steps::{Step, Steps},
 };
-
 pub use self::{
     book::{
         Attempt, Book, Close, Contact, ContactId, ContactStatus, Counters, Duplicate, Fact,
         NumberKey, Phase, Skip, Standing,
     },
     calendar::{Calendar, LocalDay, Opening, WallTime, Weekdays, Window, ZoneId},
+    event::{AskId, Command, Event, Predial, Truth},
     outcome::Outcome,
     plan::{ATTEMPTS_MAX, Caps, LineId, Plan, Problem, Retries, RetryRule},
-};
-use self::{
-    calendar::{DAY, day_at},
-    line_up::LineUp,
-    pacing::Pacing,
 };
 
 /// What the campaign does not know by itself. Answers come from memory: nobody waits for them.
@@ -55,104 +57,6 @@ pub trait Outside {
 
     /// Calls to a number since a moment that are not this campaign's.
     fn calls_elsewhere(&self, number: NumberKey, since: WallTime) -> u32;
-}
-
-/// Tells requests for a slot apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AskId(pub u64);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    Pause,
-    Resume,
-    /// For good. Calls under way come to their own end.
-    Stop,
-    /// Somebody asked not to be called.
-    Barred {
-        number: NumberKey,
-    },
-    Predialled {
-        contact: ContactId,
-        verdict: Predial,
-    },
-    SlotGranted {
-        contact: ContactId,
-        ask: AskId,
-    },
-    SlotRefused {
-        contact: ContactId,
-        ask: AskId,
-    },
-    /// The intent is on disk.
-    IntentKept {
-        contact: ContactId,
-        attempt: Attempt,
-    },
-    IntentLost {
-        contact: ContactId,
-        attempt: Attempt,
-    },
-    /// The carrier took the call.
-    Dialled {
-        contact: ContactId,
-        attempt: Attempt,
-    },
-    /// The carrier was asked, and its answer never came.
-    DialUnclear {
-        contact: ContactId,
-        attempt: Attempt,
-    },
-    /// The call is over, or the carrier refused it.
-    Over {
-        contact: ContactId,
-        attempt: Attempt,
-        outcome: Outcome,
-    },
-    /// What the carrier says of an attempt.
-    Truth {
-        contact: ContactId,
-        attempt: Attempt,
-        truth: Truth,
-    },
-}
-
-/// What the client's server says of a contact before it is dialled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Predial {
-    Eligible,
-    NotEligible,
-    /// It did not answer, or said something else.
-    Failed,
-}
-
-/// What became of an attempt whose outcome was not written down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Truth {
-    NeverDialled,
-    Live,
-    Over(Outcome),
-    /// The carrier cannot tell.
-    Unknown,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Write this down.
-    Keep(Fact),
-    /// Write this down, see that it is on disk, and answer with [`Event::IntentKept`].
-    KeepThenTell(Fact),
-    /// Ask the client's server; answer with [`Event::Predialled`].
-    Predial { contact: ContactId },
-    /// Answer with [`Event::SlotGranted`] or [`Event::SlotRefused`].
-    RequestSlot { contact: ContactId, ask: AskId },
-    /// Nobody waits for this slot any more. If it was granted meanwhile, it is free.
-    WithdrawSlot { ask: AskId },
-    /// A slot that was granted is not used.
-    ReleaseSlot { ask: AskId },
-    /// Ask the carrier, once.
-    Dial { contact: ContactId, attempt: Attempt, line: LineId, ask: AskId },
-    /// Find out what became of an attempt; answer with [`Event::Truth`].
-    AskCarrier { contact: ContactId, attempt: Attempt, line: LineId, since: WallTime },
 }
 
 /// How long the client's server may take, with its own time limit (20 s at most) and a retry.
@@ -186,77 +90,10 @@ pub struct Campaign {
     book: Book,
     line_up: LineUp,
     pacing: Pacing,
-    steps: BTreeMap<ContactId, (Step, WallTime)>,
-    dues: BTreeSet<(WallTime, ContactId)>,
-    /// Who has a slot and waits for the pace.
-    ready: VecDeque<ContactId>,
-    /// How many are on their way to be dialled.
-    early: usize,
+    steps: Steps,
     /// There are more to pick than were looked at.
     has_more: bool,
     next_ask: u64,
-}
-
-/// How far somebody is who is being called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Predial,
-    Asking {
-        ask: AskId,
-    },
-    /// The slot is in hand.
-    Ready {
-        ask: AskId,
-    },
-    Writing {
-        ask: AskId,
-        attempt: Attempt,
-        line: LineId,
-    },
-    Dialling {
-        attempt: Attempt,
-    },
-    Live {
-        attempt: Attempt,
-    },
-    /// The carrier is to be asked what became of it.
-    Unsure {
-        attempt: Attempt,
-    },
-    Asked {
-        attempt: Attempt,
-    },
-}
-
-impl Step {
-    /// Whether the carrier has certainly not been asked.
-    const fn is_early(self) -> bool {
-        match self {
-            Self::Predial | Self::Asking { .. } | Self::Ready { .. } | Self::Writing { .. } => true,
-            Self::Dialling { .. }
-            | Self::Live { .. }
-            | Self::Unsure { .. }
-            | Self::Asked { .. } => false,
-        }
-    }
-
-    const fn attempt(self) -> Option<Attempt> {
-        match self {
-            Self::Predial | Self::Asking { .. } | Self::Ready { .. } => None,
-            Self::Writing { attempt, .. }
-            | Self::Dialling { attempt }
-            | Self::Live { attempt }
-            | Self::Unsure { attempt }
-            | Self::Asked { attempt } => Some(attempt),
-        }
-    }
-}
-
-/// Whether a contact may be called now.
-enum Admission {
-    Go,
-    Later(WallTime),
-    Never(Skip),
 }
 
 impl Campaign {
@@ -266,10 +103,7 @@ impl Campaign {
             pacing: Pacing::new(plan.calls_per_second_max, plan.answered_min),
             plan,
             line_up: LineUp::default(),
-            steps: BTreeMap::new(),
-            dues: BTreeSet::new(),
-            ready: VecDeque::new(),
-            early: 0,
+            steps: Steps::default(),
             has_more: false,
             next_ask: 0,
             book: Book::new(0),
@@ -282,10 +116,10 @@ impl Campaign {
                 }
                 // The disk may have taken its time before the carrier was asked.
                 Standing::Intended { at, .. } => {
-                    campaign.set_step(id, Step::Unsure { attempt }, at + WRITE_MAX + SETTLE);
+                    campaign.steps.set(id, Step::Unsure { attempt }, at + WRITE_MAX + SETTLE);
                 }
                 Standing::Placed { .. } => {
-                    campaign.set_step(id, Step::Unsure { attempt }, WallTime::ZERO);
+                    campaign.steps.set(id, Step::Unsure { attempt }, WallTime::ZERO);
                 }
                 Standing::Over(_)
                 | Standing::Skipped(_)
@@ -324,15 +158,14 @@ impl Campaign {
                 self.on_predialled(now, contact, verdict, &mut out);
             }
             Event::SlotGranted { contact, ask } => {
-                if self.step(contact) == Some(Step::Asking { ask }) {
-                    self.set_step(contact, Step::Ready { ask }, WallTime::MAX);
-                    self.ready.push_back(contact);
+                if self.steps.of(contact) == Some(Step::Asking { ask }) {
+                    self.steps.set(contact, Step::Ready { ask }, WallTime::MAX);
                 } else {
                     out.push(Command::ReleaseSlot { ask });
                 }
             }
             Event::SlotRefused { contact, ask } => {
-                if self.step(contact) == Some(Step::Asking { ask }) {
+                if self.steps.of(contact) == Some(Step::Asking { ask }) {
                     self.put_back(contact);
                     self.pacing.on_refused(now);
                 }
@@ -341,7 +174,7 @@ impl Campaign {
                 self.on_intent_kept(now, outside, contact, attempt, &mut out);
             }
             Event::IntentLost { contact, attempt } => {
-                if let Some(Step::Writing { attempt: own, .. }) = self.step(contact)
+                if let Some(Step::Writing { attempt: own, .. }) = self.steps.of(contact)
                     && own == attempt
                 {
                     self.call_off(contact, &mut out);
@@ -354,8 +187,8 @@ impl Campaign {
                 }
             }
             Event::DialUnclear { contact, attempt } => {
-                if self.step(contact) == Some(Step::Dialling { attempt }) {
-                    self.set_step(contact, Step::Unsure { attempt }, now + SETTLE);
+                if self.steps.of(contact) == Some(Step::Dialling { attempt }) {
+                    self.steps.set(contact, Step::Unsure { attempt }, now + SETTLE);
                 }
             }
             Event::Over { contact, attempt, outcome } => {
@@ -364,7 +197,7 @@ impl Campaign {
                 }
             }
             Event::Truth { contact, attempt, truth } => {
-                if self.step(contact) == Some(Step::Asked { attempt }) {
+                if self.steps.of(contact) == Some(Step::Asked { attempt }) {
                     self.on_truth(now, outside, contact, attempt, truth, &mut out);
                 }
             }
@@ -382,7 +215,7 @@ impl Campaign {
 
     /// When there is something to do, and what. A time that has passed means at once.
     pub fn next_deadline(&self) -> Option<(WallTime, &'static str)> {
-        let due = self.dues.first().map(|&(at, _)| (at, "a step takes too long"));
+        let due = self.steps.first_due().map(|(at, _)| (at, "a step takes too long"));
         let phase = self.book.phase();
         let begins = (phase == Phase::Scheduled)
             .then(|| (self.plan.earliest.unwrap_or(WallTime::ZERO), "the campaign begins"));
@@ -394,7 +227,7 @@ impl Campaign {
         let done = (matches!(phase, Phase::Running | Phase::Paused) && self.book.is_done())
             .then_some((WallTime::ZERO, "nobody is left"));
         let is_running = phase == Phase::Running;
-        let dial = (is_running && !self.ready.is_empty())
+        let dial = (is_running && self.steps.has_ready())
             .then(|| (self.pacing.dial_at(), "the next call may be dialled"));
         let pick = if !is_running || !self.has_room() {
             None
@@ -420,7 +253,7 @@ impl Campaign {
             Phase::Scheduled if has_begun => self.keep(Fact::Began, out),
             Phase::Scheduled | Phase::Running | Phase::Paused | Phase::Ended(_) => {}
         }
-        while let Some(&(at, contact)) = self.dues.first()
+        while let Some((at, contact)) = self.steps.first_due()
             && at <= now
         {
             self.on_due(now, contact, out);
@@ -438,12 +271,12 @@ impl Campaign {
 
     /// A step took too long, or the carrier is to be asked.
     fn on_due(&mut self, now: WallTime, contact: ContactId, out: &mut Vec<Command>) {
-        let Some(step) = self.step(contact) else {
+        let Some(step) = self.steps.of(contact) else {
             return;
         };
         match step {
             Step::Predial => {
-                self.end_step(contact);
+                self.steps.end(contact);
                 self.keep(Fact::PredialFailed { contact }, out);
             }
             Step::Asking { .. } | Step::Ready { .. } | Step::Writing { .. } => {
@@ -451,21 +284,21 @@ impl Campaign {
                 self.pacing.on_refused(now);
             }
             Step::Dialling { attempt } => {
-                self.set_step(contact, Step::Unsure { attempt }, now + SETTLE);
+                self.steps.set(contact, Step::Unsure { attempt }, now + SETTLE);
             }
             Step::Live { attempt } | Step::Unsure { attempt } => {
                 let standing = self.book.contact(contact).map(|it| it.standing);
                 let (Some(Standing::Intended { at, line }) | Some(Standing::Placed { at, line })) =
                     standing
                 else {
-                    self.end_step(contact);
+                    self.steps.end(contact);
                     return;
                 };
-                self.set_step(contact, Step::Asked { attempt }, now + TRUTH_MAX);
+                self.steps.set(contact, Step::Asked { attempt }, now + TRUTH_MAX);
                 out.push(Command::AskCarrier { contact, attempt, line, since: at });
             }
             Step::Asked { attempt } => {
-                self.end_step(contact);
+                self.steps.end(contact);
                 self.keep(Fact::Unclear { contact, attempt }, out);
             }
         }
@@ -473,21 +306,18 @@ impl Campaign {
 
     fn dial_ready(&mut self, now: WallTime, outside: &dyn Outside, out: &mut Vec<Command>) {
         while self.pacing.dial_at() <= now
-            && let Some(contact) = self.ready.pop_front()
+            && let Some((contact, ask)) = self.steps.first_ready()
         {
-            let Some(Step::Ready { ask }) = self.step(contact) else {
-                continue;
-            };
             match self.admit(now, outside, contact) {
                 Admission::Go => self.intend(now, contact, ask, out),
                 // Its window closed while it waited for a slot, or somebody else called it.
                 Admission::Later(at) => {
-                    self.end_step(contact);
+                    self.steps.end(contact);
                     out.push(Command::ReleaseSlot { ask });
                     self.line_up_at(contact, at);
                 }
                 Admission::Never(why) => {
-                    self.end_step(contact);
+                    self.steps.end(contact);
                     out.push(Command::ReleaseSlot { ask });
                     self.keep(Fact::Skipped { contact, why }, out);
                 }
@@ -504,7 +334,7 @@ impl Campaign {
         let attempt = Attempt(it.attempt.0.wrapping_add(1));
         let fact = Fact::Intended { contact, attempt, line, at: now };
         self.book.apply(&fact);
-        self.set_step(contact, Step::Writing { ask, attempt, line }, now + WRITE_MAX);
+        self.steps.set(contact, Step::Writing { ask, attempt, line }, now + WRITE_MAX);
         self.pacing.on_dial(now);
         out.push(Command::KeepThenTell(fact));
     }
@@ -519,14 +349,14 @@ impl Campaign {
                 return;
             };
             let is_free = self.book.contact(contact).is_some_and(Contact::is_waiting);
-            if !is_free || self.step(contact).is_some() {
+            if !is_free || self.steps.of(contact).is_some() {
                 continue;
             }
             match self.admit(now, outside, contact) {
                 Admission::Go => {
                     self.pacing.on_ask(now);
                     if self.plan.has_predial {
-                        self.set_step(contact, Step::Predial, now + PREDIAL_MAX);
+                        self.steps.set(contact, Step::Predial, now + PREDIAL_MAX);
                         out.push(Command::Predial { contact });
                     } else {
                         self.request_slot(now, contact, out);
@@ -541,56 +371,14 @@ impl Campaign {
 
     /// Whether another contact may be on its way to be dialled.
     fn has_room(&self) -> bool {
-        self.early < self.pacing.asks_max() && self.steps.len() < self.plan.concurrency_max as usize
-    }
-
-    fn admit(&self, now: WallTime, outside: &dyn Outside, contact: ContactId) -> Admission {
-        let Some(it) = self.book.contact(contact) else {
-            return Admission::Never(Skip::Stopped);
-        };
-        if outside.is_barred(it.number) {
-            return Admission::Never(Skip::DoNotCall);
-        }
-        let caps = &self.plan.caps;
-        let dialled = it.dialled().len();
-        if dialled >= usize::from(caps.attempts) {
-            return Admission::Never(Skip::AttemptsUsed);
-        }
-        match self.plan.calendar.opening(now, |at| outside.offset_s(it.zone, at)) {
-            Opening::Open { .. } => {}
-            Opening::Closed { until } => return Admission::Later(until),
-            Opening::Never => return Admission::Never(Skip::TooLate),
-        }
-        let offset_s = outside.offset_s(it.zone, now);
-        let (_, today) = day_at(now, offset_s);
-        // Local midnight, give or take the hour by which clocks change.
-        let tomorrow = today + DAY;
-        let week_ago = now.before(7 * DAY);
-        let since = |from: WallTime| it.dialled().filter(|&at| at > from).count() as u32;
-        let elsewhere = |from| outside.calls_elsewhere(it.number, from);
-        if caps.per_day.is_some_and(|cap| since(today) >= u32::from(cap)) {
-            return Admission::Later(tomorrow);
-        }
-        if let Some(cap) = caps.per_week
-            && since(week_ago) >= u32::from(cap)
-        {
-            let oldest = it.dialled().rev().nth(usize::from(cap) - 1);
-            let free = oldest.map_or(tomorrow, |at| at + 7 * DAY);
-            return Admission::Later(free.max(now + Duration::from_secs(1)));
-        }
-        if caps.number_per_day.is_some_and(|cap| since(today) + elsewhere(today) >= cap) {
-            return Admission::Later(tomorrow);
-        }
-        if caps.number_per_week.is_some_and(|cap| since(week_ago) + elsewhere(week_ago) >= cap) {
-            return Admission::Later(tomorrow);
-        }
-        Admission::Go
+        self.steps.early() < self.pacing.asks_max()
+            && self.steps.len() < self.plan.concurrency_max as usize
     }
 
     fn request_slot(&mut self, now: WallTime, contact: ContactId, out: &mut Vec<Command>) {
         let ask = AskId(self.next_ask);
         self.next_ask += 1;
-        self.set_step(contact, Step::Asking { ask }, now + SLOT_MAX);
+        self.steps.set(contact, Step::Asking { ask }, now + SLOT_MAX);
         out.push(Command::RequestSlot { contact, ask });
     }
 
@@ -601,17 +389,17 @@ impl Campaign {
         verdict: Predial,
         out: &mut Vec<Command>,
     ) {
-        if self.step(contact) != Some(Step::Predial) {
+        if self.steps.of(contact) != Some(Step::Predial) {
             return;
         }
         match verdict {
             Predial::Eligible => self.request_slot(now, contact, out),
             Predial::NotEligible => {
-                self.end_step(contact);
+                self.steps.end(contact);
                 self.keep(Fact::Skipped { contact, why: Skip::NotEligible }, out);
             }
             Predial::Failed => {
-                self.end_step(contact);
+                self.steps.end(contact);
                 self.keep(Fact::PredialFailed { contact }, out);
             }
         }
@@ -621,7 +409,7 @@ impl Campaign {
         let Some(contact) = self.book.with_number(number) else {
             return;
         };
-        if self.step(contact).is_some_and(Step::is_early) {
+        if self.steps.of(contact).is_some_and(Step::is_early) {
             self.call_off(contact, out);
         }
         // Who is being called is not called again: an attempt that ends asks the list.
@@ -638,7 +426,7 @@ impl Campaign {
         attempt: Attempt,
         out: &mut Vec<Command>,
     ) {
-        let Some(Step::Writing { ask, attempt: own, line }) = self.step(contact) else {
+        let Some(Step::Writing { ask, attempt: own, line }) = self.steps.of(contact) else {
             return;
         };
         if own != attempt {
@@ -651,7 +439,7 @@ impl Campaign {
         } else if self.plan.latest.is_some_and(|latest| latest <= now) {
             self.call_off(contact, out);
         } else {
-            self.set_step(contact, Step::Dialling { attempt }, now + DIAL_MAX);
+            self.steps.set(contact, Step::Dialling { attempt }, now + DIAL_MAX);
             out.push(Command::Dial { contact, attempt, line, ask });
         }
     }
@@ -674,7 +462,7 @@ impl Campaign {
             }
             // It took the call, and knows nothing of it.
             Truth::NeverDialled | Truth::Unknown => {
-                self.end_step(contact);
+                self.steps.end(contact);
                 self.keep(Fact::Unclear { contact, attempt }, out);
             }
             Truth::Live => self.go_live(now, contact, attempt, out),
@@ -689,7 +477,7 @@ impl Campaign {
         attempt: Attempt,
         out: &mut Vec<Command>,
     ) {
-        self.set_step(contact, Step::Live { attempt }, now + LIVE_MAX);
+        self.steps.set(contact, Step::Live { attempt }, now + LIVE_MAX);
         self.keep(Fact::Placed { contact, attempt }, out);
     }
 
@@ -702,31 +490,13 @@ impl Campaign {
         outcome: Outcome,
         out: &mut Vec<Command>,
     ) {
-        self.end_step(contact);
+        self.steps.end(contact);
         self.pacing.on_outcome(outcome);
         let retry_at = self.retry_at(now, outside, contact, outcome);
         self.keep(Fact::Finished { contact, attempt, outcome, retry_at }, out);
         if let Some(at) = retry_at {
             self.line_up_at(contact, at);
         }
-    }
-
-    fn retry_at(
-        &self,
-        now: WallTime,
-        outside: &dyn Outside,
-        contact: ContactId,
-        outcome: Outcome,
-    ) -> Option<WallTime> {
-        let it = self.book.contact(contact)?;
-        let is_ended = matches!(self.book.phase(), Phase::Ended(_));
-        let has_more = it.dialled().len() < usize::from(self.plan.caps.attempts);
-        if is_ended || !has_more || outside.is_barred(it.number) {
-            return None;
-        }
-        let rule = self.plan.retries.after(outcome)?;
-        let at = now + rule.wait(it.outcomes(outcome).saturating_add(1))?;
-        self.plan.latest.is_none_or(|latest| at < latest).then_some(at)
     }
 
     fn close(&mut self, how: Close, out: &mut Vec<Command>) {
@@ -737,20 +507,14 @@ impl Campaign {
 
     /// Calls off whatever the carrier has not been asked for.
     fn halt(&mut self, out: &mut Vec<Command>) {
-        let early: Vec<_> = self
-            .steps
-            .iter()
-            .filter(|(_, (step, _))| step.is_early())
-            .map(|(&contact, _)| contact)
-            .collect();
-        for contact in early {
+        for contact in self.steps.all_early() {
             self.call_off(contact, out);
         }
     }
 
     /// Takes a contact back from its way to be dialled, to wait again.
     fn call_off(&mut self, contact: ContactId, out: &mut Vec<Command>) {
-        match self.step(contact) {
+        match self.steps.of(contact) {
             Some(Step::Asking { ask }) => out.push(Command::WithdrawSlot { ask }),
             Some(Step::Ready { ask }) => out.push(Command::ReleaseSlot { ask }),
             Some(Step::Writing { ask, attempt, .. }) => {
@@ -770,7 +534,7 @@ impl Campaign {
     }
 
     fn put_back(&mut self, contact: ContactId) {
-        self.end_step(contact);
+        self.steps.end(contact);
         self.line_up_at(contact, WallTime::ZERO);
     }
 
@@ -782,28 +546,9 @@ impl Campaign {
 
     /// Whether the carrier was asked for this attempt, and its end is not known.
     fn is_out(&self, contact: ContactId, attempt: Attempt) -> bool {
-        self.step(contact).is_some_and(|step| !step.is_early() && step.attempt() == Some(attempt))
-    }
-
-    fn step(&self, contact: ContactId) -> Option<Step> {
-        self.steps.get(&contact).map(|&(step, _)| step)
-    }
-
-    fn set_step(&mut self, contact: ContactId, step: Step, due: WallTime) {
-        self.end_step(contact);
-        self.early += usize::from(step.is_early());
-        self.dues.insert((due, contact));
-        self.steps.insert(contact, (step, due));
-    }
-
-    fn end_step(&mut self, contact: ContactId) {
-        if let Some((step, due)) = self.steps.remove(&contact) {
-            self.early -= usize::from(step.is_early());
-            self.dues.remove(&(due, contact));
-            if matches!(step, Step::Ready { .. }) {
-                self.ready.retain(|&other| other != contact);
-            }
-        }
+        self.steps
+            .of(contact)
+            .is_some_and(|step| !step.is_early() && step.attempt() == Some(attempt))
     }
 
     /// What does not fit is not written down: a pause of a campaign that has ended, a call that was
