@@ -1,5 +1,7 @@
 //! What a node knows of its providers, as an operator sees it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod support;
 
 use serde_json::{Value, json};
