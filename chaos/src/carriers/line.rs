@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use offhook_testkit::tones::speak;
 use tokio::sync::mpsc;
 
 use super::{
@@ -44,6 +45,9 @@ pub enum Sink {
     Room(Arc<Room>, String),
 }
 
+/// Silence before the carrier speaks, so that a word that it cuts off does not run into its own.
+const BEFORE_SPEECH: Duration = Duration::from_millis(60);
+
 pub struct Line {
     inner: Mutex<Inner>,
 }
@@ -72,6 +76,15 @@ impl Line {
     /// What the person hears, with whoever listened listening on.
     pub fn hear(&self, source: Source) {
         self.lock().source = source;
+    }
+
+    /// Says a text in the carrier's own voice; returns how long that takes.
+    pub fn say(&self, text: &str) -> Duration {
+        let mut samples = VecDeque::from(vec![0; FORMAT.samples_in(BEFORE_SPEECH) as usize]);
+        samples.extend(speak(text, FORMAT.sample_rate_hz));
+        let length = FORMAT.duration_of(samples.len() as u64);
+        self.hear(Source::Speech(samples));
+        length
     }
 
     /// Lets 20 ms pass; the reason when the person hung up.

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use offhook_media::AudioFormat;
-use offhook_testkit::tones::speak;
 use serde_json::{Value, json};
 use tokio::{
     sync::{mpsc, watch},
@@ -14,7 +13,6 @@ use super::{dialect::MediaStreaming, webhook::tell};
 use crate::carriers::{
     App,
     call::{Call, Order, Parties, Rung, ring},
-    handset::FORMAT,
     line::{Sink, Source},
     stream::{self, Plan, StreamEnd},
 };
@@ -77,9 +75,7 @@ pub async fn carry_out(
         "streaming_start" => start_stream(app, call, body)?,
         "streaming_stop" => stop_stream(call).await,
         "speak" => {
-            let samples = speak(&required("payload")?, FORMAT.sample_rate_hz);
-            let length = FORMAT.duration_of(samples.len() as u64);
-            call.line.hear(Source::Speech(samples.into()));
+            let length = call.line.say(&required("payload")?);
             tell(app, call, "call.speak.started", json!({}));
             let (app, call) = (app.clone(), call.clone());
             tokio::spawn(async move {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Either, select};
-use offhook_testkit::tones::speak;
 use serde_json::json;
 use tokio::{
     pin,
@@ -21,7 +20,6 @@ use super::{
 use crate::carriers::{
     App,
     call::{Call, Instructions, Order},
-    handset::FORMAT,
     line::Source,
     stream::{self, Plan, StreamEnd},
     webhooks,
@@ -196,9 +194,7 @@ impl Runner {
     }
 
     pub async fn say(&mut self, text: &str) -> Way {
-        let samples = speak(text, FORMAT.sample_rate_hz);
-        let length = FORMAT.duration_of(samples.len() as u64);
-        self.call.line.hear(Source::Speech(samples.into()));
+        let length = self.call.line.say(text);
         self.pause(length).await
     }
 

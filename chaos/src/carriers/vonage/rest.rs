@@ -11,7 +11,6 @@ use axum::{
     routing::{get, post, put},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use offhook_testkit::tones::speak;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 use url::form_urlencoded;
@@ -23,8 +22,6 @@ use super::{
 use crate::carriers::{
     App,
     call::{Call, Instructions, Order, Parties, Rung, ring},
-    handset::FORMAT,
-    line::Source,
     options::Persona,
 };
 
@@ -297,8 +294,7 @@ async fn talk(
 ) -> Reply {
     admit(&app, &headers)?;
     let (call, body) = (live(&app, &uuid)?, read(&body)?);
-    let samples = speak(body["text"].as_str().unwrap_or_default(), FORMAT.sample_rate_hz);
-    call.line.hear(Source::Speech(samples.into()));
+    call.line.say(body["text"].as_str().unwrap_or_default());
     Ok(Json(json!({"message": "Talk started", "uuid": uuid})).into_response())
 }
 

@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, Either, select};
 use offhook_media::AudioFormat;
-use offhook_testkit::tones::speak;
 use serde_json::{Value, json};
 use tokio::{
     pin,
@@ -16,7 +15,6 @@ use super::{dialect::Endpoint, token};
 use crate::carriers::{
     App,
     call::{Call, Instructions, Order, Parties, Rung, ring},
-    handset::FORMAT,
     line::{Sink, Source},
     stream::{self, Plan, StreamEnd},
 };
@@ -95,10 +93,7 @@ impl Runner {
         self.take();
         match kind.as_str() {
             "talk" => {
-                let text = action["text"].as_str().unwrap_or_default();
-                let samples = speak(text, FORMAT.sample_rate_hz);
-                let length = FORMAT.duration_of(samples.len() as u64);
-                self.call.line.hear(Source::Speech(samples.into()));
+                let length = self.call.line.say(action["text"].as_str().unwrap_or_default());
                 self.wait(sleep(length)).await
             }
             "stream" => {
