@@ -1,6 +1,8 @@
 //! Server events whose receivers are down: delivered when they are back, and kept for an operator
 //! where nobody took them.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod support;
 
 use std::{process::Stdio, time::Duration};
