@@ -36,6 +36,12 @@ pub enum Problem {
     #[error("`{key}` from {origin} is a section, it takes settings such as `{example}`")]
     Section { key: String, origin: String, example: String },
 
+    #[error(
+        "calls.inbound_reserve = `{reserve}`: expected at most calls.concurrency_limit, \
+         which is {limit}"
+    )]
+    Reserve { reserve: u32, limit: u32 },
+
     #[error("{key} = {given} from {origin}: expected {expected}")]
     Invalid { key: String, given: String, origin: String, expected: String },
 }

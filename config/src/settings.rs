@@ -79,6 +79,7 @@ macro_rules! sections {
                 let key_origins = key_origins(layers);
                 let settings =
                     Self { $( $section: $section?, )+ prices, providers, key_origins };
+                settings.check_reserve(problems);
                 Some(settings.read_prices(problems))
             }
         }
@@ -154,6 +155,10 @@ sections! {
     calls: Calls {
         /// Calls at the same time; further ones are refused. Two cores hold some hundreds.
         concurrency_limit: u32 as Count = default "100", "calls", "1" to "100000";
+        /// Of these, the calls that are kept free for callers: outbound ones never get them.
+        inbound_reserve: u32 as Count = default "0", "calls", "0" to "100000";
+        /// Longest wait of an outbound phone call for one of these, and for its carrier's rate.
+        queue_ttl: Duration as Span = default "60s", "duration", "0s" to "1h";
         /// Longest wait for the media socket of a new call.
         connect_timeout: Duration as Span = default "30s", "duration", "1s" to "10m";
         /// How long a call waits for its media socket to come back: after it dropped, and after the
@@ -235,6 +240,13 @@ sections! {
 }
 
 impl Settings {
+    fn check_reserve(&self, problems: &mut Vec<Problem>) {
+        let (reserve, limit) = (self.calls.inbound_reserve, self.calls.concurrency_limit);
+        if reserve > limit {
+            problems.push(Problem::Reserve { reserve, limit });
+        }
+    }
+
     fn read_prices(mut self, problems: &mut Vec<Problem>) -> Self {
         if let Some(path) = &self.costs.prices_file {
             match std::mem::take(&mut self.prices).with_file(path) {

@@ -194,7 +194,9 @@ impl Slots {
         }
         let refusal = self.usages.refusal(now, &request);
         match refusal {
-            None if !self.queue.has_like(&request) => Answer::Granted(self.grant_new(now, request)),
+            None if ttl.is_zero() || !self.queue.has_like(&request) => {
+                Answer::Granted(self.grant_new(now, request))
+            }
             Some(refusal) if ttl.is_zero() => Answer::Refused(refusal),
             None | Some(_) => self.enqueue(now, request, ttl),
         }

@@ -29,4 +29,4 @@ mod slots;
 pub use call::Fault;
 pub use node::{Admission, AttachError, Node, NodeError, StartCall, Started};
 pub use resumption::Resumption;
-pub use slots::{Lease, SlotLimits, Slots};
+pub use slots::{Lease, NoSlot, SlotLimits, Slots};

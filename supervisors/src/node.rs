@@ -183,7 +183,7 @@ impl Node {
             let _ = running.await;
             told.send_replace(true);
         });
-        let slots = Slots::new(settings.calls.concurrency_limit);
+        let slots = Slots::new(&settings.calls);
         let inner = Inner {
             settings,
             store,
@@ -229,6 +229,11 @@ impl Node {
     /// Takes a slot for a call; `None` when all are taken.
     pub fn take_slot(&self) -> Option<Lease> {
         self.inner.slots.take()
+    }
+
+    /// The slots of all calls, for those that name what they are for or wait.
+    pub fn slots(&self) -> &Slots {
+        &self.inner.slots
     }
 
     pub fn slot_limits(&self) -> SlotLimits {

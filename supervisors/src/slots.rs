@@ -1,15 +1,51 @@
-//! Concurrency slots: how many calls this node takes.
+//! Concurrency slots: how many calls this node takes, and who waits for one.
+//!
+//! [`offhook_core::slots`] decides; here is the clock, the lock around it, and who is woken.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    collections::HashMap,
+    fmt, mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+
+use offhook_config::Calls;
+use offhook_core::slots::{
+    self, Answer, Grant, LeaseId, Limit, Rate, Refusal, Scope, SlotRequest, SlotRules, Source,
+    Usage,
+};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::{Instant, timeout},
+};
+
+/// The longest that a call may last (twelve hours in the contract), and a while: whoever still has
+/// its slot then has forgotten it.
+const LEASE_TTL: Duration = Duration::from_secs(12 * 60 * 60 + 15 * 60);
+
+/// Requests that wait at once, of clients and of campaigns each: a request is a few hundred bytes.
+const QUEUE_MAX: usize = 10_000;
 
 /// The node's slots; cheap to clone.
 #[derive(Clone)]
 pub struct Slots {
-    limit: u32,
-    in_use: Arc<AtomicU32>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    started: Instant,
+    queue_ttl: Duration,
+    /// There may be another deadline than before.
+    changed: Notify,
+}
+
+struct State {
+    table: slots::Slots,
+    /// Who is told of a grant.
+    waiting: HashMap<LeaseId, oneshot::Sender<Lease>>,
+    /// Somebody waits, and a task looks after time for them.
+    is_driven: bool,
 }
 
 /// What a client is told about slots.
@@ -21,60 +57,224 @@ pub struct SlotLimits {
 
 /// A slot in use; dropping it gives it back.
 pub struct Lease {
-    in_use: Arc<AtomicU32>,
+    shared: Arc<Shared>,
+    id: LeaseId,
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Lease").field(&self.id).finish()
+    }
+}
+
+/// Why there is no slot.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoSlot {
+    #[error("{0}")]
+    Refused(Refusal),
+    #[error("no concurrency slot was free within {0:?}")]
+    TooLong(Duration),
 }
 
 impl Slots {
-    pub fn new(limit: u32) -> Self {
-        metrics::gauge!("offhook_slots_limit").set(limit);
+    pub fn new(calls: &Calls) -> Self {
+        let (slots, inbound_reserve) = (calls.concurrency_limit, calls.inbound_reserve);
+        metrics::gauge!("offhook_slots_limit").set(slots);
         metrics::gauge!("offhook_slots_in_use").set(0);
-        Self { limit, in_use: Arc::new(AtomicU32::new(0)) }
+        let table = slots::Slots::new(SlotRules {
+            node: Limit { slots, inbound_reserve },
+            lease_ttl: LEASE_TTL,
+            queue_max: QUEUE_MAX,
+        });
+        let state = Mutex::new(State { table, waiting: HashMap::new(), is_driven: false });
+        let (started, queue_ttl) = (Instant::now(), calls.queue_ttl);
+        Self { shared: Arc::new(Shared { state, started, queue_ttl, changed: Notify::new() }) }
     }
 
-    /// Takes a slot, or says that there is none.
+    /// Takes a slot for a call that a client asked for and that cannot wait; `None`: there is none.
     pub fn take(&self) -> Option<Lease> {
-        let limit = self.limit;
-        let before = self
-            .in_use
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
-                (used < limit).then_some(used + 1)
-            })
-            .ok()?;
-        metrics::gauge!("offhook_slots_in_use").set(before + 1);
-        Some(Lease { in_use: self.in_use.clone() })
+        self.take_now(of_a_client()).ok()
+    }
+
+    /// Takes a slot, or says at once why there is none.
+    pub fn take_now(&self, request: SlotRequest) -> Result<Lease, Refusal> {
+        match self.shared.ask(request, Duration::ZERO, None) {
+            Answer::Granted(id) => Ok(self.lease(id)),
+            Answer::Refused(refusal) => Err(refusal),
+            Answer::Queued(_) => unreachable!("without a time to live nobody waits"),
+        }
     }
 
     /// Takes a slot for a call that had one before the process was started anew, whatever the limit
     /// is by now.
     pub(crate) fn take_again(&self) -> Lease {
-        let before = self.in_use.fetch_add(1, Ordering::AcqRel);
-        metrics::gauge!("offhook_slots_in_use").set(before + 1);
-        Lease { in_use: self.in_use.clone() }
+        let now = self.shared.now();
+        let mut state = self.shared.lock();
+        let id = state.table.restore(now, of_a_client());
+        self.shared.tell(state, Vec::new());
+        self.lease(id)
+    }
+
+    /// Takes a slot, and waits for one if need be, `calls.queue_ttl` at most. Inbound calls do not
+    /// wait.
+    pub async fn take_in_turn(&self, request: SlotRequest) -> Result<Lease, NoSlot> {
+        let ttl = self.shared.queue_ttl;
+        let since = Instant::now();
+        let (told, granted) = oneshot::channel();
+        let waiting = match self.shared.ask(request, ttl, Some(told)) {
+            Answer::Granted(id) => {
+                note_wait(Duration::ZERO);
+                return Ok(self.lease(id));
+            }
+            Answer::Refused(refusal) => return Err(NoSlot::Refused(refusal)),
+            // Whoever stops waiting withdraws the request by dropping this.
+            Answer::Queued(id) => self.lease(id),
+        };
+        let lease = timeout(ttl, granted).await.ok().and_then(Result::ok);
+        let lease = lease.ok_or(NoSlot::TooLong(ttl))?;
+        // The two are one slot, which only the lease gives back.
+        waiting.forget();
+        note_wait(since.elapsed());
+        Ok(lease)
+    }
+
+    /// Limits an organisation, an assistant, a phone number or a campaign from now on.
+    pub fn set_limit(&self, scope: Scope, limit: Option<Limit>) {
+        self.shared.change(|table| table.set_limit(scope, limit));
+    }
+
+    /// Limits how fast a carrier is asked to dial.
+    pub fn set_rate(&self, carrier: Arc<str>, rate: Option<Rate>) {
+        self.shared.change(|table| table.set_rate(carrier, rate));
+    }
+
+    pub fn usage(&self, scope: &Scope) -> Usage {
+        self.shared.lock().table.usage(scope)
     }
 
     pub fn limits(&self) -> SlotLimits {
-        SlotLimits { limit: self.limit, in_use: self.in_use.load(Ordering::Acquire) }
+        let usage = self.usage(&Scope::Node);
+        let limit = usage.limit.map_or(0, |limit| limit.slots);
+        SlotLimits { limit, in_use: usage.in_use() }
+    }
+
+    fn lease(&self, id: LeaseId) -> Lease {
+        Lease { shared: self.shared.clone(), id }
+    }
+}
+
+fn note_wait(wait: Duration) {
+    metrics::histogram!("offhook_slot_queue_seconds").record(wait);
+}
+
+/// What counts for the node alone.
+fn of_a_client() -> SlotRequest {
+    SlotRequest {
+        source: Source::Interactive,
+        org: Arc::default(),
+        assistant: None,
+        number: None,
+        carrier: None,
+    }
+}
+
+impl Lease {
+    /// Gives up the right to give the slot back.
+    fn forget(mut self) {
+        // No lease has this id.
+        self.id = LeaseId(0);
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let before = self.in_use.fetch_sub(1, Ordering::AcqRel);
-        metrics::gauge!("offhook_slots_in_use").set(before - 1);
+        let id = self.id;
+        drop(self.shared.lock().waiting.remove(&id));
+        self.shared.change(|table| {
+            table.release(id);
+        });
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn ask(
+        self: &Arc<Self>,
+        request: SlotRequest,
+        ttl: Duration,
+        told: Option<oneshot::Sender<Lease>>,
+    ) -> Answer {
+        let now = self.now();
+        let mut state = self.lock();
+        // Leases that expired are free before anybody is refused.
+        let mut grants = state.table.tick(now).grants;
+        let answer = state.table.request(now, request, ttl);
+        if let (Answer::Queued(id), Some(told)) = (&answer, told) {
+            state.waiting.insert(*id, told);
+            if !mem::replace(&mut state.is_driven, true) {
+                tokio::spawn(self.clone().drive());
+            }
+        }
+        grants.extend(state.table.tick(now).grants);
+        self.tell(state, grants);
+        answer
+    }
+
+    /// Changes something, and serves whoever can be served then.
+    fn change(self: &Arc<Self>, change: impl FnOnce(&mut slots::Slots)) {
+        let now = self.now();
+        let mut state = self.lock();
+        change(&mut state.table);
+        let grants = state.table.tick(now).grants;
+        self.tell(state, grants);
+    }
+
+    /// Hands the slots out. The lock is given up first: whoever is gone drops its lease, which takes
+    /// the lock.
+    fn tell(self: &Arc<Self>, mut state: MutexGuard<'_, State>, grants: Vec<Grant>) {
+        let in_use = state.table.usage(&Scope::Node).in_use();
+        metrics::gauge!("offhook_slots_in_use").set(in_use);
+        let told: Vec<_> =
+            grants.iter().map(|grant| (grant.id, state.waiting.remove(&grant.id))).collect();
+        if state.is_driven {
+            self.changed.notify_one();
+        }
+        drop(state);
+        for (id, told) in told {
+            let lease = Lease { shared: self.clone(), id };
+            if let Some(told) = told {
+                // A lease that nobody takes is dropped, and so given back.
+                drop(told.send(lease));
+            }
+        }
+    }
+
+    /// Serves those who wait when a carrier's rate or an expired lease lets one of them go on, until
+    /// nobody waits.
+    async fn drive(self: Arc<Self>) {
+        loop {
+            let wait = {
+                let mut state = self.lock();
+                if state.waiting.is_empty() {
+                    state.is_driven = false;
+                    return;
+                }
+                let due = state.table.next_deadline().map(|(due, _)| due);
+                due.map_or(Duration::MAX, |due| due.saturating_sub(self.now()))
+            };
+            if timeout(wait, self.changed.notified()).await.is_err() {
+                self.change(|_| {});
+            }
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slot_is_free_again_when_its_lease_is_dropped() {
-        let slots = Slots::new(1);
-        let lease = slots.take().unwrap();
-        assert!(slots.take().is_none());
-        assert_eq!(slots.limits(), SlotLimits { limit: 1, in_use: 1 });
-        drop(lease);
-        assert!(slots.take().is_some());
-    }
-}
+mod tests;

@@ -152,6 +152,10 @@ fn a_wrong_value_is_shown_with_its_origin_and_what_works() {
              expected one of auto, text, json",
         ),
         (
+            file("[calls]\nconcurrency_limit = 10\ninbound_reserve = 11"),
+            "calls.inbound_reserve = `11`: expected at most calls.concurrency_limit, which is 10",
+        ),
+        (
             file("[calls]\nrestarts_max = -1"),
             "calls.restarts_max = `-1` from file `FILE`: \
              expected a whole number such as 100, from 0 to 1000",

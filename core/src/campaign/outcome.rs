@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::EndedReason;
+
 /// How an attempt ended, as far as trying again is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -16,15 +18,19 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Reads an `endedReason` of the contract. `was_connected`: whether the call was answered, which
-    /// tells a failure in mid-conversation from one before it.
-    pub fn of_ended_reason(reason: &str, was_connected: bool) -> Self {
-        match reason {
-            "customer-busy" => Self::Busy,
-            "customer-did-not-answer" => Self::NoAnswer,
-            "voicemail" => Self::Voicemail,
-            _ if was_connected => Self::Answered,
-            _ => Self::Failed,
+    /// `was_connected`: whether somebody or something picked up, which tells a call that failed in
+    /// mid-conversation from one that never came about.
+    pub fn of(reason: &EndedReason, was_connected: bool) -> Self {
+        if *reason == EndedReason::CustomerBusy {
+            Self::Busy
+        } else if *reason == EndedReason::CustomerDidNotAnswer {
+            Self::NoAnswer
+        } else if *reason == EndedReason::Voicemail {
+            Self::Voicemail
+        } else if was_connected {
+            Self::Answered
+        } else {
+            Self::Failed
         }
     }
 }
@@ -35,10 +41,11 @@ mod tests {
 
     #[test]
     fn a_failure_in_mid_conversation_is_not_dialled_again_as_a_failure() {
-        let reason = "call.in-progress.error-vapifault-worker-died";
-        assert_eq!(Outcome::of_ended_reason(reason, true), Outcome::Answered);
-        assert_eq!(Outcome::of_ended_reason(reason, false), Outcome::Failed);
-        assert_eq!(Outcome::of_ended_reason("voicemail", true), Outcome::Voicemail);
-        assert_eq!(Outcome::of_ended_reason("customer-busy", false), Outcome::Busy);
+        let died = EndedReason::WorkerDied;
+        assert_eq!(Outcome::of(&died, true), Outcome::Answered);
+        assert_eq!(Outcome::of(&died, false), Outcome::Failed);
+        assert_eq!(Outcome::of(&EndedReason::Voicemail, true), Outcome::Voicemail);
+        assert_eq!(Outcome::of(&EndedReason::CustomerBusy, false), Outcome::Busy);
+        assert_eq!(Outcome::of(&EndedReason::CustomerDidNotAnswer, false), Outcome::NoAnswer);
     }
 }
