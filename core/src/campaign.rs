@@ -49,8 +49,9 @@ pub use self::{
 
 /// What the campaign does not know by itself. Answers come from memory: nobody waits for them.
 pub trait Outside {
-    /// How far a zone's clocks are ahead of UTC at a moment, in seconds.
-    fn offset_s(&self, zone: ZoneId, at: WallTime) -> i32;
+    /// How far a zone's clocks are ahead of UTC at a moment, in seconds: the least and the most, where
+    /// a number does not tell which of several zones somebody lives in.
+    fn offsets_s(&self, zone: ZoneId, at: WallTime) -> (i32, i32);
 
     /// Whether somebody asked never to be called.
     fn is_barred(&self, number: NumberKey) -> bool;

@@ -32,12 +32,12 @@ impl Campaign {
         if dialled >= usize::from(caps.attempts) {
             return Admission::Never(Skip::AttemptsUsed);
         }
-        match self.plan.calendar.opening(now, |at| outside.offset_s(it.zone, at)) {
+        match self.plan.calendar.opening(now, |at| outside.offsets_s(it.zone, at)) {
             Opening::Open { .. } => {}
             Opening::Closed { until } => return Admission::Later(until),
             Opening::Never => return Admission::Never(Skip::TooLate),
         }
-        let offset_s = outside.offset_s(it.zone, now);
+        let (_, offset_s) = outside.offsets_s(it.zone, now);
         let (_, today) = day_at(now, offset_s);
         // Local midnight, give or take the hour by which clocks change.
         let tomorrow = today + DAY;

@@ -101,8 +101,28 @@ pub enum Opening {
 }
 
 impl Calendar {
-    /// `offset_s`: how far a zone's clocks are ahead of UTC at a moment, in seconds.
-    pub fn opening(&self, now: WallTime, offset_s: impl Fn(WallTime) -> i32) -> Opening {
+    /// `offsets_s`: how far clocks are ahead of UTC at a moment, in seconds, the least and the most.
+    /// Open is what is open by both.
+    pub fn opening(&self, now: WallTime, offsets_s: impl Fn(WallTime) -> (i32, i32)) -> Opening {
+        let (least, most) = offsets_s(now);
+        let opening = self.opening_in(now, |at| offsets_s(at).0);
+        if least == most {
+            return opening;
+        }
+        match (opening, self.opening_in(now, |at| offsets_s(at).1)) {
+            (Opening::Never, _) | (_, Opening::Never) => Opening::Never,
+            (Opening::Open { until: one }, Opening::Open { until: other }) => {
+                Opening::Open { until: one.min(other) }
+            }
+            (Opening::Closed { until: one }, Opening::Closed { until: other }) => {
+                Opening::Closed { until: one.max(other) }
+            }
+            (closed @ Opening::Closed { .. }, Opening::Open { .. })
+            | (Opening::Open { .. }, closed @ Opening::Closed { .. }) => closed,
+        }
+    }
+
+    fn opening_in(&self, now: WallTime, offset_s: impl Fn(WallTime) -> i32) -> Opening {
         let local = local_ms(now, offset_s(now));
         let day = day_of(local);
         let minute = local.rem_euclid(DAY_MS) / MINUTE_MS;
@@ -179,7 +199,7 @@ mod tests {
     #[test]
     fn nine_in_the_morning_is_where_the_callee_lives() {
         for (offset_h, opens_at) in [(0, 9), (-5, 14), (8, 1)] {
-            let offset = move |_| offset_h * 3_600;
+            let offset = move |_| (offset_h * 3_600, offset_h * 3_600);
             let calendar = office();
             let closed = calendar.opening(WallTime(at(opens_at).0 - 1), offset);
             assert_eq!(closed, Opening::Closed { until: at(opens_at) }, "{offset_h}");
@@ -189,9 +209,9 @@ mod tests {
 
     #[test]
     fn what_is_open_is_asked_again_by_the_quarter_hour_and_at_closing_time() {
-        let open = office().opening(at(10), |_| 0);
+        let open = office().opening(at(10), |_| (0, 0));
         assert_eq!(open, Opening::Open { until: WallTime(at(10).0 + QUARTER_MS) });
-        let last = office().opening(WallTime(at(17).0 - 60_000), |_| 0);
+        let last = office().opening(WallTime(at(17).0 - 60_000), |_| (0, 0));
         assert_eq!(last, Opening::Open { until: at(17) });
     }
 
@@ -199,26 +219,38 @@ mod tests {
     fn weekends_and_holidays_are_passed_over() {
         let mut calendar = office();
         let friday_evening = at(4 * 24 + 18);
-        let closed = calendar.opening(friday_evening, |_| 0);
+        let closed = calendar.opening(friday_evening, |_| (0, 0));
         assert_eq!(closed, Opening::Closed { until: at(7 * 24 + 9) });
         let monday = day_of(at(7 * 24).0 as i64);
         calendar.holidays.insert(monday);
-        let closed = calendar.opening(friday_evening, |_| 0);
+        let closed = calendar.opening(friday_evening, |_| (0, 0));
         assert_eq!(closed, Opening::Closed { until: at(8 * 24 + 9) });
     }
 
     #[test]
     fn an_opening_beyond_a_change_of_clocks_is_at_the_new_local_time() {
         let change = at(3);
-        let offset = |at: WallTime| if at < change { 7_200 } else { 3_600 };
+        let offset = |at: WallTime| if at < change { (7_200, 7_200) } else { (3_600, 3_600) };
         let closed = office().opening(at(0), offset);
         assert_eq!(closed, Opening::Closed { until: at(8) });
+    }
+
+    #[test]
+    fn where_a_number_may_be_in_two_zones_both_must_be_open() {
+        let zones = |_| (-8 * 3_600, -5 * 3_600);
+        let opening = |hours| office().opening(at(hours), zones);
+        // Nine o'clock in New York is six in Los Angeles, where it is nine at 17:00Z.
+        assert_eq!(opening(14), Opening::Closed { until: at(17) });
+        assert!(matches!(opening(17), Opening::Open { .. }));
+        // New York closes at 22:00Z, Los Angeles at one.
+        assert_eq!(opening(22), Opening::Closed { until: at(24 + 14) });
+        assert_eq!(opening(24 + 14), Opening::Closed { until: at(24 + 17) });
     }
 
     #[test]
     fn a_calendar_without_a_day_never_opens() {
         let window = Window { days: Weekdays([false; 7]), from_minute: 0, to_minute: 1440 };
         let calendar = Calendar { windows: vec![window], ..Calendar::default() };
-        assert_eq!(calendar.opening(at(0), |_| 0), Opening::Never);
+        assert_eq!(calendar.opening(at(0), |_| (0, 0)), Opening::Never);
     }
 }

@@ -42,7 +42,7 @@ impl LineUp {
     ) -> Option<ContactId> {
         let mut best: Option<((bool, WallTime, ContactId), ZoneId)> = None;
         for (&id, zone) in &mut self.zones {
-            if !zone.look_up(now, calendar, |at| outside.offset_s(id, at)) {
+            if !zone.look_up(now, calendar, |at| outside.offsets_s(id, at)) {
                 continue;
             }
             let Some(key) = zone.first(now) else { continue };
@@ -79,13 +79,13 @@ impl Zone {
         &mut self,
         now: WallTime,
         calendar: &Calendar,
-        offset_s: impl Fn(WallTime) -> i32,
+        offsets_s: impl Fn(WallTime) -> (i32, i32),
     ) -> bool {
         let (Opening::Open { until } | Opening::Closed { until }) = self.opening else {
             return false;
         };
         if until <= now {
-            self.opening = calendar.opening(now, offset_s);
+            self.opening = calendar.opening(now, offsets_s);
         }
         matches!(self.opening, Opening::Open { .. })
     }

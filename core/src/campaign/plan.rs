@@ -198,7 +198,7 @@ impl Plan {
         let mut is_empty = true;
         for zone in zones {
             is_empty = false;
-            match self.calendar.opening(begins, |at| outside.offset_s(zone, at)) {
+            match self.calendar.opening(begins, |at| outside.offsets_s(zone, at)) {
                 Opening::Open { .. } => {}
                 Opening::Never => problems.push(Problem::NeverOpens { zone }),
                 Opening::Closed { until } => {

@@ -22,8 +22,9 @@ pub struct Outer {
 }
 
 impl Outside for Outer {
-    fn offset_s(&self, zone: ZoneId, _: WallTime) -> i32 {
-        self.offsets_h.get(usize::from(zone.0)).map_or(0, |hours| hours * 3_600)
+    fn offsets_s(&self, zone: ZoneId, _: WallTime) -> (i32, i32) {
+        let offset = self.offsets_h.get(usize::from(zone.0)).map_or(0, |hours| hours * 3_600);
+        (offset, offset)
     }
 
     fn is_barred(&self, number: NumberKey) -> bool {
