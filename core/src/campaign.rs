@@ -16,6 +16,7 @@
 //! - [`Command::Dial`] is carried out at most once, and never by a process that has a successor.
 //! - A request that was on its way when the process died has reached the carrier within [`SETTLE`].
 //! - From [`Command::Dial`] on, the slot belongs to the call, which gives it back however it ends.
+//! - A slot that was asked for is granted at most once.
 //! - [`Outside::is_barred`] knows of a number before [`Event::Barred`] tells of it.
 
 mod admission;

@@ -1,5 +1,6 @@
 mod crashes;
 mod days;
+mod disorder;
 mod world;
 
 use std::collections::BTreeSet as Set;
