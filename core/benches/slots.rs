@@ -1,9 +1,14 @@
 //! What a slot costs: granted and given back on a node of thousands, with others waiting.
 
-use std::{hint::black_box, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    hint::black_box,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use offhook_core::slots::{Answer, Limit, Scope, SlotRequest, SlotRules, Slots, Source};
+use offhook_core::slots::{Answer, LeaseId, Limit, Scope, SlotRequest, SlotRules, Slots, Source};
 
 const NODE: u32 = 5_000;
 const ORGS: usize = 200;
@@ -24,21 +29,51 @@ fn direct(c: &mut Criterion) {
 }
 
 fn waiting(c: &mut Criterion) {
-    let mut slots = node();
-    let mut held = fill(&mut slots, NODE);
-    for index in 0..2_000 {
-        slots.request(Duration::ZERO, request(index), FOREVER);
-    }
+    let mut crowd = Crowd::new();
     c.bench_function("slots: one given back goes to one of 2,000 that wait in 200 lines", |b| {
-        let mut next = 0;
-        b.iter(|| {
-            let id = held.pop().expect("each one given back is granted again");
-            slots.release(id);
-            held.extend(slots.tick(Duration::ZERO).grants.iter().map(|grant| grant.id));
-            next += 1;
-            slots.request(Duration::ZERO, request(next), FOREVER)
+        b.iter(|| crowd.pass_one_on());
+    });
+    c.bench_function("slots: the same, the slowest in a hundred", |b| {
+        b.iter_custom(|iterations| {
+            let mut took: Vec<_> = (0..iterations.max(1_000))
+                .map(|_| {
+                    let since = Instant::now();
+                    crowd.pass_one_on();
+                    since.elapsed()
+                })
+                .collect();
+            took.sort_unstable();
+            let p99 = took[took.len() * 99 / 100];
+            p99 * u32::try_from(iterations).unwrap_or(u32::MAX)
         });
     });
+}
+
+/// A full node, and those who wait.
+struct Crowd {
+    slots: Slots,
+    held: VecDeque<LeaseId>,
+    next: usize,
+}
+
+impl Crowd {
+    fn new() -> Self {
+        let mut slots = node();
+        let held = fill(&mut slots, NODE).into();
+        for index in 0..2_000 {
+            slots.request(Duration::ZERO, request(index), FOREVER);
+        }
+        Self { slots, held, next: 0 }
+    }
+
+    fn pass_one_on(&mut self) -> Answer {
+        let id = self.held.pop_front().expect("each one given back is granted again");
+        self.slots.release(id);
+        let grants = self.slots.tick(Duration::ZERO).grants;
+        self.held.extend(grants.iter().map(|grant| grant.id));
+        self.next += 1;
+        self.slots.request(Duration::ZERO, request(self.next), FOREVER)
+    }
 }
 
 fn node() -> Slots {
@@ -53,7 +88,7 @@ fn node() -> Slots {
     slots
 }
 
-fn fill(slots: &mut Slots, count: u32) -> Vec<offhook_core::slots::LeaseId> {
+fn fill(slots: &mut Slots, count: u32) -> Vec<LeaseId> {
     (0..count as usize)
         .map(|index| match slots.request(Duration::ZERO, request(index), FOREVER) {
             Answer::Granted(id) => id,
