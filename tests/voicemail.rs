@@ -31,6 +31,7 @@ async fn asked_of_model(first_token: Duration, greeting: &str) -> Outcome {
         "firstMessage": "Hi.",
         "voicemailDetection": {"provider": "openai", "backoffPlan": plan, "beepMaxAwaitSeconds": 10},
         "voicemailMessage": "Please call us back.",
+        "fillerMessage": "",
     });
     let placed = world.place(assistant).await;
     let lines = vec![world.say(greeting), Line::Wait(Duration::from_secs(20))];
