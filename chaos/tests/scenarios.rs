@@ -31,8 +31,7 @@ fn is_promised(plan: &Plan) -> bool {
     plan.faults.iter().all(|Timed { when, fault }| {
         let is_mid_word = matches!(when, When::Words { count, .. } if count.fract() != 0.0);
         let is_silent = matches!(fault, Fault::Trouble { trouble: Trouble::Mute, .. });
-        let is_disk = matches!(fault, Fault::DiskFull { .. });
-        !is_mid_word && !is_silent && !is_disk
+        !is_mid_word && !is_silent
     })
 }
 

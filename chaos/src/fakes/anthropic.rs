@@ -234,6 +234,12 @@ fn question(request: &Value) -> Question {
     let texts = messages.iter().map(words_of).chain([system]);
     Question {
         said: said.map(|index| words_of(&messages[index])).unwrap_or_default(),
+        spoken: after
+            .iter()
+            .filter(|message| message["role"] == "assistant")
+            .map(|message| words_of(message))
+            .collect::<Vec<_>>()
+            .join(" "),
         has_result: after.iter().any(is_result),
         tools: offered
             .into_iter()

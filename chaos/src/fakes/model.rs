@@ -31,6 +31,8 @@ pub struct Tool {
 pub struct Question {
     /// The caller's last words, and whether nothing came after them.
     pub said: String,
+    /// What the assistant said after them: a reply that was cut off, which is to go on.
+    pub spoken: String,
     /// The last words came after the result of a tool.
     pub has_result: bool,
     pub tools: Vec<Tool>,
@@ -93,7 +95,7 @@ impl Question {
             gap: timing.llm_token_gap.draw(&app.chance),
         };
         if called == 0 {
-            answer.tokens = counting(turn, timing.llm_words);
+            answer.tokens = rest_of(counting(turn, timing.llm_words), &self.spoken);
             let limit = self.tokens_max.and_then(|max| usize::try_from(max).ok());
             if asks(FILTERED) {
                 answer.tokens.truncate(FILTERED_WORDS);
@@ -105,6 +107,16 @@ impl Question {
         }
         answer
     }
+}
+
+/// What follows of a reply on the words of it that end what was spoken.
+fn rest_of(mut tokens: Vec<String>, spoken: &str) -> Vec<String> {
+    let spoken: Vec<_> = spoken.split_whitespace().collect();
+    let words: Vec<_> = tokens.iter().map(|token| token.trim()).collect();
+    let longest = words.len().min(spoken.len());
+    let overlap = (1..=longest).rev().find(|count| spoken.ends_with(&words[..*count]));
+    tokens.drain(..overlap.unwrap_or(0));
+    tokens
 }
 
 impl Answer {

@@ -251,6 +251,12 @@ fn question(request: &Value) -> Question {
     };
     Question {
         said: said.map(|index| text_of(&messages[index]["content"])).unwrap_or_default(),
+        spoken: after
+            .iter()
+            .filter(|message| message["role"] == "assistant")
+            .map(|message| text_of(&message["content"]))
+            .collect::<Vec<_>>()
+            .join(" "),
         has_result: after.iter().any(|message| message["role"] == "tool"),
         tools: offered
             .into_iter()

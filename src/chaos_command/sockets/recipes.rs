@@ -135,10 +135,7 @@ impl Recipe {
                 (Duration::from_secs(12), Step::Receiver(200)),
             ],
             "process_killed" => {
-                vec![(
-                    within((2_000, 9_000)),
-                    Step::KillAndRestart { down: Duration::from_millis(500) },
-                )]
+                vec![(within(KILLED_MS), Step::KillAndRestart { down: Duration::from_millis(500) })]
             }
             "deploy" => vec![(within((500, 9_000)), Step::Terminate)],
             "thundering_herd" => gone(within((5_000, 7_000)), "deepgram"),
