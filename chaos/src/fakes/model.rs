@@ -183,6 +183,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_reply_that_was_cut_off_goes_on_after_its_last_word() {
+        let turn = Some(TurnKey(17, 3));
+        let rest = |spoken: &str| rest_of(counting(turn, 4), spoken).concat();
+        assert_eq!(rest("Hello. 17 3 1").trim(), "2 3 4.");
+        assert_eq!(rest(""), "17 3 1 2 3 4.");
+    }
+
+    #[test]
     fn the_latest_turn_that_was_said_counts() {
         assert_eq!(last_sentence("17 3.\n17 4. Thanks."), "17 4");
         assert_eq!(last_sentence("Hello there."), "Hello there.");
