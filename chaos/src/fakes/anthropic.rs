@@ -237,7 +237,7 @@ fn question(request: &Value) -> Question {
         spoken: after
             .iter()
             .filter(|message| message["role"] == "assistant")
-            .map(|message| words_of(message))
+            .map(words_of)
             .collect::<Vec<_>>()
             .join(" "),
         has_result: after.iter().any(is_result),
