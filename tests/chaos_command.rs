@@ -73,7 +73,7 @@ fn a_scenario_that_there_is_not_is_refused_with_those_that_there_are() {
 }
 
 #[test]
-fn a_killed_and_restarted_provider_is_survived_over_sockets() {
+fn a_voice_that_dies_in_mid_sentence_is_survived_over_sockets() {
     let output = chaos(&["--scenario", "tts_dies_mid_sentence", "--seed", "1", "--sockets"]);
     assert!(output.status.success(), "{}", text(&output));
     assert!(text(&output).contains("held    tts_dies_mid_sentence"), "{}", text(&output));
