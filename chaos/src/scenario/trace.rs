@@ -34,7 +34,7 @@ pub enum What {
     Fed(Who),
     /// A session says its first word.
     Spoke(Who),
-    /// Its user left a session, or let a reply go before its end.
+    /// A session or a reply is over, whoever ended it.
     Left(Who),
     /// Something was broken.
     Broke(String),

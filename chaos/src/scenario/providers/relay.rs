@@ -54,7 +54,6 @@ async fn carry<E>(
             return;
         }
         if is_over && waiting.is_empty() {
-            lock(life).ended();
             return;
         }
         let is_muted = lock(life).is_muted();

@@ -51,7 +51,6 @@ pub struct Life {
     drops: u64,
     is_muted: bool,
     has_spoken: bool,
-    has_ended: bool,
     breaks_rules: bool,
     is_over: bool,
 }
@@ -155,7 +154,6 @@ impl Life {
             drops,
             is_muted: false,
             has_spoken: false,
-            has_ended: false,
             breaks_rules: false,
             is_over: false,
         }
@@ -182,7 +180,6 @@ impl Life {
         } else {
             return None;
         };
-        self.has_ended = true;
         Some(error)
     }
 
@@ -227,11 +224,6 @@ impl Life {
         self.switch.inner.changed.send_replace(());
     }
 
-    /// It ended by itself.
-    pub fn ended(&mut self) {
-        self.has_ended = true;
-    }
-
     /// Nothing more is said in it: whoever listens may go.
     pub fn fall_silent(&mut self) {
         self.is_over = true;
@@ -246,9 +238,7 @@ impl Life {
 impl Drop for Life {
     fn drop(&mut self) {
         self.switch.inner.open.fetch_sub(1, Ordering::AcqRel);
-        if !self.has_ended {
-            self.switch.note(What::Left(self.switch.inner.who));
-        }
+        self.switch.note(What::Left(self.switch.inner.who));
     }
 }
 
