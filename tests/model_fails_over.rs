@@ -1,7 +1,5 @@
 //! A model that dies, is slow or refuses costs the caller nothing.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
-
 use std::time::Duration;
 
 use offhook_config::Settings;
