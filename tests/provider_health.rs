@@ -61,6 +61,8 @@ async fn an_outage_that_a_call_survived_is_seen_spares_the_next_call_and_outlive
     let reason = second["fallbacks"][0]["reason"].as_str().unwrap();
     assert!(reason.contains("no probe was answered"), "{reason}");
 
+    // What is known is written down five times a second.
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
     calls.server = calls.server.kill_and_restart().await;
     let known = row(&calls, "cartesia").await;
     assert_eq!(known["state"], "open", "{known}");

@@ -174,9 +174,12 @@ impl CallContext {
     /// How long a provider may keep silent: as long as is usual, or shorter where another could take
     /// over.
     pub(crate) fn patience(&self, stage: Stage, usual: Duration) -> Duration {
-        match self.succession(stage).has_other(self.clock.now()) {
-            true => usual.min(self.settings.calls.failover_patience),
-            false => usual,
+        let now = self.clock.now();
+        let failover = self.succession(stage).failover();
+        let until_given_up = failover.patience(now).unwrap_or(usual);
+        match failover.has_other(now) {
+            true => usual.min(until_given_up).min(self.settings.calls.failover_patience),
+            false => usual.min(until_given_up),
         }
     }
 

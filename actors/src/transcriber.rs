@@ -91,8 +91,11 @@ const REOPEN_FIRST: Duration = Duration::from_millis(100);
 /// Longest such wait: four of them fit into the ring.
 const REOPEN_MAX: Duration = Duration::from_secs(5);
 
-/// A provider that takes no audio for this long has stopped reading.
-const SEND_TIMEOUT: Duration = Duration::from_secs(3);
+/// A provider that takes no audio for this long, with its buffers full, has stopped reading.
+const SEND_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Shorter than this is no time for a socket.
+const SEND_MIN: Duration = Duration::from_millis(50);
 
 /// Hints waiting for the session; a second `Finalize` says nothing new.
 const HINTS_MAX: usize = 4;
@@ -202,6 +205,7 @@ async fn transcribe(context: Arc<CallContext>, hints: mpsc::Receiver<Hint>) -> P
         "provider" => name, "outcome" => "ok")
     .increment(1);
     opened.store(true, Ordering::Release);
+    context.succession(Stage::Transcriber).failover().on_served();
     context.answered(Stage::Transcriber);
     let listened = Listened { health, took: Some(asked.elapsed()) };
     let mut feed = Feed::new(context, candidate, listened, capabilities, format);
@@ -242,6 +246,8 @@ struct Feed {
     quiet_since: Instant,
     /// A partial has come whose final has not.
     unfinished: bool,
+    /// A former session owed text, and this one has not said anything yet.
+    has_inherited: bool,
 }
 
 impl Feed {
@@ -273,6 +279,7 @@ impl Feed {
             was_speaking: false,
             quiet_since: now,
             unfinished: false,
+            has_inherited: owes,
             context,
         }
     }
@@ -344,12 +351,12 @@ impl Feed {
                 // What is lost is silence to the provider: its clock stays that of the leg.
                 let silence = leg.silence(read.skipped);
                 let silence = self.converter.convert_bytes(silence);
-                push(session, SttInput::Audio(silence)).await?;
+                push(session, SttInput::Audio(silence), self.send_limit()).await?;
             }
             self.cursor = read.at + leg.samples_in_bytes(read.audio.len());
             let audio = self.converter.convert_bytes(read.audio.clone());
             if !audio.is_empty() {
-                push(session, SttInput::Audio(audio)).await?;
+                push(session, SttInput::Audio(audio), self.send_limit()).await?;
                 self.sent_at = Instant::now();
             }
             let samples = leg.samples_in_bytes(read.audio.len()) + read.skipped;
@@ -359,6 +366,7 @@ impl Feed {
 
     fn on_event(&mut self, event: SttEvent) {
         self.heard_at = Instant::now();
+        self.has_inherited = false;
         if let Some(took) = self.listened.took.take() {
             self.context.health.succeeded(&self.listened.health, Some(took));
         }
@@ -398,7 +406,7 @@ impl Feed {
         if self.capabilities.native_end_of_turn {
             return Ok(());
         }
-        push(session, SttInput::Finalize).await
+        push(session, SttInput::Finalize, self.send_limit()).await
     }
 
     async fn keep_alive(&mut self, session: &SttSession) -> Result<(), ProviderError> {
@@ -407,7 +415,7 @@ impl Feed {
             return Ok(());
         }
         self.sent_at = Instant::now();
-        push(session, SttInput::KeepAlive).await
+        push(session, SttInput::KeepAlive, self.send_limit()).await
     }
 
     /// A session that says nothing to what the caller said raises no error by itself.
@@ -421,8 +429,11 @@ impl Feed {
             self.quiet_since = Instant::now();
             self.speaking_since.get_or_insert_with(Instant::now);
         } else {
-            // Too short to hold a word: a click.
-            if self.was_speaking && self.speaking_since.is_some_and(|at| at.elapsed() < WORD_MIN) {
+            // Too short to hold a word: a click. What a former session owed is none.
+            if self.was_speaking
+                && !self.has_inherited
+                && self.speaking_since.is_some_and(|at| at.elapsed() < WORD_MIN)
+            {
                 self.speaking_since = None;
                 self.context.slots.transcriber.owes.store(self.unfinished, Ordering::Release);
             }
@@ -480,19 +491,28 @@ impl Feed {
         }
     }
 
+    /// How long the provider may take no audio: while the caller speaks, no longer than it may keep
+    /// silent.
+    fn send_limit(&self) -> Duration {
+        let Some(since) = self.speaking_since else { return SEND_TIMEOUT };
+        let due = since.max(self.heard_at) + self.context.settings.calls.stt_stall_timeout;
+        due.saturating_duration_since(Instant::now()).clamp(SEND_MIN, SEND_TIMEOUT)
+    }
+
     fn commit(&self, until: u64) {
         self.context.slots.transcriber.committed.fetch_max(until, Ordering::AcqRel);
         self.context.audio.commit_caller(until);
     }
 }
 
-async fn push(session: &SttSession, input: SttInput) -> Result<(), ProviderError> {
-    match timeout(SEND_TIMEOUT, session.audio.send(input)).await {
+/// Sends within a limit.
+async fn push(session: &SttSession, input: SttInput, limit: Duration) -> Result<(), ProviderError> {
+    match timeout(limit, session.audio.send(input)).await {
         // The session's own error is in its events.
         Ok(Ok(()) | Err(_)) => Ok(()),
         Err(_) => Err(ProviderError::new(
             FailureClass::Stalled,
-            format!("the transcriber took no audio for {SEND_TIMEOUT:?}"),
+            format!("the transcriber took no audio for {limit:.1?}"),
         )),
     }
 }

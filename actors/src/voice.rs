@@ -19,7 +19,7 @@ use offhook_core::{
     ChunkPlan, Event, FailureClass, SpeechId, SpeechLedger, Stage, TextChunker, TimedWord,
     speech_format::FormatPlan,
 };
-use offhook_media::Converter;
+use offhook_media::{AudioFormat, Converter};
 use offhook_providers::{
     ProviderError,
     tts::{ContextId, Tts, TtsEvent, TtsInput, TtsRequest, TtsSession},
@@ -313,7 +313,10 @@ impl VoiceActor {
         let pending = {
             let mut voice = self.voice();
             voice.session = None;
-            voice.renumber()
+            let audio = &self.context.audio;
+            voice.renumber(audio.format(), |speech, samples| {
+                audio.with_playout(|playout| playout.truncate(speech, samples))
+            })
         };
         if !pending && error.class == FailureClass::Closed {
             // Idle sessions are closed by their providers; the next speech opens another.
@@ -440,12 +443,18 @@ impl Voice {
     }
 
     /// Gives what is not complete a new context for the next session; true when there is any.
-    fn renumber(&mut self) -> bool {
+    ///
+    /// `playout` drops what waits behind so many samples of a speech, and says how many are left.
+    fn renumber(&mut self, format: AudioFormat, playout: impl Fn(u32, u64) -> u64) -> bool {
         let mut any = false;
-        for speech in self.speeches.values_mut().filter(|speech| !speech.complete) {
+        for (id, speech) in self.speeches.iter_mut().filter(|(_, speech)| !speech.complete) {
             self.contexts_used += 1;
             speech.context = ContextId(self.contexts_used);
             speech.handed_over = false;
+            // Half a word is heard as none: the next voice says it as a whole.
+            let whole = format.samples_in(speech.ledger.whole_words_end());
+            let kept = playout(id.0, whole);
+            speech.ledger.truncate_audio(format.duration_of(kept));
             speech.ledger.resume();
             speech.origin = speech.ledger.audio_duration();
             // The rest comes from another session: a seam is nothing to keep.
@@ -494,6 +503,7 @@ async fn speak(context: Arc<CallContext>, mut texts: mpsc::Receiver<TtsInput>) -
         }
     };
     opened.store(true, Ordering::Release);
+    context.succession(Stage::Voice).failover().on_served();
     let mut run = Run {
         format,
         converters: BTreeMap::new(),
@@ -520,7 +530,7 @@ async fn send(session: &TtsSession, input: TtsInput) -> Result<(), ProviderError
 struct Run {
     context: Arc<CallContext>,
     stage: Staged<dyn Tts>,
-    format: offhook_media::AudioFormat,
+    format: AudioFormat,
     /// Each context resamples on its own: a reset in mid-word would be heard.
     converters: BTreeMap<ContextId, Converter>,
     /// Contexts that owe a sound, since when: given text and silent so far, or finished and not done.

@@ -192,7 +192,7 @@ sections! {
         /// Longest wait for a provider's connection: TCP, TLS and websocket handshake together.
         provider_connect_timeout: Duration as Span = default "5s", "duration", "100ms" to "1m";
         /// Longest wait for a transcriber's answer to what the caller said, before it is replaced.
-        stt_stall_timeout: Duration as Span = default "1500ms", "duration", "500ms" to "1m";
+        stt_stall_timeout: Duration as Span = default "1300ms", "duration", "500ms" to "1m";
         /// Longest wait for a session or for a voice's first audio where another provider could take
         /// over: a caller who hears nothing for longer thinks that the line is dead.
         failover_patience: Duration as Span = default "1200ms", "duration", "100ms" to "1m";

@@ -21,6 +21,8 @@ pub struct Failover {
     refused_since: Option<CallTime>,
     /// Longest wait that a provider may ask for and still be preferred to another.
     retry_after_max: Duration,
+    /// How long refusals are borne.
+    refused_max: Duration,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,9 +64,15 @@ pub enum Pace {
     After(Duration),
 }
 
-/// How long refused sessions are tried again, over all providers: nobody waits on a silent line for
-/// longer than five seconds without being told.
-const REFUSED_MAX: Duration = Duration::from_millis(4_500);
+/// How long refused sessions are tried again, over all providers: a caller whom nobody can hear or
+/// answer is told so, and the call is over, within five seconds.
+const REFUSED_MAX: Duration = Duration::from_secs(3);
+
+/// The same for a request that a filler covers.
+const UNANSWERED_MAX: Duration = Duration::from_millis(4_500);
+
+/// Shorter than this no session is opened over the internet.
+const PATIENCE_MIN: Duration = Duration::from_millis(300);
 
 /// A provider that lost two sessions within this time is not asked for a third while there is
 /// another; nor is one that was left within it promoted again while there is a fresh one.
@@ -81,12 +89,14 @@ impl Failover {
             again_at: None,
             refused_since: None,
             retry_after_max: Duration::ZERO,
+            refused_max: REFUSED_MAX,
         }
     }
 
-    /// Prefers the provider that serves to another if it says that it will after this at most.
+    /// For requests, whose waits the caller hears a filler in: prefers the provider that serves to
+    /// another if it says that it will after this at most.
     pub fn waiting(self, retry_after_max: Duration) -> Self {
-        Self { retry_after_max, ..self }
+        Self { retry_after_max, refused_max: UNANSWERED_MAX, ..self }
     }
 
     pub const fn current(&self) -> usize {
@@ -113,6 +123,13 @@ impl Failover {
         let failed = &mut self.candidates[other];
         failed.failed_at = Some(now);
         failed.is_excluded |= !class.is_transient();
+    }
+
+    /// How long the next session may take to open, where sessions are refused: until it is time to
+    /// give up.
+    pub fn patience(&self, now: CallTime) -> Option<Duration> {
+        let refused = now.after(self.refused_since?);
+        Some(self.refused_max.saturating_sub(refused).max(PATIENCE_MIN))
     }
 
     /// Decides after a loss. `is_allowed`: whether the node's health lets a candidate be asked;
@@ -177,7 +194,7 @@ impl Failover {
         class: FailureClass,
     ) -> Next {
         let refused = self.refused_since.map_or(Duration::ZERO, |since| now.after(since));
-        let left = REFUSED_MAX.saturating_sub(refused);
+        let left = self.refused_max.saturating_sub(refused);
         if is_spent || left.is_zero() {
             // A model may be asked again, for the next reply.
             self.refused_since = None;

@@ -129,6 +129,18 @@ impl SpeechLedger {
         }
     }
 
+    /// Where the last whole word ends in the audio that came, as far as words are timed: what lies
+    /// behind is a part of one.
+    pub fn whole_words_end(&self) -> Duration {
+        let is_partial = |anchor: &&Anchor| anchor.start < self.audio && self.audio < anchor.end;
+        self.anchors.iter().find(is_partial).map_or(self.audio, |anchor| anchor.start)
+    }
+
+    /// Only this much of the audio is there: the rest was dropped before anybody heard it.
+    pub fn truncate_audio(&mut self, kept: Duration) {
+        self.audio = self.audio.min(kept);
+    }
+
     /// Another voice goes on where the audio ends: it begins with the first word that is not there,
     /// and what the one before said of words that never came is forgotten.
     pub fn resume(&mut self) {

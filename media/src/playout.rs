@@ -208,6 +208,17 @@ impl Playout {
         }
     }
 
+    /// Drops what waits to be sent of a speech behind this many of its samples, so that another voice
+    /// goes on there. Returns how many it has then: more, where they were sent already.
+    pub fn truncate(&mut self, speech: u32, samples: u64) -> u64 {
+        let format = self.format;
+        let Some(open) = self.speeches.iter_mut().find(|open| open.id == speech) else { return 0 };
+        let before = open.unsent();
+        let length = open.truncate(format, samples);
+        self.queued -= before - open.unsent();
+        length
+    }
+
     /// Drops what is queued or sent of a speech and was not heard, and whatever comes for it later.
     /// Other speeches keep their place: what the leg loses of them with the clearing is sent again.
     ///

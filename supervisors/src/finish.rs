@@ -10,7 +10,8 @@ use offhook_api::{
 };
 use offhook_core::{CallStatus, EndedReason, ServerEvent};
 use offhook_store::Kind;
-use tokio::time::timeout;
+use serde_json::Value;
+use tokio::time::{sleep, timeout};
 
 use crate::costs;
 
@@ -22,6 +23,12 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Longest wait for the call's record to be on disk.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Between attempts to write it after that, to a disk that was full.
+const RECORD_RETRY: Duration = Duration::from_secs(1);
+
+/// Such attempts: ten minutes in which an operator may make room.
+const RECORD_RETRIES_MAX: u32 = 600;
 
 /// Normal closure (RFC 6455, section 7.4.1).
 const CLOSE_NORMAL: u16 = 1000;
@@ -73,15 +80,11 @@ pub(crate) async fn finish(context: &Arc<CallContext>) {
         record.end(end);
         record.clone()
     };
-    let (org, id) = (context.spec.org.clone(), context.spec.id);
-    let body = record.as_value().clone();
+    let id = context.spec.id;
     let ended_ms = context.clock.epoch_ms_of(context.clock.now());
-    let stored = context.store.update(&org, Kind::Call, id, move |stored| {
-        stored.updated_at_ms = ended_ms;
-        stored.body = body;
-    });
-    if !matches!(timeout(RECORD_TIMEOUT, stored).await, Ok(Ok(_))) {
-        tracing::error!(call = %id, "the record of the ended call is not on disk");
+    if !store_record(context, record.as_value(), ended_ms).await {
+        tracing::error!(call = %id, "the record of the ended call is not on disk, trying again");
+        tokio::spawn(store_later(context.clone(), record.as_value().clone(), ended_ms));
     }
     let report = ServerEvent::EndOfCallReport { ended_reason: reason.clone() };
     if let Some(item) = context.outbox_item(&report, &history, Some(&artifact))
@@ -99,6 +102,31 @@ pub(crate) async fn finish(context: &Arc<CallContext>) {
     let _ = timeout(GOODBYE_TIMEOUT, context.leg.said_goodbye()).await;
     count(record.type_name(), &reason);
     tracing::info!(call = %id, %reason, "call ended");
+}
+
+/// Writes the record of an ended call; whether it is on disk.
+async fn store_record(context: &CallContext, body: &Value, ended_ms: i64) -> bool {
+    let body = body.clone();
+    let stored =
+        context.store.update(&context.spec.org, Kind::Call, context.spec.id, move |stored| {
+            stored.updated_at_ms = ended_ms;
+            stored.body = body;
+        });
+    matches!(timeout(RECORD_TIMEOUT, stored).await, Ok(Ok(_)))
+}
+
+/// Writes the record when the disk takes it again. After that time it is in the end-of-call report
+/// alone.
+async fn store_later(context: Arc<CallContext>, body: Value, ended_ms: i64) {
+    let id = context.spec.id;
+    for _ in 0..RECORD_RETRIES_MAX {
+        sleep(RECORD_RETRY).await;
+        if store_record(&context, &body, ended_ms).await {
+            tracing::info!(call = %id, "the record of the ended call is on disk now");
+            return;
+        }
+    }
+    tracing::error!(call = %id, "the record of the ended call was given up");
 }
 
 /// Counts an ended call.

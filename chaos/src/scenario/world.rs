@@ -81,6 +81,9 @@ const END_LIMIT: Duration = Duration::from_secs(60);
 /// Longest wait for what was published to be delivered: above the longest pause of the outbox.
 const DELIVERY_LIMIT: Duration = Duration::from_secs(900);
 
+/// Longest wait for the record of a call that is over: disks of scenarios are full for seconds.
+const RECORD_LIMIT: Duration = Duration::from_secs(15);
+
 /// After the last call: whatever was to stop has stopped by then.
 const SETTLED: Duration = Duration::from_secs(60);
 
@@ -244,8 +247,20 @@ impl Scene {
             broken.push(format!("call {nth}: {differs}"));
         }
         let words = tones::words_of(&heard.agent, heard.sample_rate_hz);
-        let record = self.world.record(id).await;
+        let record = self.last_record(id).await;
         (CallRan { nth, id, heard, words, record, placed, began, ended }, broken)
+    }
+
+    /// The call's document once it says that the call is over: a disk that was full gets it later.
+    async fn last_record(&self, id: Uuid) -> Value {
+        let began = Instant::now();
+        loop {
+            let record = self.world.record(id).await;
+            if record["status"] == "ended" || began.elapsed() >= RECORD_LIMIT {
+                return record;
+            }
+            sleep(Duration::from_millis(500)).await;
+        }
     }
 
     fn lines(&self) -> Vec<Said> {

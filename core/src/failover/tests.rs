@@ -121,7 +121,7 @@ fn where_all_refuse_each_is_tried_again_until_the_caller_has_waited_long_enough(
     assert_eq!(lose(&mut failover, 100, Loss::Refused, REFUSED), back);
     let again = Next::Promote { to: 1, pace: Pace::Paced };
     assert_eq!(lose(&mut failover, 400, Loss::Refused, REFUSED), again);
-    assert_eq!(lose(&mut failover, 4_500, Loss::Refused, REFUSED), Next::GiveUp);
+    assert_eq!(lose(&mut failover, 3_000, Loss::Refused, REFUSED), Next::GiveUp);
 }
 
 #[test]
@@ -176,7 +176,7 @@ proptest! {
                 }
             }
             if n == 1 && let Some(since) = refused_since {
-                prop_assert!(now - since < 4_500, "refused for too long");
+                prop_assert!(now - since < 3_000, "refused for too long");
             }
         }
     }

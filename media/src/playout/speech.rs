@@ -117,6 +117,25 @@ impl Speech {
         (audio, voiced)
     }
 
+    /// Drops what waits to be sent behind this many samples of the speech. Returns how many samples
+    /// it has then: more, where they were sent.
+    pub(super) fn truncate(&mut self, format: AudioFormat, samples: u64) -> u64 {
+        let mut surplus = (self.sent + self.unsent).saturating_sub(samples).min(self.unsent);
+        self.unsent -= surplus;
+        while surplus > 0
+            && let Some(mut last) = self.pieces.pop_back()
+        {
+            let length = format.samples_in_bytes(last.len());
+            if length > surplus {
+                let kept = (length - surplus) as usize * format.bytes_per_sample();
+                last.truncate(kept);
+                self.pieces.push_back(last);
+            }
+            surplus = surplus.saturating_sub(length);
+        }
+        self.sent + self.unsent
+    }
+
     /// Puts audio that was sent and not heard in front of what waits.
     pub(super) fn take_back(&mut self, audio: Bytes, samples: u64) {
         self.pieces.push_front(audio);
