@@ -92,7 +92,7 @@ async fn a_question_that_was_not_answered_before_the_kill_is_answered_after_the_
     let (call, mut leg) = calls.connect(json!({"startSpeakingPlan": plan})).await;
     calls.providers.caller_says("I need a doctor.").await;
     leg.event_where("what was said", |event| event.to_string().contains("I need a doctor.")).await;
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     calls.server = calls.server.kill_and_restart().await;
     let mut leg = Leg::open(url(&call)).await;
     hears(&mut leg, BRIDGE).await;
