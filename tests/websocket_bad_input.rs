@@ -256,8 +256,7 @@ async fn of_two_sockets_at_the_same_time_one_gets_the_call() {
                     assert_eq!((code, &*reason), (1008, REPLACED));
                     return false;
                 }
-                // Replaced before it was used: nobody is there to say so.
-                Frame::Lost(_) => return false,
+                Frame::Lost(why) => panic!("lost without a close frame: {why}"),
             }
         }
     };
