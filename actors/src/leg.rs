@@ -13,6 +13,8 @@ use offhook_transports::{LegCodec, Wire};
 use serde_json::Value;
 use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 
+use crate::transport::dismiss;
+
 /// What comes from a leg's socket.
 #[derive(Debug)]
 pub enum Incoming {
@@ -125,7 +127,12 @@ impl LegSlot {
     /// the end of its old connection before we do.
     pub fn put(&self, socket: LegSocket) {
         let socket = Some(Arc::new(AsyncMutex::new(socket)));
-        *self.seat() = Seat { socket, is_new: true, was_taken: true };
+        let seat = Seat { socket, is_new: true, was_taken: true };
+        let before = std::mem::replace(&mut *self.seat(), seat);
+        // Whoever uses the old one tells it so; one that nobody uses yet is told here.
+        if let Some(Ok(unused)) = before.socket.map(AsyncMutex::try_lock_owned) {
+            tokio::spawn(dismiss(unused));
+        }
         self.arrived.notify_one();
     }
 

@@ -200,18 +200,22 @@ async fn run(context: Arc<CallContext>) -> LegEnd {
                 tracing::info!(call = %context.spec.id, "media socket replaced by a newer one");
                 let wait = context.settings.calls.leg_reconnect.max(REPLACED_WAIT);
                 pump.lose(pump.heard_peer, EndedReason::CustomerEndedCall, wait);
-                tokio::spawn(timeout(PARTING_MAX, dismiss(socket)));
+                tokio::spawn(dismiss(socket));
             }
         }
     }
 }
 
 /// Tells a socket that another one has taken its place.
-async fn dismiss(mut socket: OwnedMutexGuard<LegSocket>) {
+pub(crate) async fn dismiss(mut socket: OwnedMutexGuard<LegSocket>) {
     socket.queue(Outgoing::Close { code: close_code::POLICY, reason: REPLACED.to_owned() });
-    if socket.flush().await.is_ok() {
-        part(socket).await;
-    }
+    let parting = async {
+        if socket.flush().await.is_ok() {
+            part(socket).await;
+        }
+    };
+    // A peer that does not close is left.
+    let _ = timeout(PARTING_MAX, parting).await;
 }
 
 /// Reads what the peer had under way until it closes too. A socket that is dropped with unread
