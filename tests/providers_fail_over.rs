@@ -80,6 +80,19 @@ async fn a_voice_that_is_gone_for_good_is_replaced_at_the_first_word_not_deliver
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_to_be_said_while_no_voice_is_connected_is_said_by_the_next() {
+    for (refusals, connect_ms) in [(1, 0), (2, 0), (1, 30), (2, 30)] {
+        let mut world = World::new(FakeLlm::lines(&[("hours", ANSWER)])).await;
+        world.tts.connect = Duration::from_millis(connect_ms);
+        world.tts.refuse(refusals);
+        let placed = world.place(json!({"firstMessage": GREETING})).await;
+        let outcome = world.converse(placed, vec![world.say(QUESTION)]).await;
+        let heard = outcome.words_heard();
+        assert_eq!(heard, format!("{GREETING} {ANSWER}"), "{refusals} refusals");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_voice_that_takes_text_and_says_nothing_is_replaced_within_the_first_reply() {
     let world = world().await;
     world.tts.fall_silent(true);

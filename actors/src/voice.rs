@@ -232,10 +232,12 @@ impl VoiceActor {
         self.ensure_session();
         let text = self.format_plan.format(&piece);
         let mut voice = self.voice();
+        let is_open = voice.session.is_some();
         let entry = voice.speech(speech, &self.chunk_plan);
         entry.ledger.spoken_as(&piece, &text);
-        // A piece may be nothing but marks for the eye.
-        if text.trim().is_empty() {
+        // A piece may be nothing but marks for the eye, and the next session is given what came while
+        // there was none.
+        if text.trim().is_empty() || !is_open {
             return;
         }
         entry.handed_over = true;
