@@ -197,7 +197,10 @@ impl CallContext {
         };
         register(&spec.stages, &node.health);
         let slots = Slots::new(&spec.stages, &node.health, intensity);
-        let playout = PlayoutOptions { lead, hearing: spec.hearing, ..PlayoutOptions::default() };
+        // What knows of marks knows of clearing.
+        let clears = spec.hearing == Hearing::Marks;
+        let playout =
+            PlayoutOptions { lead, hearing: spec.hearing, clears, ..PlayoutOptions::default() };
         let context = Self {
             audio: LegAudio::new(
                 spec.format,

@@ -40,6 +40,9 @@ pub struct PlayoutOptions {
     /// Distance of marks: how exactly it is known what was heard when the way to the leg is slow.
     pub mark_every: Duration,
     pub hearing: Hearing,
+    /// The leg can be told to drop what it has. One that cannot may play it all the same, unless its
+    /// client does that by itself when it learns of an interruption.
+    pub clears: bool,
 }
 
 impl Default for PlayoutOptions {
@@ -50,6 +53,7 @@ impl Default for PlayoutOptions {
             frame: Duration::from_millis(20),
             mark_every: Duration::from_millis(250),
             hearing: Hearing::Clock,
+            clears: true,
         }
     }
 }
@@ -158,7 +162,7 @@ impl Playout {
             mark_every: format.samples_in(options.mark_every),
             hearing: options.hearing,
             tick: 0,
-            playhead: Playhead::new(options.hearing, format),
+            playhead: Playhead::new(&options, format),
             speeches: VecDeque::new(),
             queued: 0,
             frames: VecDeque::new(),
@@ -272,6 +276,7 @@ impl Playout {
             self.settle(tick, heard);
         }
         self.take_back();
+        self.playhead.handle_lost();
         self.speeches.iter_mut().for_each(|speech| speech.is_orphaned = true);
     }
 
@@ -320,9 +325,9 @@ impl Playout {
         self.advance(now);
     }
 
-    /// Whether no speech waits or sounds.
-    pub fn is_idle(&self) -> bool {
-        self.speeches.is_empty()
+    /// Whether whatever waits or sounds will be heard to its end without a voice.
+    pub fn is_complete(&self) -> bool {
+        self.speeches.iter().all(|speech| speech.finished)
     }
 
     /// When there is something to send or to tell again, unless somebody calls before; `None` when

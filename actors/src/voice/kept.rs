@@ -147,7 +147,7 @@ impl VoiceActor {
                 Place::After(before) => before.iter().for_each(|earlier| {
                     playout.queue(earlier.0, Bytes::new());
                 }),
-                Place::First if !playout.is_idle() => return false,
+                Place::First if !playout.is_complete() => return false,
                 Place::First => {}
             }
             let is_queued = playout.queue(speech.0, kept.audio);

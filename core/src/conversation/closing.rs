@@ -34,13 +34,13 @@ impl Conversation {
             self.end(reason);
             return;
         };
-        let speech = self.begin_closing(reason.clone(), &text);
+        let speech = self.begin_closing(Abandoned::All, reason.clone(), &text);
         self.speak_whole(speech, &text, false, Some(reason));
     }
 
     /// Drops all that was to be said for the last words, and names these.
-    fn begin_closing(&mut self, reason: EndedReason, text: &str) -> SpeechId {
-        self.abandon_turn(Abandoned::All);
+    fn begin_closing(&mut self, abandoned: Abandoned, reason: EndedReason, text: &str) -> SpeechId {
+        self.abandon_turn(abandoned);
         self.said.clear();
         let chars = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
         let limit = CLOSING_GRACE.saturating_add(CLOSING_PER_CHAR.saturating_mul(chars));
@@ -100,8 +100,10 @@ impl Conversation {
             (Stage::Voice, Floor::Ringing | Floor::Closing(_)) => self.end(reason),
             (Stage::Voice, _) if !may_fill => self.end(reason),
             (Stage::Voice, _) => {
-                let speech = self.begin_closing(reason.clone(), &self.options.apology.clone());
-                self.fill_as(speech, self.options.apology.clone(), Some(reason));
+                let apology = self.options.apology.clone();
+                let what = Abandoned::AllButKept;
+                let speech = self.begin_closing(what, reason.clone(), &apology);
+                self.fill_as(speech, apology, Some(reason));
             }
             // The last words need neither of them.
             (Stage::Transcriber | Stage::Model, Floor::Closing(_)) => {}

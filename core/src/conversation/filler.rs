@@ -72,6 +72,7 @@ impl Conversation {
         let source = SpeechSource::ForceSay;
         let mut speech = self.new_speech(id, &text, source, then_end.is_none(), then_end);
         speech.finished_at = Some(self.now);
+        speech.is_kept = true;
         self.speeches.play_first(speech, self.now);
     }
 

@@ -201,7 +201,7 @@ impl Conversation {
             }
         }
         let dropped = self.speeches.drop_queued(|message| match what {
-            Abandoned::All => true,
+            Abandoned::All | Abandoned::AllButKept => true,
             Abandoned::Interruptible => message.interruptible,
             Abandoned::Reply => false,
         });

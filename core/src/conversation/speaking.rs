@@ -116,6 +116,7 @@ impl Conversation {
             before: String::new(),
             interruptible,
             then_end,
+            is_kept: false,
             began_at: None,
             first_began_at: None,
             finished_at: None,

@@ -43,6 +43,8 @@ pub(super) struct Speech {
     pub before: String,
     pub interruptible: bool,
     pub then_end: Option<EndedReason>,
+    /// All of its sound was there before: no voice is needed for it.
+    pub is_kept: bool,
     pub began_at: Option<CallTime>,
     /// When that which was heard before began to sound.
     pub first_began_at: Option<CallTime>,
@@ -150,8 +152,11 @@ impl Speeches {
 
     /// Has a speech play in front of those that have not begun.
     pub(super) fn play_first(&mut self, speech: Speech, now: CallTime) {
-        self.first_since = now;
-        self.playing.insert(0, speech);
+        let place = self.playing.iter().take_while(|it| it.began_at.is_some()).count();
+        if place == 0 {
+            self.first_since = now;
+        }
+        self.playing.insert(place, speech);
     }
 
     /// Why the call ends after one of them, where a client asked for that.

@@ -70,6 +70,8 @@ pub(super) enum Reply {
 pub(super) enum Abandoned {
     /// Everything that was to be spoken.
     All,
+    /// The same but for kept words that sound: they need no voice to end.
+    AllButKept,
     /// Everything that the caller may interrupt.
     Interruptible,
     /// The model's words; messages that others asked for are spoken.
@@ -80,6 +82,7 @@ impl Abandoned {
     pub(super) fn includes(self, speech: &Speech) -> bool {
         match self {
             Self::All => true,
+            Self::AllButKept => !speech.is_kept || speech.began_at.is_none(),
             Self::Interruptible => speech.interruptible,
             Self::Reply => speech.source == SpeechSource::Model,
         }

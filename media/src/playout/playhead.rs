@@ -1,6 +1,6 @@
 use std::{collections::VecDeque, time::Duration};
 
-use super::Hearing;
+use super::{Hearing, PlayoutOptions};
 use crate::AudioFormat;
 
 /// How long after its time a mark may be echoed before the leg is taken for one that lost it. Longer
@@ -19,6 +19,7 @@ const MARKS_MAX: usize = 64;
 /// since the last echo, and not up to a mark that is still outstanding.
 pub(super) struct Playhead {
     hearing: Hearing,
+    clears: bool,
     patience: u64,
     sent: u64,
     heard: u64,
@@ -30,6 +31,8 @@ pub(super) struct Playhead {
     trusting: bool,
     /// Nothing is taken for heard behind this time.
     alive_until: Option<u64>,
+    /// Until then a leg that cannot be cleared may play what was taken back.
+    busy_until: u64,
 }
 
 struct Run {
@@ -46,9 +49,10 @@ struct Mark {
 }
 
 impl Playhead {
-    pub(super) fn new(hearing: Hearing, format: AudioFormat) -> Self {
+    pub(super) fn new(options: &PlayoutOptions, format: AudioFormat) -> Self {
         Self {
-            hearing,
+            hearing: options.hearing,
+            clears: options.clears,
             patience: format.samples_in(MARK_PATIENCE),
             sent: 0,
             heard: 0,
@@ -57,6 +61,7 @@ impl Playhead {
             marks: 0,
             trusting: true,
             alive_until: None,
+            busy_until: 0,
         }
     }
 
@@ -73,8 +78,9 @@ impl Playhead {
         self.sent - self.heard
     }
 
-    /// Begins a run: something will be sent, and all before it was heard.
+    /// Begins a run: something will be sent, and all before it was heard, or taken back.
     pub(super) fn start(&mut self, tick: u64) {
+        let tick = tick.max(self.busy_until);
         self.run = Run { position: self.sent, tick, proof: None };
     }
 
@@ -107,8 +113,16 @@ impl Playhead {
 
     /// Drops what was not heard; marks sent before prove nothing.
     pub(super) fn handle_clear(&mut self) {
+        if !self.clears {
+            self.busy_until = self.run.tick + (self.sent - self.run.position);
+        }
         self.sent = self.heard;
         self.outstanding.clear();
+    }
+
+    /// What is sent from here on goes to another leg.
+    pub(super) fn handle_lost(&mut self) {
+        self.busy_until = 0;
     }
 
     /// Names a mark behind what was sent.

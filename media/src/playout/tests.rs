@@ -261,6 +261,25 @@ fn speeches_around_a_cleared_one_are_sent_again_where_the_leg_lost_them() {
 }
 
 #[test]
+fn what_a_leg_without_clearing_was_sent_may_sound_before_what_comes_next() {
+    let options = PlayoutOptions { clears: false, ..PlayoutOptions::default() };
+    let mut playout = Playout::new(FORMAT, options);
+    playout.queue(1, audio(1, 2_000));
+    playout.poll(ms(0));
+    playout.poll(ms(300));
+    assert_eq!(playout.clear(ms(300), 1).map(|it| it.heard_samples), Some(300 * 8));
+    playout.queue(2, audio(2, 1_000));
+    playout.finish(2);
+    assert_eq!(script(&playout.poll(ms(300))), "clear 2x30");
+    playout.poll(ms(900));
+    playout.poll(ms(1_500));
+    assert_eq!(playout.heard_samples(ms(1_500), 2), 600 * 8, "600 ms were under way");
+    playout.take_notices();
+    playout.poll(ms(1_950));
+    assert_eq!(playout.take_notices(), [Notice::Heard { speech: 2, at: ms(1_900) }]);
+}
+
+#[test]
 fn what_was_played_lies_at_its_time_and_what_was_cleared_is_not_in_it() {
     let mut playout = playout(Hearing::Clock);
     assert_eq!(&playout.played(ms(10))[..], &[SILENCE; 80]);

@@ -184,6 +184,43 @@ fn a_call_that_a_model_makes_again_after_its_reply_broke_is_not_run_again() {
 }
 
 #[test]
+fn a_voice_that_is_lost_while_kept_words_sound_is_apologised_for_behind_them() {
+    let script = [
+        asked("Hello."),
+        vec![
+            (2_500, piece(1, "Hi!")),
+            (2_600, finished(1)),
+            (4_510, began(2)),
+            (4_800, Event::StageFailed { failure: failure(Stage::Voice) }),
+            (4_801, cut(1, "")),
+            (5_500, heard(2)),
+            (5_510, began(3)),
+            (7_000, heard(3)),
+        ],
+    ];
+    check(
+        patient(),
+        script.concat(),
+        20_000,
+        expect![[r#"
+            0.000s  ~InProgress, ~assistant.started
+            1.000s  ~user Started 0
+            1.650s  ~user Stopped 0
+            1.700s  ~user: "Hello."
+            2.000s  endpointing -> ~history, Generate turn-1
+            2.500s  Speak #1 "Hi!", ~model-output turn-1
+            2.600s  Finish #1
+            4.500s  filler -> Fill #2 "One moment."
+            4.510s  ~assistant Started 1, ~speechStarted 1 ForceSay "Hi!"
+            4.800s  Cut #1, Fill #3 "I am sorry, something went wrong on our side. Please call again later."
+            5.500s  ~assistant Stopped 1, ~assistant: "One moment.", ~history
+            5.510s  ~assistant Started 1
+            7.000s  ~assistant Stopped 1, ~assistant: "I am sorry, something went wrong on our side. Please call again later.", ~history, ~Ended pipeline-error-openai-voice-failed, End pipeline-error-openai-voice-failed
+        "#]],
+    );
+}
+
+#[test]
 fn a_reply_that_broke_for_good_is_trimmed_and_apologised_for() {
     let broken = Event::ReplyFinished { turn: TurnId(1), finish: Finish::Broken };
     let script = [asked("Hello."), vec![(2_300, piece(1, "We open at nine. On")), (2_400, broken)]];
