@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use offhook_media::Converter;
 use offhook_providers::{Access, Net, stt, tts};
 use serde_json::{Value, json};
 
