@@ -89,7 +89,10 @@ impl Reopening {
         let pace = match next {
             Next::Again(pace) => pace,
             Next::Promote { to, pace } => {
-                health.abandoned(failed, class);
+                // What sounded may have been no speech: other calls go on asking it.
+                if loss != Loss::Suspected {
+                    health.abandoned(failed, class);
+                }
                 context.promoted(stage, failed, keys[to], class, error.detail.clone());
                 pace
             }

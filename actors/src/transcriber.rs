@@ -67,6 +67,10 @@ pub struct TranscriberSlot {
     silent_sessions: AtomicU32,
     /// The session at hand was given up for that, and not for an error.
     suspected: AtomicBool,
+    /// A session was opened before.
+    was_open: AtomicBool,
+    /// One was lost, and its successor has not caught up with the caller.
+    is_behind: AtomicBool,
 }
 
 impl TranscriberSlot {
@@ -108,6 +112,9 @@ impl Role for TranscriberActor {
     fn start(context: Arc<CallContext>) -> Result<Self, ActorProcessingErr> {
         let reopening = Reopening::new(Stage::Transcriber, REOPEN_FIRST, REOPEN_MAX);
         let mut actor = Self { context, reopening, session: None };
+        if actor.context.slots.transcriber.was_open.swap(true, Ordering::AcqRel) {
+            actor.context.lost_transcriber();
+        }
         actor.open();
         Ok(actor)
     }
@@ -152,7 +159,7 @@ impl TranscriberActor {
     fn recover(&mut self, error: ProviderError) {
         let reopen = (self.context.ports.transcriber.clone(), TranscriberInput::Reopen);
         let is_suspected = self.context.slots.transcriber.suspected.swap(false, Ordering::AcqRel);
-        self.context.tell(Event::TranscriberLost);
+        self.context.lost_transcriber();
         self.reopening.on_lost(&self.context, error, is_suspected, reopen);
     }
 }
@@ -209,6 +216,12 @@ pub(crate) fn choose_format(offered: &[AudioFormat], leg: AudioFormat) -> AudioF
 }
 
 impl CallContext {
+    /// Tells that what the caller says is heard later than usual.
+    fn lost_transcriber(&self) {
+        self.slots.transcriber.is_behind.store(true, Ordering::Release);
+        self.tell(Event::TranscriberLost);
+    }
+
     /// Audio that each transcriber was sent, which is what it charges.
     pub fn audio_transcribed(&self) -> Vec<(&Staged<dyn Stt>, Duration)> {
         let candidates = self.spec.stages.transcriber.candidates();

@@ -36,6 +36,8 @@ pub struct VadSlot {
     in_speech: AtomicBool,
     /// Position in the caller's audio at which they last began to speak.
     onset: AtomicU64,
+    /// And at which they last fell silent.
+    end: AtomicU64,
 }
 
 impl VadSlot {
@@ -43,6 +45,7 @@ impl VadSlot {
     pub(crate) fn begin_at(&self, position: u64) {
         self.cursor.store(position, Ordering::Release);
         self.onset.store(position, Ordering::Release);
+        self.end.store(position, Ordering::Release);
     }
 }
 
@@ -82,6 +85,11 @@ impl CallContext {
     /// Position in the caller's audio at which they last began to speak.
     pub(crate) fn caller_onset(&self) -> u64 {
         self.slots.vad.onset.load(Ordering::Acquire)
+    }
+
+    /// Position in the caller's audio at which they last fell silent.
+    pub(crate) fn caller_fell_silent(&self) -> u64 {
+        self.slots.vad.end.load(Ordering::Acquire)
     }
 }
 
@@ -129,6 +137,7 @@ async fn listen(context: Arc<CallContext>) {
                     context.ports.voice.send(VoiceInput::Prepare);
                 }
                 VadEdge::Stopped { at } => {
+                    slot.end.store(format.samples_in(origin + at), Ordering::Release);
                     slot.in_speech.store(false, Ordering::Release);
                     let at = context.audio.call_time(origin + at);
                     context.tell(Event::SpeechStopped { at });

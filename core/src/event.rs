@@ -179,6 +179,8 @@ pub enum Event {
     WordsPaused,
     /// The transcriber's session was lost: what the caller says is transcribed by the next one.
     TranscriberLost,
+    /// The one after it has told all that was said until now.
+    TranscriberCaughtUp,
     /// Another provider serves a stage from now on.
     ProviderPromoted {
         stage: Stage,

@@ -161,8 +161,8 @@ impl Failover {
         let was_lost_lately = self.again_at.is_some_and(|at| now.after(at) < LATELY);
         let helps = match class {
             FailureClass::Closed | FailureClass::Protocol => loss == Loss::Broken,
-            FailureClass::Stalled => loss == Loss::Suspected,
-            FailureClass::RateLimited { .. }
+            FailureClass::Stalled
+            | FailureClass::RateLimited { .. }
             | FailureClass::Unavailable
             | FailureClass::Timeout
             | FailureClass::Unauthorized

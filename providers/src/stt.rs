@@ -42,6 +42,9 @@ pub struct SttCapabilities {
     pub replay: Replay,
     /// Shortest and longest piece of audio in one message.
     pub chunk: (Duration, Duration),
+    /// How long after [`SttInput::Finalize`] the final text of a partial comes at the latest; `None`:
+    /// it may never, or nobody knows.
+    pub final_within: Option<Duration>,
     /// Send [`SttInput::KeepAlive`] this often while no audio flows.
     pub keep_alive: Option<Duration>,
 }

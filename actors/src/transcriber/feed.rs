@@ -31,6 +31,15 @@ const SILENCE_FORGOTTEN: Duration = Duration::from_secs(5);
 /// A feed that is behind by this is replaying.
 const BEHIND: Duration = Duration::from_millis(600);
 
+/// A feed that is behind by less has caught up with the caller.
+const LIVE: Duration = Duration::from_millis(200);
+
+/// Final text up to so long before the end of the caller's voice has all of their words in it.
+const END_TOLERANCE: Duration = Duration::from_millis(300);
+
+/// How long the last words of a replay may take; then there are none.
+const LAST_WORDS_DUE: Duration = Duration::from_millis(800);
+
 /// Speech shorter than this holds no word that a transcriber would owe us.
 const WORD_MIN: Duration = Duration::from_millis(300);
 
@@ -74,6 +83,10 @@ pub(super) struct Feed {
     unfinished: bool,
     /// A former session owed text, and this one has not said anything yet.
     has_inherited: bool,
+    /// It was asked for final text that it owes, and has said nothing since.
+    asked_final_at: Option<Instant>,
+    /// It has been given all that a former session was given.
+    reached_at: Option<Instant>,
 }
 
 impl Feed {
@@ -106,6 +119,8 @@ impl Feed {
             quiet_since: now,
             unfinished: false,
             has_inherited: owes,
+            asked_final_at: None,
+            reached_at: None,
             context,
         }
     }
@@ -141,6 +156,7 @@ impl Feed {
                 () = sleep_until(wake) => {}
             }
             self.keep_alive(&session).await?;
+            self.catch_up(&session).await?;
             self.watch_progress()?;
         }
     }
@@ -193,6 +209,7 @@ impl Feed {
     fn on_event(&mut self, event: SttEvent) {
         self.heard_at = Instant::now();
         self.has_inherited = false;
+        self.asked_final_at = None;
         if let Some(took) = self.listened.took.take() {
             self.context.health.succeeded(&self.listened.health, Some(took));
         }
@@ -232,7 +249,39 @@ impl Feed {
         if self.capabilities.native_end_of_turn {
             return Ok(());
         }
+        if self.unfinished && self.capabilities.final_within.is_some() {
+            self.asked_final_at.get_or_insert_with(Instant::now);
+        }
         push(session, SttInput::Finalize, self.send_limit()).await
+    }
+
+    /// Tells when the successor of a lost session is no later than any other.
+    async fn catch_up(&mut self, session: &SttSession) -> Result<(), ProviderError> {
+        let slot = &self.context.slots.transcriber;
+        if !slot.is_behind.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let format = self.context.audio.format();
+        let behind = self.context.audio.speech_end().saturating_sub(self.cursor);
+        if self.reached_at.is_none() && format.duration_of(behind) > LIVE {
+            return Ok(());
+        }
+        let speaks = self.context.caller_speaks();
+        if self.reached_at.is_none() {
+            self.reached_at = Some(Instant::now());
+            // The pause in which the lost one was asked is over.
+            if !speaks {
+                self.finalize(session).await?;
+            }
+        }
+        let slot = &self.context.slots.transcriber;
+        let committed = slot.committed.load(Ordering::Acquire) + format.samples_in(END_TOLERANCE);
+        let is_late = self.reached_at.is_some_and(|at| at.elapsed() >= LAST_WORDS_DUE);
+        if speaks || is_late || committed >= self.context.caller_fell_silent() {
+            slot.is_behind.store(false, Ordering::Release);
+            self.context.tell(Event::TranscriberCaughtUp);
+        }
+        Ok(())
     }
 
     async fn keep_alive(&mut self, session: &SttSession) -> Result<(), ProviderError> {
@@ -270,11 +319,16 @@ impl Feed {
             }
         }
         self.was_speaking = speaks;
-        let Some(since) = self.speaking_since else { return Ok(()) };
-        let silent = since.max(self.heard_at).elapsed();
+        let limit = self.context.settings.calls.stt_stall_timeout;
+        let owed = self.asked_final_at.zip(self.capabilities.final_within);
+        let (since, limit) = match (owed, self.speaking_since) {
+            (Some((asked, within)), _) => (asked, within.min(limit)),
+            (None, Some(since)) => (since.max(self.heard_at), limit),
+            (None, None) => return Ok(()),
+        };
+        let silent = since.elapsed();
         let slot = &self.context.slots.transcriber;
         let gone = slot.silent_sessions.load(Ordering::Acquire);
-        let limit = self.context.settings.calls.stt_stall_timeout;
         if silent < limit || gone >= SILENT_SESSIONS_MAX {
             return Ok(());
         }

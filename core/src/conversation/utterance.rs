@@ -65,6 +65,10 @@ const WITHOUT_NEWS: Duration = Duration::from_secs(1);
 /// refuses for some seconds, and the replay to it. Longer, and the caller asks who is there.
 const REPLACED_DUE: Duration = Duration::from_secs(6);
 
+/// How long after words of a replay the next ones may take to come, unless the transcriber has caught
+/// up: it goes through a pause in the speech at about the pace of the speech.
+const REPLAYED_DUE: Duration = Duration::from_millis(2_500);
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Utterance {
     finals: String,
@@ -86,8 +90,10 @@ pub(super) struct Utterance {
     words_paused: bool,
     /// It told so while a voice sounded: there are others on the line.
     is_noisy: bool,
-    /// The transcriber was lost in it, and nothing was heard since.
+    /// Words of it were lost with a transcriber, whose successor is given the audio again.
     lost_at: Option<CallTime>,
+    /// A transcriber is at work on audio of a while ago, which another one lost.
+    is_behind: bool,
     /// A question whose answer was given up because the caller went on.
     pub unanswered: Option<Key>,
 }
@@ -175,6 +181,9 @@ impl Utterance {
         self.began_at.get_or_insert(at);
         self.end_of_turn_at = None;
         self.final_due = None;
+        if self.is_behind {
+            self.lost_at.get_or_insert(at);
+        }
         was_silent
     }
 
@@ -198,7 +207,6 @@ impl Utterance {
         let text = text.trim();
         let before = self.text();
         self.final_due = None;
-        self.lost_at = None;
         if is_final {
             self.finals = join(&self.finals, text);
             self.partial.clear();
@@ -247,6 +255,7 @@ impl Utterance {
 
     /// The transcriber was lost: if something was said, more of it is to come.
     pub(super) fn transcriber_lost(&mut self, now: CallTime) {
+        self.is_behind = true;
         let is_heard = match self.voice {
             Voice::Speaking { stale: false, .. } => true,
             Voice::Stopped { at, .. } => {
@@ -257,6 +266,11 @@ impl Utterance {
         if is_heard {
             self.lost_at = Some(now);
         }
+    }
+
+    /// What the transcriber tells from here on is as fresh as ever.
+    pub(super) fn transcriber_caught_up(&mut self) {
+        (self.is_behind, self.lost_at) = (false, None);
     }
 
     /// Whether the transcriber was lost, and words of the next one are awaited.
@@ -349,7 +363,9 @@ impl Utterance {
     /// When the utterance is over and what is waited for until then; `None`: there is none.
     pub(super) fn wait(&self, plan: &StartSpeaking) -> Option<(CallTime, Wait)> {
         let (due, wait) = self.wait_for_transcriber_in_order(plan)?;
-        let due = self.lost_at.map_or(due, |lost| due.max(lost + REPLACED_DUE));
+        let Some(lost) = self.lost_at else { return Some((due, wait)) };
+        let replayed = self.text_at.filter(|at| *at > lost);
+        let due = due.max(replayed.map_or(lost + REPLACED_DUE, |at| at + REPLAYED_DUE));
         Some((due, wait))
     }
 
@@ -440,7 +456,8 @@ impl Utterance {
         self.voice_stopped(now);
         self.finals = join(&self.finals, &self.partial);
         self.partial.clear();
-        (self.final_due, self.lost_at, self.server) = (None, None, None);
+        (self.final_due, self.server) = (None, None);
+        self.transcriber_caught_up();
         self.awaits_native = false;
     }
 
@@ -461,7 +478,8 @@ impl Utterance {
             Voice::Speaking { since, .. } => Voice::Speaking { since, stale: true },
             Voice::Silent | Voice::Stopped { .. } => Voice::Silent,
         };
-        let next = Self { voice, unanswered: self.unanswered, ..Self::default() };
+        let (unanswered, is_behind) = (self.unanswered, self.is_behind);
+        let next = Self { voice, unanswered, is_behind, ..Self::default() };
         let over = std::mem::replace(self, next);
         let began = over.began_at.or(over.text_at).unwrap_or(now);
         let until = match over.voice {

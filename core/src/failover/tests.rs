@@ -60,12 +60,14 @@ fn a_provider_that_refuses_or_is_slow_is_not_waited_for() {
 }
 
 #[test]
-fn a_silent_voice_is_replaced_and_a_silent_transcriber_asked_once_more() {
+fn who_falls_silent_is_replaced_at_once_and_back_where_nobody_finds_words() {
     let stalled = FailureClass::Stalled;
     assert_eq!(lose(&mut of(2), 0, Loss::Broken, stalled), promote(1));
     let mut failover = of(2);
-    assert_eq!(lose(&mut failover, 0, Loss::Suspected, stalled), Next::Again(Pace::AtOnce));
-    assert_eq!(lose(&mut failover, 1_500, Loss::Suspected, stalled), promote(1));
+    assert_eq!(lose(&mut failover, 0, Loss::Suspected, stalled), promote(1));
+    assert_eq!(lose(&mut failover, 1_300, Loss::Suspected, stalled), promote(0));
+    let mut alone = of(1);
+    assert_eq!(lose(&mut alone, 0, Loss::Suspected, stalled), Next::Again(Pace::AtOnce));
 }
 
 #[test]

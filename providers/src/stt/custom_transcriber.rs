@@ -73,7 +73,8 @@ impl Stt for CustomTranscriber {
             word_timings: false,
             replay: Replay::Rate(REPLAY_RATE),
             chunk: CHUNK,
-            // The protocol has none.
+            // The protocol has neither.
+            final_within: None,
             keep_alive: None,
         }
     }

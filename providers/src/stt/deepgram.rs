@@ -105,6 +105,7 @@ impl Stt for Deepgram {
             word_timings: false,
             replay: Replay::Rate(REPLAY_RATE),
             chunk: dialogue::CHUNK,
+            final_within: Some(dialogue::FINAL_WITHIN),
             keep_alive: Some(dialogue::KEEP_ALIVE),
         }
     }

@@ -55,6 +55,8 @@ impl Stt for Local {
             word_timings: false,
             replay: Replay::Burst,
             chunk: (Duration::from_millis(10), CHUNK_MAX),
+            // It recognises in the time that the machine has for it.
+            final_within: None,
             keep_alive: None,
         }
     }

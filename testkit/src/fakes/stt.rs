@@ -68,6 +68,7 @@ impl Stt for FakeStt {
             word_timings: false,
             replay: Replay::Burst,
             chunk: (Duration::from_millis(20), Duration::from_millis(200)),
+            final_within: Some(Duration::from_millis(700)),
             keep_alive: None,
         }
     }

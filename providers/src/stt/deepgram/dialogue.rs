@@ -23,6 +23,10 @@ use crate::{
 pub(super) const CHUNK: (Duration, Duration) =
     (Duration::from_millis(20), Duration::from_millis(250));
 
+/// How long after `Finalize` its results come: some 300 ms, and under load more. Where nothing is
+/// buffered none come (Deepgram's page on `Finalize`).
+pub(super) const FINAL_WITHIN: Duration = Duration::from_millis(800);
+
 /// Silence after which a `KeepAlive` is sent: Deepgram asks for one every 3 to 5 s and closes
 /// after 10.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(4);

@@ -62,6 +62,7 @@ impl Stt for Flux {
             word_timings: false,
             replay: Replay::Rate(REPLAY_RATE),
             chunk: CHUNK,
+            final_within: None,
             // The session fills pauses of the audio itself.
             keep_alive: None,
         }
