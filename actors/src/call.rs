@@ -199,7 +199,11 @@ impl CallActor {
             Command::Fill { speech, text } => ports.voice.send(VoiceInput::Fill { speech, text }),
             Command::TrimSpeech { speech } => ports.voice.send(VoiceInput::Trim { speech }),
             Command::FinishSpeech { speech } => ports.voice.send(VoiceInput::Finish { speech }),
-            Command::CutSpeech { speech } => ports.voice.send(VoiceInput::Cut { speech }),
+            Command::CutSpeech { speech } => {
+                // At once: the voice may be slow, or wedged.
+                let cleared = self.context.hush(speech);
+                ports.voice.send(VoiceInput::Cut { speech, cleared });
+            }
             Command::RunTool { turn, call } => ports.tools.send(ToolInput::Run { turn, call }),
             Command::Publish(event) => {
                 self.context.publish(event, self.conversation.history());

@@ -20,7 +20,7 @@ use offhook_core::{
     ChunkPlan, Event, FailureClass, SpeechId, SpeechLedger, Stage, TextChunker, TimedWord,
     speech_format::FormatPlan,
 };
-use offhook_media::AudioFormat;
+use offhook_media::{AudioFormat, Cleared};
 use offhook_providers::{
     ProviderError,
     tts::{ContextId, Tts, TtsInput},
@@ -72,8 +72,10 @@ pub enum VoiceInput {
     Finish {
         speech: SpeechId,
     },
+    /// The speech was silenced, `None`: it was over. Say no more of it, and tell what was heard.
     Cut {
         speech: SpeechId,
+        cleared: Option<Cleared>,
     },
     /// The message of the assistant that is a recording.
     PlayRecording {
@@ -146,6 +148,9 @@ const TEXTS_MAX: usize = 256;
 /// Speeches kept after they were complete, so that a late cut still knows what was heard.
 const SPEECHES_KEPT: usize = 8;
 
+/// Silence between a word that broke off, half of it heard, and the same word said anew.
+const SEAM_PAUSE: Duration = Duration::from_millis(60);
+
 /// First wait before a lost session is opened again; the leg plays its lead meanwhile.
 const REOPEN_FIRST: Duration = Duration::from_millis(50);
 const REOPEN_MAX: Duration = Duration::from_secs(2);
@@ -195,7 +200,7 @@ impl Role for VoiceActor {
                     self.finish(speech);
                 }
             }
-            VoiceInput::Cut { speech } => self.cut(speech),
+            VoiceInput::Cut { speech, cleared } => self.cut(speech, cleared),
             VoiceInput::PlayRecording { speech } => self.play_recording(speech),
             VoiceInput::Fetched(audio) => self.recording_fetched(audio.flatten()),
             VoiceInput::Prepare => self.prepare(),
@@ -277,10 +282,8 @@ impl VoiceActor {
         }
     }
 
-    /// Silences a speech and says what was heard of it.
-    fn cut(&mut self, speech: SpeechId) {
-        let now = self.context.audio.leg_time(self.context.clock.now());
-        let cleared = self.context.audio.with_playout(|playout| playout.clear(now, speech.0));
+    /// Gives up a speech that was silenced, and says what was heard of it.
+    fn cut(&mut self, speech: SpeechId, cleared: Option<Cleared>) {
         let leg_was_lost = cleared.is_some_and(|cleared| cleared.leg_was_lost);
         let heard = cleared.map_or(Duration::ZERO, |cleared| {
             self.context.audio.format().duration_of(cleared.heard_samples)
@@ -308,8 +311,15 @@ impl VoiceActor {
             let mut voice = self.voice();
             voice.session = None;
             let audio = &self.context.audio;
-            voice.renumber(audio.format(), |speech, samples| {
-                audio.with_playout(|playout| playout.truncate(speech, samples))
+            let format = audio.format();
+            voice.renumber(format, |speech, samples| {
+                audio.with_playout(|playout| {
+                    let kept = playout.truncate(speech, samples);
+                    if kept > samples {
+                        playout.queue(speech, format.silence(format.samples_in(SEAM_PAUSE)));
+                    }
+                    kept
+                })
             })
         };
         if !pending && error.class == FailureClass::Closed {
@@ -396,6 +406,12 @@ impl CallContext {
         }
     }
 
+    /// Has a speech sound no more; returns what was heard of it, unless it was over.
+    pub(crate) fn hush(&self, speech: SpeechId) -> Option<Cleared> {
+        let now = self.audio.leg_time(self.clock.now());
+        self.audio.with_playout(|playout| playout.clear(now, speech.0))
+    }
+
     fn voice(&self) -> MutexGuard<'_, Voice> {
         self.slots.voice.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -438,7 +454,8 @@ impl Voice {
 
     /// Gives what is not complete a new context for the next session; true when there is any.
     ///
-    /// `playout` drops what waits behind so many samples of a speech, and says how many are left.
+    /// `playout` drops what waits behind so many samples of a speech, and says how many are left;
+    /// behind half a word it leaves a pause.
     fn renumber(&mut self, format: AudioFormat, playout: impl Fn(u32, u64) -> u64) -> bool {
         let mut any = false;
         for (id, speech) in self.speeches.iter_mut().filter(|(_, speech)| !speech.complete) {
@@ -449,7 +466,7 @@ impl Voice {
             let whole = format.samples_in(speech.ledger.whole_words_end());
             let kept = playout(id.0, whole);
             speech.ledger.truncate_audio(format.duration_of(kept));
-            speech.ledger.resume();
+            speech.ledger.resume(if kept > whole { SEAM_PAUSE } else { Duration::ZERO });
             speech.origin = speech.ledger.audio_duration();
             // The rest comes from another session: a seam is nothing to keep.
             speech.recording = None;

@@ -280,7 +280,7 @@ impl Conversation {
             (_, Event::SpeechStarted { at }) => self.voice_started(at),
             (_, Event::SpeechStopped { at }) => self.voice_stopped(at),
             (_, Event::ProviderPromoted { stage, .. }) => self.promoted(stage),
-            (_, Event::TranscriberLost) => self.utterance.transcriber_lost(self.now),
+            (_, Event::TranscriberLost) => self.transcriber_lost(),
             (_, Event::TranscriberCaughtUp) => self.utterance.transcriber_caught_up(),
             (_, Event::EndOfTurn) => {
                 self.native_end_of_turn = true;

@@ -141,10 +141,11 @@ impl SpeechLedger {
         self.audio = self.audio.min(kept);
     }
 
-    /// Another voice goes on where the audio ends: it begins with the first word that is not there,
-    /// and what the one before said of words that never came is forgotten.
-    pub fn resume(&mut self) {
-        let seam = self.seam(self.audio);
+    /// Another voice goes on where the audio ends, behind a pause: it begins with the first word that is
+    /// not there. Half a word is heard as none, where words are timed. What the one before said of
+    /// words that never came is forgotten.
+    pub fn resume(&mut self, pause: Duration) {
+        let seam = self.seam(self.whole_words_end());
         let unit = self.units.iter().take_while(|unit| unit.end <= seam).last();
         let char = unit.map_or(0, |unit| unit.to_char);
         let byte = self.voiced.char_indices().nth(char).map_or(self.voiced.len(), |(at, _)| at);
@@ -157,8 +158,9 @@ impl SpeechLedger {
             to_char: char,
             to_byte: byte,
             start: self.audio,
-            end: self.audio,
+            end: self.audio + pause,
         });
+        self.audio += pause;
     }
 
     /// No more text will come.

@@ -46,9 +46,10 @@ const WORD_MIN: Duration = Duration::from_millis(300);
 /// Sessions given up in a row for saying nothing: after so many, what sounds is no speech.
 const SILENT_SESSIONS_MAX: u32 = 4;
 
-/// Silence kept when silence is forgotten, so that the next word has an onset. Final text needs no
-/// such margin: it ends between two words, and audio before it would be understood twice.
-const SILENCE_KEPT: Duration = Duration::from_millis(200);
+/// Silence kept when silence is forgotten, so that the next word has an onset: the VAD may miss a
+/// short first word. Final text needs no such margin: it ends between two words, and audio before it
+/// would be understood twice.
+const SILENCE_KEPT: Duration = Duration::from_millis(600);
 
 /// Nothing: a session only ends by failing or by being dropped.
 pub(super) enum Never {}
@@ -208,7 +209,6 @@ impl Feed {
 
     fn on_event(&mut self, event: SttEvent) {
         self.heard_at = Instant::now();
-        self.has_inherited = false;
         self.asked_final_at = None;
         if let Some(took) = self.listened.took.take() {
             self.context.health.succeeded(&self.listened.health, Some(took));
@@ -218,6 +218,7 @@ impl Feed {
         match event {
             SttEvent::SpeechStarted { .. } => {}
             SttEvent::Partial { text } => {
+                self.has_inherited = false;
                 self.unfinished = !text.is_empty();
                 if self.unfinished {
                     self.context.slots.transcriber.owes.store(true, Ordering::Release);
@@ -225,6 +226,7 @@ impl Feed {
                 self.context.tell(Event::Transcript { text, is_final: false });
             }
             SttEvent::Final { text, until } => {
+                self.has_inherited = false;
                 self.unfinished = false;
                 self.context.slots.transcriber.owes.store(false, Ordering::Release);
                 let leg = self.context.audio.format();
@@ -244,6 +246,11 @@ impl Feed {
         }
     }
 
+    /// Audio that a lost session was given is on its way again.
+    fn is_behind(&self) -> bool {
+        self.context.slots.transcriber.is_behind.load(Ordering::Acquire)
+    }
+
     /// The call knows that the caller paused; a provider that judges itself is left alone.
     async fn finalize(&mut self, session: &SttSession) -> Result<(), ProviderError> {
         if self.capabilities.native_end_of_turn {
@@ -257,17 +264,13 @@ impl Feed {
 
     /// Tells when the successor of a lost session is no later than any other.
     async fn catch_up(&mut self, session: &SttSession) -> Result<(), ProviderError> {
-        let slot = &self.context.slots.transcriber;
-        if !slot.is_behind.load(Ordering::Acquire) {
+        if !self.is_behind() {
             return Ok(());
         }
         let format = self.context.audio.format();
         let behind = self.context.audio.speech_end().saturating_sub(self.cursor);
-        if self.reached_at.is_none() && format.duration_of(behind) > LIVE {
-            return Ok(());
-        }
         let speaks = self.context.caller_speaks();
-        if self.reached_at.is_none() {
+        if self.reached_at.is_none() && format.duration_of(behind) <= LIVE {
             self.reached_at = Some(Instant::now());
             // The pause in which the lost one was asked is over.
             if !speaks {
@@ -276,8 +279,12 @@ impl Feed {
         }
         let slot = &self.context.slots.transcriber;
         let committed = slot.committed.load(Ordering::Acquire) + format.samples_in(END_TOLERANCE);
-        let is_late = self.reached_at.is_some_and(|at| at.elapsed() >= LAST_WORDS_DUE);
-        if speaks || is_late || committed >= self.context.caller_fell_silent() {
+        let is_told = !self.unfinished && committed >= self.context.caller_fell_silent();
+        let is_caught_up = match self.reached_at {
+            Some(at) => speaks || is_told || at.elapsed() >= LAST_WORDS_DUE,
+            None => is_told && !speaks,
+        };
+        if is_caught_up {
             slot.is_behind.store(false, Ordering::Release);
             self.context.tell(Event::TranscriberCaughtUp);
         }
@@ -307,13 +314,16 @@ impl Feed {
             // Too short to hold a word: a click. What a former session owed is none.
             if self.was_speaking
                 && !self.has_inherited
+                && !self.is_behind()
                 && self.speaking_since.is_some_and(|at| at.elapsed() < WORD_MIN)
             {
                 self.speaking_since = None;
                 self.context.slots.transcriber.owes.store(self.unfinished, Ordering::Release);
             }
             self.forget_silence();
-            if !self.unfinished && !self.context.slots.transcriber.owes.load(Ordering::Acquire) {
+            let owes =
+                self.unfinished || self.context.slots.transcriber.owes.load(Ordering::Acquire);
+            if !owes && !self.is_behind() {
                 let kept = self.context.audio.format().samples_in(SILENCE_KEPT);
                 self.skip_to(self.context.audio.caller_end().saturating_sub(kept));
             }

@@ -22,6 +22,9 @@ use uuid::Uuid;
 /// A wait that is never reached.
 const FAR: Duration = Duration::from_secs(86_400);
 
+/// The jitter that is promised to have no effect.
+const HOLD_MAX: Duration = Duration::from_millis(200);
+
 /// Bytes between a caller and the line.
 const WIRE_BYTES: usize = 32 * 1024;
 
@@ -36,9 +39,16 @@ pub struct Line {
 struct State {
     /// The caller's audio is held back until then.
     hold_until: Option<Instant>,
+    held_since: Option<Instant>,
     /// Frames that still are to be lost.
     lose: u32,
     cut: Option<Cut>,
+}
+
+impl State {
+    fn let_go(&mut self) {
+        (self.hold_until, self.held_since) = (None, None);
+    }
 }
 
 /// The socket to the server is given up.
@@ -50,8 +60,14 @@ struct Cut {
 }
 
 impl Line {
+    /// Two at a time hold no longer than the longest of one: what is late by more is lost.
     pub fn hold(&self, time: Duration) {
-        self.state().hold_until = Some(Instant::now() + time);
+        let now = Instant::now();
+        let mut state = self.state();
+        let since = *state.held_since.get_or_insert(now);
+        let until = (now + time).min(since + HOLD_MAX.max(time));
+        state.hold_until = Some(state.hold_until.map_or(until, |before| before.max(until)));
+        drop(state);
         self.changed.send_replace(());
     }
 
@@ -109,7 +125,7 @@ impl Line {
                         server = Some(client(socket).await);
                     }
                     if hold_until.is_none_or(|until| until <= Instant::now()) {
-                        self.state().hold_until = None;
+                        self.state().let_go();
                         if forward_all(&mut server, &mut held).await.is_err() {
                             return;
                         }

@@ -117,6 +117,14 @@ impl Plan {
         self.faults.iter().any(|timed| matches!(timed.fault, Fault::DiskFull { .. }))
     }
 
+    /// Whether nothing of the call goes on for as long as it takes to find that out.
+    pub fn wedges_call(&self) -> bool {
+        let wedges = |fault: &Fault| {
+            matches!(fault, Fault::Actor { role: "call", how: offhook_supervisors::Fault::Wedge })
+        };
+        self.faults.iter().any(|timed| wedges(&timed.fault))
+    }
+
     /// The provider that breaks first.
     pub fn broken_provider(&self) -> Option<Who> {
         self.faults.iter().find_map(|timed| match &timed.fault {

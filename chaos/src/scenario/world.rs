@@ -75,6 +75,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// allows, so that a gap is heard as one and does not become an interruption.
 const TURN_GAP: Duration = Duration::from_millis(2_800);
 
+/// The same where the actor of the call wedges, for which the table allows 5 s.
+const WEDGED_TURN_GAP: Duration = Duration::from_millis(6_500);
+
 /// Longest wait for the end of a call whose caller is gone.
 const END_LIMIT: Duration = Duration::from_secs(60);
 
@@ -233,7 +236,8 @@ impl Scene {
         let mut options = CallerOptions::new("in process", FORMAT, self.lines());
         options.limit = CALL_LIMIT;
         options.patience = PATIENCE;
-        options.turn_gap = TURN_GAP;
+        let wedges = self.plan.wedges_call();
+        options.turn_gap = if wedges { WEDGED_TURN_GAP } else { TURN_GAP };
         let heard = call_over(socket, options).await;
         let mut broken = Vec::new();
         if timeout(END_LIMIT, self.world.node.wait_ended(id)).await.is_err() {

@@ -233,6 +233,22 @@ impl Conversation {
         true
     }
 
+    /// The transcriber is gone, and what it owed will come from another one. A question that it
+    /// left without its end, and whose answer nobody has heard of, is answered when it is whole.
+    pub(super) fn transcriber_lost(&mut self) {
+        self.utterance.transcriber_lost(self.now);
+        let Floor::Assistant(turn) = &self.floor else { return };
+        let (Some(entry), Some(seam)) = (turn.answers, &self.seam) else { return };
+        let is_heard = turn.began_speaking || self.speeches.is_audible();
+        if seam.entry() != entry || is_heard || self.utterance.was_voiced() {
+            return;
+        }
+        self.abandon_turn(Abandoned::Reply);
+        self.utterance.unanswered = Some(entry);
+        self.utterance.await_replay(self.now);
+        self.floor = Floor::Caller;
+    }
+
     /// Takes the words out of a transcript that a turn was begun on before they were final, and
     /// corrects what was recorded of them once they are.
     fn part_at_seam(&mut self, text: &str, is_final: bool) -> String {

@@ -268,6 +268,11 @@ impl Utterance {
         }
     }
 
+    /// Words before it were lost as well, and are on their way again.
+    pub(super) fn await_replay(&mut self, now: CallTime) {
+        self.lost_at = Some(now);
+    }
+
     /// What the transcriber tells from here on is as fresh as ever.
     pub(super) fn transcriber_caught_up(&mut self) {
         (self.is_behind, self.lost_at) = (false, None);

@@ -223,7 +223,7 @@ fn another_voice_goes_on_at_the_seam_and_what_is_heard_of_it_is_known() {
     ledger.words([word("One", 0, 300), word("two", 300, 600), word("three", 600, 900)]);
     ledger.audio(ms(620));
     assert_eq!(ledger.remaining(ms(620)), "three four five six.");
-    ledger.resume();
+    ledger.resume(Duration::ZERO);
 
     // The second one speaks half as fast, and times its words from where it began.
     ledger.words([word("three", 620, 1_220), word("four", 1_220, 1_820)]);
@@ -235,12 +235,26 @@ fn another_voice_goes_on_at_the_seam_and_what_is_heard_of_it_is_known() {
 }
 
 #[test]
+fn a_word_that_broke_off_is_said_anew_behind_the_pause_and_a_whole_one_is_not() {
+    let word = |text: &str, start, end| (text.to_owned(), ms(start), ms(end));
+    for (came, pause, rest) in [(500, 60, "b, six."), (300, 0, "b, six."), (600, 0, "six.")] {
+        let mut ledger = SpeechLedger::new();
+        ledger.spoken("One, b, six.");
+        ledger.words([word("One", 0, 300), word("b", 300, 600), word("six", 600, 900)]);
+        ledger.audio(ms(came));
+        ledger.resume(ms(pause));
+        assert_eq!(ledger.remaining(ledger.audio_duration()), rest, "{came} ms came");
+        assert_eq!(ledger.audio_duration(), ms(came + pause));
+    }
+}
+
+#[test]
 fn a_voice_without_word_times_goes_on_from_what_the_one_before_is_thought_to_have_said() {
     let mut ledger = SpeechLedger::new();
     ledger.spoken("Please bring your card and your old papers with you.");
     ledger.audio(ms(1_000));
     let rest = ledger.remaining(ms(1_000)).to_owned();
-    ledger.resume();
+    ledger.resume(Duration::ZERO);
     ledger.audio(ms(4_000));
     ledger.text_done();
     ledger.audio_done();
