@@ -109,7 +109,7 @@ impl Reopening {
         self.last_lost = Some(now);
         let wait = match pace {
             Pace::AtOnce => Duration::ZERO,
-            Pace::Paced => self.pacing.next(),
+            Pace::Paced(at_most) => self.pacing.next().min(at_most),
             Pace::After(wait) => wait,
         };
         tracing::warn!(call = %context.spec.id, %stage, provider = failed.provider, %error, ?wait,

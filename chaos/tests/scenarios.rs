@@ -17,10 +17,6 @@ const RUNS: u64 = 4;
 /// Random seeds of every run of the tests that no run had before.
 const FRESH_SEEDS: u64 = 200;
 
-/// Rows whose promise this version does not keep in every run; they must still be carried out to
-/// their end without a panic and without a call that never ends.
-const NOT_KEPT: &[&str] = &["stt_refuses_all"];
-
 fn random_plans(first: u64, count: u64) -> impl Iterator<Item = Plan> + Send {
     (first..first + count).map(random::plan)
 }
@@ -47,17 +43,7 @@ fn runs_of(row: &Row) -> u64 {
 fn promises_are_kept(of: impl Fn(&Row) -> bool) {
     for row in rows::all().filter(|row| row.form.is_virtual() && of(row)) {
         let outcomes = run_all((1..=runs_of(row)).map(row.plan), row.bounds);
-        if NOT_KEPT.contains(&row.name) {
-            for outcome in &outcomes {
-                let hung = outcome
-                    .broken
-                    .iter()
-                    .find(|what| what.contains("panicked") || what.contains("was not over"));
-                assert!(hung.is_none(), "{}: {hung:?}", outcome.plan);
-            }
-        } else {
-            assert_held(&outcomes);
-        }
+        assert_held(&outcomes);
     }
 }
 

@@ -58,15 +58,15 @@ pub enum Next {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
     AtOnce,
-    /// After a wait that grows with each.
-    Paced,
+    /// After a wait that grows with each, and is no longer than this: then it is time to give up.
+    Paced(Duration),
     /// After what the provider asked for.
     After(Duration),
 }
 
 /// How long refused sessions are tried again, over all providers: a caller whom nobody can hear or
-/// answer is told so, and the call is over, within five seconds.
-const REFUSED_MAX: Duration = Duration::from_secs(3);
+/// answer is told so, which takes three seconds, and the call is over within five.
+const REFUSED_MAX: Duration = Duration::from_millis(1_500);
 
 /// The same for a request that a filler covers.
 const UNANSWERED_MAX: Duration = Duration::from_millis(4_500);
@@ -208,7 +208,7 @@ impl Failover {
             Some(wait) if wait > left => return Next::GiveUp,
             Some(wait) => Pace::After(wait),
             None if loss == Loss::Suspected => Pace::AtOnce,
-            None => Pace::Paced,
+            None => Pace::Paced(left),
         };
         if to == self.current {
             self.again_at = Some(now);

@@ -99,6 +99,9 @@ const SPEECHES_MAX: usize = 256;
 /// of it can still be told. A voice is late by a few speeches at most.
 const CLOSED_KEPT: usize = 256;
 
+/// Silence between a word that broke off and what is said next, where the leg may play the word.
+const PAUSE_FRAMES: usize = 3;
+
 /// Room in the lead that is worth waking up for, unless less is left to send.
 const REFILL: Duration = Duration::from_millis(60);
 
@@ -410,8 +413,10 @@ impl Playout {
     fn send_frame(&mut self, index: usize, actions: &mut Vec<PlayoutAction>) {
         let Some(speech) = self.speeches.get_mut(index) else { return };
         let first_of_run = self.playhead.ahead() == 0;
-        if first_of_run {
-            self.playhead.start(self.tick);
+        let pause = self.frame * PAUSE_FRAMES as u64;
+        if first_of_run && self.playhead.start(self.tick, pause) {
+            let silence = PlayoutAction::Send(self.format.silence(self.frame));
+            actions.extend(std::iter::repeat_n(silence, PAUSE_FRAMES));
         }
         let (audio, voiced) = speech.take_frame(self.format, self.frame, self.playhead.sent());
         let id = speech.id;

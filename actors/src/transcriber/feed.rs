@@ -330,18 +330,22 @@ impl Feed {
         }
         self.was_speaking = speaks;
         let limit = self.context.settings.calls.stt_stall_timeout;
-        let owed = self.asked_final_at.zip(self.capabilities.final_within);
-        let (since, limit) = match (owed, self.speaking_since) {
-            (Some((asked, within)), _) => (asked, within.min(limit)),
-            (None, Some(since)) => (since.max(self.heard_at), limit),
-            (None, None) => return Ok(()),
+        // Who has begun to say what was said goes on, whether the VAD hears a voice or not.
+        let is_at_it = self.unfinished && self.capabilities.final_within.is_some();
+        let since = match is_at_it {
+            true => Some(self.heard_at),
+            false => self.speaking_since.map(|since| since.max(self.heard_at)),
         };
-        let silent = since.elapsed();
+        let words_due = since.map(|since| since + limit);
+        let owed = self.asked_final_at.zip(self.capabilities.final_within);
+        let final_due = owed.map(|(asked, within)| asked + within);
+        let Some(due) = [words_due, final_due].into_iter().flatten().min() else { return Ok(()) };
         let slot = &self.context.slots.transcriber;
         let gone = slot.silent_sessions.load(Ordering::Acquire);
-        if silent < limit || gone >= SILENT_SESSIONS_MAX {
+        if Instant::now() < due || gone >= SILENT_SESSIONS_MAX {
             return Ok(());
         }
+        let silent = self.heard_at.max(self.opened).elapsed();
         slot.silent_sessions.fetch_add(1, Ordering::AcqRel);
         slot.suspected.store(true, Ordering::Release);
         Err(ProviderError::new(

@@ -26,6 +26,11 @@ const fn promote(to: usize) -> Next {
     Next::Promote { to, pace: Pace::AtOnce }
 }
 
+/// The wait that grows, within what is left.
+fn paced(left_ms: u64) -> Pace {
+    Pace::Paced(Duration::from_millis(left_ms))
+}
+
 #[test]
 fn a_session_that_was_cut_gets_one_more_and_then_the_next_provider_serves() {
     let mut failover = of(2);
@@ -48,7 +53,7 @@ fn an_error_that_no_retry_cures_promotes_at_once_and_for_good() {
         let mut failover = of(2);
         assert_eq!(lose(&mut failover, 0, Loss::Refused, class), promote(1));
         let next = lose(&mut failover, 100, Loss::Refused, REFUSED);
-        assert_eq!(next, Next::Again(Pace::Paced), "never back to the first: {class:?}");
+        assert_eq!(next, Next::Again(paced(1_400)), "never back to the first: {class:?}");
     }
 }
 
@@ -85,9 +90,9 @@ fn a_provider_that_says_when_it_will_is_waited_for_once_where_that_is_soon() {
 #[test]
 fn an_answer_ends_the_time_in_which_all_refused() {
     let mut failover = of(1);
-    assert_eq!(lose(&mut failover, 0, Loss::Refused, REFUSED), Next::Again(Pace::Paced));
+    assert_eq!(lose(&mut failover, 0, Loss::Refused, REFUSED), Next::Again(paced(1_500)));
     failover.on_served();
-    assert_eq!(lose(&mut failover, 60_000, Loss::Refused, REFUSED), Next::Again(Pace::Paced));
+    assert_eq!(lose(&mut failover, 60_000, Loss::Refused, REFUSED), Next::Again(paced(1_500)));
     assert_eq!(lose(&mut failover, 64_500, Loss::Refused, REFUSED), Next::GiveUp);
 }
 
@@ -112,25 +117,25 @@ fn without_attempts_left_on_the_node_the_next_provider_serves_at_once() {
     assert_eq!(failover.on_lost(at(0), Loss::Broken, CLOSED, |_| true, false), promote(1));
     let mut alone = of(1);
     let next = alone.on_lost(at(0), Loss::Broken, CLOSED, |_| true, false);
-    assert_eq!(next, Next::Again(Pace::Paced), "alone, it waits its turn");
+    assert_eq!(next, Next::Again(paced(1_500)), "alone, it waits its turn");
 }
 
 #[test]
 fn where_all_refuse_each_is_tried_again_until_the_caller_has_waited_long_enough() {
     let mut failover = of(2);
     assert_eq!(lose(&mut failover, 0, Loss::Refused, REFUSED), promote(1));
-    let back = Next::Promote { to: 0, pace: Pace::Paced };
+    let back = Next::Promote { to: 0, pace: paced(1_400) };
     assert_eq!(lose(&mut failover, 100, Loss::Refused, REFUSED), back);
-    let again = Next::Promote { to: 1, pace: Pace::Paced };
+    let again = Next::Promote { to: 1, pace: paced(1_100) };
     assert_eq!(lose(&mut failover, 400, Loss::Refused, REFUSED), again);
-    assert_eq!(lose(&mut failover, 3_000, Loss::Refused, REFUSED), Next::GiveUp);
+    assert_eq!(lose(&mut failover, 1_500, Loss::Refused, REFUSED), Next::GiveUp);
 }
 
 #[test]
 fn a_provider_that_says_when_to_come_back_is_believed_if_the_caller_can_wait_so_long() {
     let limited = |s| FailureClass::RateLimited { retry_after: Some(Duration::from_secs(s)) };
-    let wait = Pace::After(Duration::from_secs(2));
-    assert_eq!(lose(&mut of(1), 0, Loss::Refused, limited(2)), Next::Again(wait));
+    let wait = Pace::After(Duration::from_secs(1));
+    assert_eq!(lose(&mut of(1), 0, Loss::Refused, limited(1)), Next::Again(wait));
     assert_eq!(lose(&mut of(1), 0, Loss::Refused, limited(9)), Next::GiveUp);
 }
 
@@ -178,7 +183,7 @@ proptest! {
                 }
             }
             if n == 1 && let Some(since) = refused_since {
-                prop_assert!(now - since < 3_000, "refused for too long");
+                prop_assert!(now - since < 1_500, "refused for too long");
             }
         }
     }

@@ -78,10 +78,13 @@ impl Playhead {
         self.sent - self.heard
     }
 
-    /// Begins a run: something will be sent, and all before it was heard, or taken back.
-    pub(super) fn start(&mut self, tick: u64) {
-        let tick = tick.max(self.busy_until);
+    /// Begins a run: something will be sent, and all before it was heard, or taken back. Returns
+    /// whether the leg may still play some of that: then a pause has to be sent first.
+    pub(super) fn start(&mut self, tick: u64, pause: u64) -> bool {
+        let is_busy = tick < self.busy_until;
+        let tick = if is_busy { self.busy_until + pause } else { tick };
         self.run = Run { position: self.sent, tick, proof: None };
+        is_busy
     }
 
     pub(super) fn handle_sent(&mut self, samples: u64) {

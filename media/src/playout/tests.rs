@@ -270,13 +270,13 @@ fn what_a_leg_without_clearing_was_sent_may_sound_before_what_comes_next() {
     assert_eq!(playout.clear(ms(300), 1).map(|it| it.heard_samples), Some(300 * 8));
     playout.queue(2, audio(2, 1_000));
     playout.finish(2);
-    assert_eq!(script(&playout.poll(ms(300))), "clear 2x30");
+    assert_eq!(script(&playout.poll(ms(300))), "clear 255x3 2x30");
     playout.poll(ms(900));
     playout.poll(ms(1_500));
-    assert_eq!(playout.heard_samples(ms(1_500), 2), 600 * 8, "600 ms were under way");
+    assert_eq!(playout.heard_samples(ms(1_560), 2), 600 * 8, "600 ms were under way");
     playout.take_notices();
-    playout.poll(ms(1_950));
-    assert_eq!(playout.take_notices(), [Notice::Heard { speech: 2, at: ms(1_900) }]);
+    playout.poll(ms(2_000));
+    assert_eq!(playout.take_notices(), [Notice::Heard { speech: 2, at: ms(1_960) }]);
 }
 
 #[test]

@@ -105,12 +105,13 @@ fn refuses_all(seed: u64) -> Plan {
     plan
 }
 
-/// As a drop in mid-utterance, with seconds of audio to replay to a provider that is particular.
+/// As a drop in mid-utterance, with seconds of audio to replay to a provider that is particular. All
+/// refuse for a while, and not for as long as `stt_refuses_all` ends a call for.
 fn rate_capped_replay(seed: u64) -> Plan {
     let (mut plan, chance) = usual("stt_rate_capped_replay", seed);
     plan.cast.stt_rate_capped = true;
     let when = mid_utterance(&chance);
-    let lasts = Some(chance.between(Duration::from_millis(500), Duration::from_millis(3_500)));
+    let lasts = Some(chance.between(Duration::from_millis(300), Duration::from_millis(1_400)));
     for nth in 1..=plan.cast.providers {
         let who = Who::transcriber(nth);
         let trouble = Trouble::Refuses(FailureClass::Unavailable);
