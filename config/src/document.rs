@@ -175,6 +175,7 @@ mod tests {
         assert!(settings.server.public_url.is_some());
         assert_eq!(settings.auth.orgs["acme"].len(), 1);
         assert!(settings.providers["acme"].api_key.is_some());
+        assert!(settings.carriers.vonage.rest_base_url.is_some());
     }
 
     #[test]
@@ -188,21 +189,24 @@ mod tests {
     #[test]
     fn every_field_of_the_settings_is_described() {
         let shown = format!("{:#?}", Settings::default());
-        let mut section = "";
+        let (mut section, mut inner) = ("", "");
         for line in shown.lines() {
             let indent = line.len() - line.trim_start().len();
-            let Some((field, _)) = line.trim_start().split_once(": ") else { continue };
+            let Some((field, value)) = line.trim_start().split_once(": ") else { continue };
+            let is_described = |plain: String| {
+                let table = format!("{plain}.<name>");
+                let is_known = |doc: SettingDoc| doc.key == plain || doc.key == table;
+                assert!(describe().into_iter().any(is_known), "{plain} is not described");
+            };
             match indent {
                 4 => section = field,
-                8 => {
-                    let (plain, table) =
-                        (format!("{section}.{field}"), format!("{section}.{field}.<name>"));
-                    let is_known = |doc: SettingDoc| doc.key == plain || doc.key == table;
-                    assert!(describe().into_iter().any(is_known), "{plain} is not described");
-                }
+                8 if section == "carriers" && value.ends_with('{') => inner = field,
+                8 => is_described(format!("{section}.{field}")),
+                12 if section == "carriers" => is_described(format!("{section}.{inner}.{field}")),
                 _ => {}
             }
         }
+        assert_eq!(inner, "vonage");
         assert_eq!(section, "key_origins");
     }
 }

@@ -8,7 +8,7 @@ use figment::{
 };
 
 use crate::{
-    ConfigError, Problem, Settings,
+    ConfigError, Problem, Settings, carriers,
     document::SettingDoc,
     form::{Form, plain_text},
     path::{PREFIX, Path},
@@ -129,6 +129,13 @@ impl Layers {
             let value = variables.get(&OsString::from(name)).and_then(|value| value.to_str());
             if let Some(value) = value.filter(|value| !value.is_empty()) {
                 let path = Path::new(["providers", provider, "api_key"]);
+                self.add(&Origin::Variable((*name).into()), path, value.into());
+            }
+        }
+        for (name, [carrier, key]) in carriers::CUSTOMARY {
+            let value = variables.get(&OsString::from(name)).and_then(|value| value.to_str());
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                let path = Path::new(["carriers", carrier, key]);
                 self.add(&Origin::Variable((*name).into()), path, value.into());
             }
         }

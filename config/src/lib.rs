@@ -1,12 +1,13 @@
 //! The settings of a server: what there is, what it defaults to, and where a value came from.
 //!
 //! Values come, each over the one before, from the defaults, the customary variables of providers
-//! (`DEEPGRAM_API_KEY` ...), a TOML file, variables `OFFHOOK_<SECTION>__<KEY>`, and flags. A key that
+//! and carriers (`DEEPGRAM_API_KEY` ...), a TOML file, variables `OFFHOOK_<SECTION>__<KEY>`, and flags. A key that
 //! nobody knows is an error wherever it comes from.
 //!
-//! Every setting is declared once, in `settings.rs`; its struct field, default, check, and entry in
+//! Every setting is declared once, in `settings.rs` or `carriers.rs`; its struct field, default, check, and entry in
 //! `default.toml` follow from that.
 
+mod carriers;
 mod document;
 mod error;
 mod form;
@@ -15,6 +16,7 @@ mod path;
 mod prices;
 mod settings;
 
+pub use carriers::{Carriers, TelnyxSettings, TwilioSettings, VonageSettings};
 pub use document::{SettingDoc, describe, render_defaults};
 pub use error::{ConfigError, Problem};
 pub use form::LogFormat;

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 use secrecy::SecretString;
 
 use crate::{
+    carriers::{self, Carriers},
     document::SettingDoc,
     error::Problem,
     form::{
@@ -63,6 +64,8 @@ macro_rules! sections {
         #[derive(Clone, Debug)]
         pub struct Settings {
             $( $(#[doc = $about])+ pub $section: $Section, )+
+            /// What carriers are reached with.
+            pub carriers: Carriers,
             /// What providers charge.
             pub prices: Prices,
             /// What they are reached with, by the name that documents call them.
@@ -74,11 +77,17 @@ macro_rules! sections {
         impl Settings {
             pub(crate) fn read(layers: &Layers, problems: &mut Vec<Problem>) -> Option<Self> {
                 $( let $section = $Section::read(layers, problems); )+
+                let carriers = Carriers::read(layers, problems);
                 let providers = read_providers(layers, problems);
                 let prices = Prices::default();
                 let key_origins = key_origins(layers);
-                let settings =
-                    Self { $( $section: $section?, )+ prices, providers, key_origins };
+                let settings = Self {
+                    $( $section: $section?, )+
+                    carriers: carriers?,
+                    prices,
+                    providers,
+                    key_origins,
+                };
                 settings.check_reserve(problems);
                 Some(settings.read_prices(problems))
             }
@@ -87,6 +96,7 @@ macro_rules! sections {
         /// The sections in order, and what each is for.
         pub(crate) const SECTIONS: &[(&str, &str)] = &[
             $( (stringify!($section), concat!($($about, "\n"),+)), )+
+            ("carriers", " What carriers are reached with, where phone numbers and credentials do not say.\n"),
             ("providers", " What providers are reached with, by the name that documents call them.\n"),
         ];
 
@@ -290,6 +300,7 @@ impl Provider {
 /// Every setting in the order of `default.toml`.
 pub(crate) fn docs() -> Vec<SettingDoc> {
     let mut docs = section_docs();
+    docs.extend(carriers::docs());
     docs.extend([
         SettingDoc::of::<Secrets>(
             ORG_KEYS,

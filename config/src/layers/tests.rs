@@ -212,6 +212,28 @@ fn keys_of_providers_come_from_customary_variables_unless_given() {
 }
 
 #[test]
+fn keys_of_carriers_come_from_customary_variables_unless_given() {
+    let given = file(
+        "[carriers]\ntwilio.auth_token = \"from-file\"\n[carriers.vonage]\nbase_url = \"http://x:1\"",
+    );
+    let settings = given
+        .variable("TWILIO_ACCOUNT_SID", "AC1")
+        .variable("TWILIO_AUTH_TOKEN", "customary")
+        .variable("TELNYX_API_KEY", "")
+        .variable("OFFHOOK_CARRIERS__TELNYX__PUBLIC_KEY", "ours")
+        .load()
+        .unwrap();
+    let carriers = &settings.carriers;
+    assert_eq!(carriers.twilio.account_sid.as_deref(), Some("AC1"));
+    assert_eq!(carriers.twilio.auth_token.as_ref().unwrap().expose_secret(), "from-file");
+    assert!(carriers.telnyx.api_key.is_none());
+    assert_eq!(carriers.telnyx.public_key.as_deref(), Some("ours"));
+    assert_eq!(carriers.vonage.base_url.as_deref(), Some("http://x:1"));
+    let unknown = file("[carriers.twilio]\nauth_tokn = \"x\"").problem();
+    assert!(unknown.contains("carriers.twilio.auth_token"), "{unknown}");
+}
+
+#[test]
 fn secrets_are_never_shown() {
     let text = "[auth]\napi_keys = [\"s3cret-a\"]\norgs.\"acme.com\" = [\"s3cret-b\"]\n\
                 [webhooks]\nsecret = \"s3cret-c\"\n[providers.openai]\napi_key = \"s3cret-d\"";
