@@ -122,6 +122,7 @@ impl Vault {
 fn scope(kind: Kind) -> Scope {
     match kind {
         Kind::Credential => Scope::Whole,
+        Kind::PhoneNumber => Scope::Own,
         Kind::Assistant | Kind::Call | Kind::ProviderHealth | Kind::Tool => Scope::Lists,
     }
 }

@@ -1,7 +1,8 @@
 //! Which parts of a document are secrets: keys, passwords and tokens of credentials.
 //!
 //! A credential is a document of its own, or an element of a list `credentials` in another one (an
-//! assistant's, or that of an assistant inside a tool). On disk each secret is replaced by an object
+//! assistant's, or that of an assistant inside a tool), or a phone number that has keys of its
+//! carrier. On disk each secret is replaced by an object
 //! that holds its sealed form; in answers it is left out.
 //!
 //! Assumption: what clients call `credentials` in data that is only kept (`metadata`) is not ours.
@@ -15,6 +16,8 @@ use serde_json::{Value, json};
 pub enum Scope {
     /// The document is a credential.
     Whole,
+    /// The document is a phone number: fields of its own are secrets, and it may have lists.
+    Own,
     /// They are in its lists named `credentials`.
     Lists,
 }
@@ -63,6 +66,10 @@ type Visit<'v, E> = &'v mut dyn FnMut(&mut Value) -> Result<bool, E>;
 fn visit<E>(document: &mut Value, scope: Scope, see: Visit<'_, E>) -> Result<(), E> {
     match scope {
         Scope::Whole => inside(document, see),
+        Scope::Own => {
+            own(document, see)?;
+            lists(document, see)
+        }
         Scope::Lists => lists(document, see),
     }
 }
@@ -88,23 +95,31 @@ fn lists<E>(value: &mut Value, see: Visit<'_, E>) -> Result<(), E> {
     Ok(())
 }
 
+/// The fields of a document that are secrets, and nothing below the others.
+fn own<E>(document: &mut Value, see: Visit<'_, E>) -> Result<(), E> {
+    let Value::Object(fields) = document else { return Ok(()) };
+    let mut gone = Vec::new();
+    for (name, field) in fields.iter_mut() {
+        if is_secret(name, field) && !see(field)? {
+            gone.push(name.clone());
+        }
+    }
+    for name in gone {
+        fields.shift_remove(&name);
+    }
+    Ok(())
+}
+
 /// The secrets of a credential, or of a list of them.
 fn inside<E>(value: &mut Value, see: Visit<'_, E>) -> Result<(), E> {
     match value {
         Value::Object(fields) => {
-            let mut gone = Vec::new();
             for (name, field) in fields.iter_mut() {
-                if is_secret(name, field) {
-                    if !see(field)? {
-                        gone.push(name.clone());
-                    }
-                } else {
+                if !is_secret(name, field) {
                     inside(field, see)?;
                 }
             }
-            for name in gone {
-                fields.shift_remove(&name);
-            }
+            own(value, see)?;
         }
         Value::Array(items) => {
             for item in items {

@@ -27,6 +27,7 @@ pub enum Kind {
     Assistant,
     Call,
     Credential,
+    PhoneNumber,
     /// What a node knows of its providers' outages.
     ProviderHealth,
     Tool,
@@ -39,6 +40,7 @@ impl Kind {
             Self::Assistant => "assistant",
             Self::Call => "call",
             Self::Credential => "credential",
+            Self::PhoneNumber => "phone-number",
             Self::ProviderHealth => "provider-health",
             Self::Tool => "tool",
         }

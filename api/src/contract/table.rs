@@ -102,6 +102,10 @@ fn extend(lines: &mut Map<String, Value>, base: &str, extension: Value) -> Resul
         else {
             return Err(format!("`{base}` has no `{part}` to be extended"));
         };
+        // A field that is given anew is required as it says now.
+        for name in additions.keys().filter(|name| !name.ends_with('!')) {
+            target.shift_remove(&format!("{name}!"));
+        }
         target.extend(additions);
     }
     Ok(())

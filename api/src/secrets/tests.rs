@@ -110,6 +110,8 @@ fn what_comes_back_of_every_credential_of_the_contract_is_listed_here() {
         .ocpApimSubscriptionKey
         .openAIKey
         .outboundAuthenticationPlan.authPassword
+        .signatureSecret
+        .vonageApplicationPrivateKey
         .webhookUrl"#]]
     .assert_eq(&hidden.join("\n"));
     expect![[r#"
@@ -117,6 +119,7 @@ fn what_comes_back_of_every_credential_of_the_contract_is_listed_here() {
         .accountId
         .accountSid
         .apiUrl
+        .applicationId
         .authenticationPlan.algorithm
         .authenticationPlan.clientId
         .authenticationPlan.externalId
@@ -166,6 +169,7 @@ fn what_comes_back_of_every_credential_of_the_contract_is_listed_here() {
         .outboundAuthenticationPlan.sipRegisterPlan.domain
         .outboundAuthenticationPlan.sipRegisterPlan.realm
         .outboundAuthenticationPlan.sipRegisterPlan.username
+        .outboundVoiceProfileId
         .publicKey
         .region
         .s3BucketName
@@ -174,7 +178,8 @@ fn what_comes_back_of_every_credential_of_the_contract_is_listed_here() {
         .sipDiversionHeader
         .teamId
         .techPrefix
-        .userId"#]]
+        .userId
+        .vonageApplicationId"#]]
     .assert_eq(&shown.into_iter().collect::<Vec<_>>().join("\n"));
 }
 
@@ -216,6 +221,26 @@ fn only_lists_of_credentials_are_looked_into_in_other_documents() {
             "serverUrlSecret": "c",
             "metadata": {"credentials": [{"apiKey": "d"}]},
             "model": {"tools": [{"destinations": [{"assistant": {"credentials": [{}]}}]}]},
+        })
+    );
+}
+
+#[test]
+fn a_phone_number_keeps_what_only_sounds_like_a_secret_below_its_own_fields() {
+    let mut number = json!({
+        "twilioAccountSid": "a", "twilioAuthToken": "b", "twilioApiKey": "c",
+        "hooks": [{"on": "call.ringing", "filters": [{"key": "number"}]}],
+        "server": {"secret": "d"},
+        "fallbackDestination": {"transferPlan": {"transferAssistant": {"credentials": [{"apiKey": "e"}]}}},
+    });
+    redact(&mut number, Scope::Own);
+    assert_eq!(
+        number,
+        json!({
+            "twilioAccountSid": "a",
+            "hooks": [{"on": "call.ringing", "filters": [{"key": "number"}]}],
+            "server": {"secret": "d"},
+            "fallbackDestination": {"transferPlan": {"transferAssistant": {"credentials": [{}]}}},
         })
     );
 }
