@@ -19,6 +19,7 @@ mod costs;
 mod fallback;
 mod finish;
 mod node;
+pub mod numbers;
 mod plan;
 mod prober;
 mod recover;
