@@ -184,6 +184,10 @@ impl Carriers {
         known.clone()
     }
 
+    pub(crate) fn remove_number(&self, carrier: &'static str, number: &str) {
+        self.state().numbers.remove(&(carrier, number.to_owned()));
+    }
+
     /// The room of this name, which is opened when there is none.
     pub(crate) fn room(&self, name: &str) -> Arc<Room> {
         self.state().rooms.entry(name.to_owned()).or_default().clone()

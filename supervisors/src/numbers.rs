@@ -5,6 +5,10 @@
 
 mod account;
 mod keys;
+mod setup;
+mod telnyx;
+mod twilio;
+mod vonage;
 
 use offhook_api::{NumberProvider, PhoneNumberView};
 use offhook_store::{Kind, ListFilter, Store, StoreError};
@@ -15,6 +19,7 @@ pub use account::{
     AccountError, CarrierAccount, TelnyxAccount, TwilioAccount, VonageAccount, carrier_account,
     carrier_account_of,
 };
+pub use setup::{Addresses, CarrierSetup, Exchange, Mismatch, SetupError};
 
 /// Numbers of one organisation that are looked through for the one that was called.
 pub const NUMBERS_MAX: usize = 10_000;

@@ -210,8 +210,15 @@ async fn numbers_and_applications_are_configured_and_refusals_have_their_class()
     let changed = client.number(OURS).await.unwrap().unwrap();
     assert_eq!(changed.connection_id.as_deref(), Some("8"));
     client.configure_application("7", "offhook", "https://a.example/t").await.unwrap();
-    let url = client.application_webhook("7").await.unwrap();
+    let url = client.application("7").await.unwrap().unwrap().webhook_url;
     assert_eq!(url.as_deref(), Some("https://a.example/t"));
+    client.release_number(&number.id).await.unwrap();
+    assert_eq!(client.number(OURS).await.unwrap().unwrap().connection_id, None);
+    let made = client.create_application("own", "https://a.example/o", Some("1")).await.unwrap();
+    assert_eq!(client.application(&made.id).await.unwrap(), Some(made.clone()));
+    client.delete_application(&made.id).await.unwrap();
+    client.delete_application(&made.id).await.unwrap();
+    assert_eq!(client.application(&made.id).await.unwrap(), None);
     assert_eq!(client.call("v3:none").await.unwrap(), None);
     assert_eq!(client.active_calls("7").await.unwrap(), []);
 

@@ -214,3 +214,16 @@ async fn refusals_have_their_class_and_a_token_of_another_key_is_not_taken() {
     let error = client(&customer).create_call(&outbound(&customer)).await.unwrap_err();
     assert_eq!(error.class, FailureClass::Unauthorized);
 }
+
+#[tokio::test]
+async fn a_number_is_found_and_leaves_its_application() {
+    let customer = customer().await;
+    let client = client(&customer);
+    let found = client.number(OURS).await.unwrap().unwrap();
+    assert_eq!(found.country, "US");
+    assert!(found.application_id.is_some());
+    assert_eq!(client.number("+1415555010").await.unwrap(), None, "it only begins like ours");
+    client.release_number(&found.country, OURS).await.unwrap();
+    assert_eq!(client.number(OURS).await.unwrap().unwrap().application_id, None);
+    assert_eq!(client.number("+4670").await.unwrap(), None);
+}

@@ -4,6 +4,7 @@ mod client;
 mod webhook;
 
 pub use client::{
-    Answered, BASE_URL, Detection, DialCall, Telnyx, TelnyxCall, TelnyxNumber, TelnyxStream,
+    Answered, BASE_URL, Detection, DialCall, Telnyx, TelnyxApplication, TelnyxCall, TelnyxNumber,
+    TelnyxStream,
 };
 pub use webhook::{Event, Webhook, parse};

@@ -33,7 +33,10 @@ pub fn router() -> Router<App> {
         .route("/v2/phone_numbers", get(numbers))
         .route("/v2/phone_numbers/{id}", get(number).patch(change_number))
         .route("/v2/call_control_applications", get(applications).post(create_application))
-        .route("/v2/call_control_applications/{id}", get(application).patch(change_application))
+        .route(
+            "/v2/call_control_applications/{id}",
+            get(application).patch(change_application).delete(remove_application),
+        )
 }
 
 /// An error as Telnyx writes it.
@@ -340,5 +343,16 @@ async fn change_application(
     let (name, _) = application_of(&app, &id).ok_or_else(missing)?;
     let body = read(&body)?;
     let known = app.change_number("telnyx", &name, |number| put_fields(number, &body));
+    Ok(Json(json!({"data": application_document(&name, &known)})).into_response())
+}
+
+async fn remove_application(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Answer {
+    admit(&app, &headers)?;
+    let (name, known) = application_of(&app, &id).ok_or_else(missing)?;
+    app.remove_number("telnyx", &name);
     Ok(Json(json!({"data": application_document(&name, &known)})).into_response())
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::{HeaderMap, StatusCode, header::AUTHORIZATION},
     response::{IntoResponse, Response},
     routing::{get, post, put},
@@ -37,6 +37,7 @@ pub fn router() -> Router<App> {
         .route("/v1/calls/{uuid}/dtmf", put(dtmf))
         .route("/v1/calls/{uuid}/talk", put(talk))
         .route("/v2/applications/{id}", get(application).put(change_application))
+        .route("/account/numbers", get(numbers))
         .route("/number/update", post(number))
 }
 
@@ -324,6 +325,39 @@ async fn change_application(State(app): State<App>, headers: HeaderMap, body: By
             }
         }
     });
+    Ok(Json(body).into_response())
+}
+
+/// Numbers that begin like `pattern`.
+async fn numbers(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Reply {
+    admit_account(&app, &headers)?;
+    let pattern = query.iter().find(|(name, _)| name == "pattern");
+    let listed: Vec<Value> = app
+        .numbers("vonage")
+        .iter()
+        .map(|(number, known)| (plain(number), known))
+        .filter(|(number, _)| *number != APPLICATION)
+        .filter(|(number, _)| {
+            pattern.is_none_or(|(_, pattern)| number.starts_with(pattern.as_str()))
+        })
+        .map(|(number, known)| {
+            let mut body = json!({"country": "US", "msisdn": number, "type": "mobile-lvn",
+                "features": ["VOICE", "SMS"]});
+            if let Some(application) = known.get("app_id") {
+                body["app_id"] = json!(application);
+            }
+            body
+        })
+        .collect();
+    // Vonage leaves both out when there is nothing.
+    let body = match listed.is_empty() {
+        true => json!({}),
+        false => json!({"count": listed.len(), "numbers": listed}),
+    };
     Ok(Json(body).into_response())
 }
 

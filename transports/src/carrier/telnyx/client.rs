@@ -86,6 +86,15 @@ pub struct TelnyxNumber {
     pub connection_id: Option<String>,
 }
 
+/// A Call Control application of the account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TelnyxApplication {
+    pub id: String,
+    pub name: String,
+    /// Where its webhooks go.
+    pub webhook_url: Option<String>,
+}
+
 impl Telnyx {
     /// # Errors
     ///
@@ -249,15 +258,42 @@ impl Telnyx {
         self.send("configuring a number", Method::PATCH, &path, &[], Some(body)).await.map(drop)
     }
 
-    /// The webhook address of an application.
-    pub async fn application_webhook(
-        &self,
-        connection: &str,
-    ) -> Result<Option<String>, CarrierError> {
-        let path = ["call_control_applications", connection];
+    /// Takes a number out of its application: its calls go nowhere then.
+    pub async fn release_number(&self, id: &str) -> Result<(), CarrierError> {
+        let body = json!({"connection_id": ""});
+        let path = ["phone_numbers", id];
+        self.send("releasing a number", Method::PATCH, &path, &[], Some(body)).await.map(drop)
+    }
+
+    /// An application, unless Telnyx knows none of this id.
+    pub async fn application(&self, id: &str) -> Result<Option<TelnyxApplication>, CarrierError> {
+        let path = ["call_control_applications", id];
         let what = "looking for an application";
-        let answer = self.send(what, Method::GET, &path, &[], None).await?;
-        Ok(answer["data"]["webhook_event_url"].as_str().map(str::to_owned))
+        match self.send(what, Method::GET, &path, &[], None).await {
+            Ok(answer) => application_of(&answer).map(Some),
+            Err(error) if error.status == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes an application; without an outbound voice profile it places no calls.
+    pub async fn create_application(
+        &self,
+        name: &str,
+        webhook_url: &str,
+        outbound_voice_profile_id: Option<&str>,
+    ) -> Result<TelnyxApplication, CarrierError> {
+        let mut body = json!({
+            "application_name": name,
+            "webhook_event_url": webhook_url,
+            "webhook_api_version": "2",
+        });
+        if let Some(profile) = outbound_voice_profile_id {
+            body["outbound"] = json!({"outbound_voice_profile_id": profile});
+        }
+        let path = ["call_control_applications"];
+        let what = "creating an application";
+        application_of(&self.send(what, Method::POST, &path, &[], Some(body)).await?)
     }
 
     /// Sends the webhooks of an application here.
@@ -275,6 +311,15 @@ impl Telnyx {
         let path = ["call_control_applications", connection];
         let what = "configuring an application";
         self.send(what, Method::PATCH, &path, &[], Some(body)).await.map(drop)
+    }
+
+    /// Removes an application; one that is gone is a success.
+    pub async fn delete_application(&self, id: &str) -> Result<(), CarrierError> {
+        let path = ["call_control_applications", id];
+        match self.send("deleting an application", Method::DELETE, &path, &[], None).await {
+            Err(error) if error.status != Some(404) => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     async fn command(
@@ -391,6 +436,17 @@ fn number_of(value: &Value) -> Option<TelnyxNumber> {
         id: value["id"].as_str()?.to_owned(),
         connection_id: connection.map(str::to_owned),
     })
+}
+
+fn application_of(answer: &Value) -> Result<TelnyxApplication, CarrierError> {
+    let data = &answer["data"];
+    let text = |name: &str| data[name].as_str().filter(|it| !it.is_empty()).map(str::to_owned);
+    let Some(id) = text("id") else {
+        let detail = "Telnyx answered with an application that has no id";
+        return Err(CarrierError::refused(FailureClass::Protocol, detail));
+    };
+    let name = text("application_name").unwrap_or_default();
+    Ok(TelnyxApplication { id, name, webhook_url: text("webhook_event_url") })
 }
 
 #[cfg(test)]

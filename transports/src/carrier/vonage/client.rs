@@ -137,6 +137,14 @@ pub struct VonageCall {
     pub started_at: Option<i64>,
 }
 
+/// A number of the account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VonageNumber {
+    /// Two letters (ISO 3166-1), which Vonage asks for with every change.
+    pub country: String,
+    pub application_id: Option<String>,
+}
+
 impl VonageCall {
     pub fn is_over(&self) -> bool {
         !matches!(self.status.as_str(), "started" | "ringing" | "answered" | "machine" | "human")
@@ -216,21 +224,62 @@ impl Vonage {
         self.change("saying something", &["v1", "calls", uuid, "talk"], body).await
     }
 
+    /// A number of the account, by its E.164.
+    ///
+    /// # Errors
+    ///
+    /// Without key and secret of the account, too.
+    pub async fn number(&self, number: &str) -> Result<Option<VonageNumber>, CarrierError> {
+        let (key, secret) = self.account()?;
+        // What begins like this; there may be longer ones.
+        let query = [("pattern", digits(number)), ("search_pattern", "0"), ("size", "100")];
+        let request = self.rest.request(Method::GET, &["account", "numbers"], &query);
+        let request = request.basic_auth(key, Some(secret.expose_secret()));
+        let answer = self.rest.send("looking for a number", request).await?;
+        let listed = answer["numbers"].as_array().map_or(&[][..], Vec::as_slice);
+        let found = listed.iter().find(|found| found["msisdn"] == digits(number));
+        Ok(found.map(|found| {
+            let text = |name: &str| found[name].as_str().filter(|text| !text.is_empty());
+            VonageNumber {
+                country: text("country").unwrap_or_default().to_owned(),
+                application_id: text("app_id").map(str::to_owned),
+            }
+        }))
+    }
+
     /// Sends the calls of a number to this application.
     ///
     /// # Errors
     ///
     /// Without key and secret of the account, too.
     pub async fn configure_number(&self, country: &str, number: &str) -> Result<(), CarrierError> {
+        let application = [("app_id", self.key.application_id.clone())];
+        self.update_number("configuring a number", country, number, &application).await
+    }
+
+    /// Takes a number out of its application: its calls go nowhere then.
+    ///
+    /// # Errors
+    ///
+    /// Without key and secret of the account, too.
+    pub async fn release_number(&self, country: &str, number: &str) -> Result<(), CarrierError> {
+        self.update_number("releasing a number", country, number, &[]).await
+    }
+
+    /// What an update does not name, Vonage takes away.
+    async fn update_number(
+        &self,
+        what: &str,
+        country: &str,
+        number: &str,
+        fields: &[(&str, String)],
+    ) -> Result<(), CarrierError> {
         let (key, secret) = self.account()?;
-        let form = [
-            ("country", country.to_owned()),
-            ("msisdn", digits(number).to_owned()),
-            ("app_id", self.key.application_id.clone()),
-        ];
+        let of_number = [("country", country.to_owned()), ("msisdn", digits(number).to_owned())];
+        let form = [&of_number[..], fields].concat();
         let request = self.rest.request(Method::POST, &["number", "update"], &[]);
         let request = with_form(request, &form).basic_auth(key, Some(secret.expose_secret()));
-        self.rest.send("configuring a number", request).await.map(drop)
+        self.rest.send(what, request).await.map(drop)
     }
 
     /// The addresses that this application asks: for instructions, and with events.
@@ -244,6 +293,7 @@ impl Vonage {
     }
 
     /// Sets the addresses that this application asks, with signatures, and leaves the rest of it.
+    /// The first one is asked a second time when it does not answer.
     pub async fn configure_application(
         &self,
         answer_url: &str,
@@ -254,6 +304,7 @@ impl Vonage {
         let post = |url: &str| json!({"address": url, "http_method": "POST"});
         let voice = &mut application["capabilities"]["voice"];
         voice["webhooks"]["answer_url"] = post(answer_url);
+        voice["webhooks"]["fallback_answer_url"] = post(answer_url);
         voice["webhooks"]["event_url"] = post(event_url);
         voice["signed_callbacks"] = json!(true);
         let path = ["v2", "applications", &self.key.application_id];
