@@ -49,6 +49,7 @@ pub async fn run(args: &SettingsArgs) -> Result<(), String> {
         public_url: public_url(&settings, address).into(),
         node: node.clone(),
         metrics,
+        number_changes: Arc::default(),
     };
     if let Some(key) = new_key {
         eprintln!("offhook: no API key is configured; made one, shown only now: {key}");

@@ -49,7 +49,7 @@ pub use provider_health::{HealthKey, ProviderHealth};
 pub use revival::{CallKeys, Revival};
 pub use roster::{Roster, Staged, Stages};
 pub use turns::{TurnLog, TurnTimes};
-pub use vault::{Vault, VaultError};
+pub use vault::{Vault, VaultError, scope as secrets_of};
 pub use voice_cache::VoiceCache;
 
 /// Every actor of a call, in the order they are started: who is listened to before who speaks.

@@ -119,7 +119,8 @@ impl Vault {
     }
 }
 
-fn scope(kind: Kind) -> Scope {
+/// Which parts of a document of this kind are secrets.
+pub fn scope(kind: Kind) -> Scope {
     match kind {
         Kind::Credential => Scope::Whole,
         Kind::PhoneNumber => Scope::Own,

@@ -61,7 +61,7 @@ pub async fn create(
 }
 
 /// Runs a request that must not stop half-way: a client that goes away drops its handler.
-async fn to_its_end(work: impl Future<Output = Reply> + Send + 'static) -> Reply {
+pub async fn to_its_end(work: impl Future<Output = Reply> + Send + 'static) -> Reply {
     match tokio::spawn(work).await {
         Ok(reply) => reply,
         Err(_) => Err(reply::error(ApiError::internal())),

@@ -65,10 +65,11 @@ fn complete(document: OpenApi) -> Value {
         roots.push(*shape);
         document["paths"][path][method]["requestBody"] = body_of(shape);
     }
-    for resource in resources::ALL {
+    for resource in resources::all() {
         roots.extend([resource.create, resource.update]);
         describe_resource(resource, &mut document["paths"]);
     }
+    describe_pages(&super::phone_numbers::RESOURCE, &mut document["paths"]);
     let mut schemas = contract::components(&roots);
     schemas.insert("Error".into(), json!({
         "type": "object",
@@ -105,7 +106,7 @@ fn describe_resource(resource: &Resource, paths: &mut Value) {
         json!({
             "tags": [format!("{title}s")],
             "summary": summary,
-            "operationId": format!("{title}Controller_{id}"),
+            "operationId": format!("{}Controller_{id}", title.replace(' ', "")),
             "responses": {status: {"description": answer}},
         })
     };
@@ -137,6 +138,28 @@ fn describe_resource(resource: &Resource, paths: &mut Value) {
     for (path, method) in [(format!("/{name}"), "post"), (format!("/{name}/{{id}}"), "patch")] {
         paths[path][method]["responses"]["400"] = json!({"description": "What is wrong with it"});
     }
+}
+
+/// The list of a resource that comes in pages.
+fn describe_pages(resource: &Resource, paths: &mut Value) {
+    let Resource { name, title, .. } = resource;
+    let mut parameters = paths[format!("/{name}")]["get"]["parameters"].clone();
+    let more = json!([
+        {"name": "search", "in": "query", "required": false, "schema": {"type": "string", "maxLength": 100}},
+        {"name": "page", "in": "query", "required": false, "schema": {"type": "integer", "minimum": 1}},
+        {"name": "sortOrder", "in": "query", "required": false, "schema": {"type": "string", "enum": ["ASC", "DESC"]}},
+        {"name": "sortBy", "in": "query", "required": false, "schema": {"type": "string", "enum": ["createdAt"]}},
+    ]);
+    if let (Value::Array(parameters), Value::Array(more)) = (&mut parameters, more) {
+        parameters.extend(more);
+    }
+    paths[format!("/v2/{name}")] = json!({"get": {
+        "tags": [format!("{title}s")],
+        "summary": format!("List {title}s in pages"),
+        "operationId": format!("{}Controller_findAllPaginated", title.replace(' ', "")),
+        "parameters": parameters,
+        "responses": {"200": {"description": "`results`, newest first, and `metadata` of the pages"}},
+    }});
 }
 
 fn describe_answers(operation: &mut Value) {

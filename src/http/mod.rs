@@ -8,6 +8,7 @@ mod leg;
 mod monitor;
 mod operations;
 mod outbox;
+mod phone_numbers;
 mod provider_health;
 mod recordings;
 mod reply;
@@ -26,6 +27,7 @@ use axum::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use offhook_api::ApiError;
 use offhook_supervisors::Node;
+use tokio::sync::Mutex;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
@@ -46,6 +48,8 @@ pub struct App {
     /// Where clients reach this server, without a slash at the end: `http://host:port`.
     pub public_url: Arc<str>,
     pub metrics: PrometheusHandle,
+    /// Held while a phone number is looked for and stored, so that there is one of each.
+    pub number_changes: Arc<Mutex<()>>,
 }
 
 /// The organisation whose key a request carries.
@@ -61,12 +65,14 @@ pub fn router(app: App) -> Router {
         .routes(routes!(provider_health::list))
         .routes(routes!(outbox::list))
         .routes(routes!(outbox::retry))
+        .routes(routes!(phone_numbers::carrier))
         .routes(routes!(recordings::mono))
         .routes(routes!(recordings::stereo))
         .split_for_parts();
     let api = api
         .merge(recordings::absent_routes())
         .merge(resources::routes())
+        .merge(phone_numbers::routes())
         .layer(middleware::from_fn_with_state(app.clone(), authenticate))
         .merge(monitor::control_routes())
         .layer(DefaultBodyLimit::max(settings.server.body_limit as usize));

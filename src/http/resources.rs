@@ -1,6 +1,6 @@
 //! Documents that clients create, list, read, change and delete: `/assistant`, `/tool`, `/credential`.
 //!
-//! A resource is one line of [`ALL`]. Its secrets are sealed on their way to the store, and no answer
+//! A resource is one line of [`PLAIN`], unless something is done about its documents (`phone_numbers`). Its secrets are sealed on their way to the store, and no answer
 //! has them.
 
 use axum::{
@@ -9,13 +9,8 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use offhook_actors::VaultError;
-use offhook_api::{
-    ApiError,
-    contract::Mode,
-    secrets::{self, Scope},
-    server_fields,
-};
+use offhook_actors::{VaultError, secrets_of};
+use offhook_api::{ApiError, contract::Mode, secrets, server_fields};
 use offhook_store::{Document, Kind, Place};
 use serde_json::Value;
 use uuid::Uuid;
@@ -44,7 +39,8 @@ pub struct Resource {
     pub tag: Option<&'static str>,
 }
 
-pub const ALL: &[Resource] = &[
+/// Those that are no more than documents.
+pub const PLAIN: &[Resource] = &[
     Resource {
         name: "assistant",
         title: "Assistant",
@@ -71,9 +67,14 @@ pub const ALL: &[Resource] = &[
     },
 ];
 
-/// The routes of all resources.
+/// All resources.
+pub fn all() -> impl Iterator<Item = &'static Resource> {
+    PLAIN.iter().chain([&super::phone_numbers::RESOURCE])
+}
+
+/// The routes of those that are no more than documents.
 pub fn routes() -> Router<App> {
-    ALL.iter().fold(Router::new(), |router, resource| {
+    PLAIN.iter().fold(Router::new(), |router, resource| {
         let create = move |State(app): State<App>, Extension(Org(org)), Json(body): Json| async move {
             resource.create(&app, org, body).await
         };
@@ -110,7 +111,7 @@ impl Resource {
         Ok(reply::created(shown))
     }
 
-    async fn list(&self, app: &App, org: &str, pairs: &[(String, String)]) -> Reply {
+    pub async fn list(&self, app: &App, org: &str, pairs: &[(String, String)]) -> Reply {
         let query = super::calls::query(pairs, &[])?;
         let filter = super::calls::list_filter(&query);
         let found =
@@ -118,7 +119,7 @@ impl Resource {
         Ok(reply::ok(found.into_iter().map(|document| self.shown(document.body)).collect()))
     }
 
-    async fn read(&self, app: &App, org: &str, id: &str) -> Reply {
+    pub async fn read(&self, app: &App, org: &str, id: &str) -> Reply {
         self.answer(find(app, org, self.kind, id).await?, id)
     }
 
@@ -148,9 +149,8 @@ impl Resource {
     }
 
     /// A stored document as clients see it.
-    fn shown(&self, mut document: Value) -> Value {
-        let is_credential = self.kind == Kind::Credential;
-        secrets::redact(&mut document, if is_credential { Scope::Whole } else { Scope::Lists });
+    pub fn shown(&self, mut document: Value) -> Value {
+        secrets::redact(&mut document, secrets_of(self.kind));
         document
     }
 }
@@ -175,7 +175,7 @@ pub fn vault(error: VaultError) -> Response {
 }
 
 /// Gives a change the document's own tag, by which it is checked.
-fn keep(tag: &str, document: &Value, changes: &mut Value) -> Result<(), Response> {
+pub fn keep(tag: &str, document: &Value, changes: &mut Value) -> Result<(), Response> {
     let Value::Object(changes) = changes else { return Ok(()) };
     let own = document.get(tag).cloned().unwrap_or_default();
     match changes.get(tag) {

@@ -50,16 +50,18 @@ impl StoredNumber {
         Ok(None)
     }
 
-    /// The organisation's number that reads like this, of this provider.
+    /// The organisation's number that reads like this, of this provider, other than one.
     pub async fn named(
         store: &Store,
         org: &str,
         provider: NumberProvider,
         number: &str,
+        other_than: Option<Uuid>,
     ) -> Result<Option<Self>, StoreError> {
         let wanted = plain(number).to_owned();
         let is_it = move |document: &offhook_store::Document| {
-            document.body["provider"] == provider.name()
+            Some(document.id) != other_than
+                && document.body["provider"] == provider.name()
                 && document.body["number"].as_str().is_some_and(|number| plain(number) == wanted)
         };
         let filter = ListFilter { limit: 1, ..ListFilter::default() };
@@ -80,7 +82,7 @@ impl StoredNumber {
         if plain(&self.view.number) == plain(dialled) {
             return Ok(self);
         }
-        let other = Self::named(store, &self.org, self.view.provider, dialled).await?;
+        let other = Self::named(store, &self.org, self.view.provider, dialled, None).await?;
         Ok(other.unwrap_or(self))
     }
 

@@ -243,9 +243,28 @@ impl Exchange<'_> {
         .await
     }
 
-    /// What cannot be known without the keys of a number's webhooks.
-    pub async fn missing_for_webhooks(&self, number: &StoredNumber) -> Option<&'static str> {
-        self.account(number).await.ok()?.missing_for_webhooks()
+    /// What its carrier says about a number, for whoever looks for why it does not ring.
+    pub async fn report(&self, number: &StoredNumber) -> Value {
+        let account = self.account(number).await;
+        let missing = account.ok().and_then(|account| account.missing_for_webhooks());
+        let mut instructions: Vec<String> = missing.map(str::to_owned).into_iter().collect();
+        let (problem, mismatches) = match self.check(number).await {
+            Ok(mismatches) => (None, mismatches),
+            Err(problem) => (Some(problem.to_string()), Vec::new()),
+        };
+        let points_here = problem.is_none() && mismatches.is_empty();
+        if !points_here {
+            instructions.extend(self.by_hand(number));
+        }
+        let mismatches = mismatches
+            .iter()
+            .map(|it| json!({"field": it.field, "found": it.found, "expected": it.expected}));
+        json!({
+            "pointsHere": points_here,
+            "problem": problem,
+            "mismatches": mismatches.collect::<Vec<_>>(),
+            "instructions": instructions,
+        })
     }
 
     /// How to do it on the carrier's pages.
