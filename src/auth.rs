@@ -102,6 +102,11 @@ fn generated(folder: &Path) -> Result<(String, bool), String> {
 /// File in the data folder that holds the key that secrets are sealed with.
 const SECRET_KEY_FILE: &str = "secret-key";
 
+/// Whether a server made one in this folder.
+pub fn has_secret_key(folder: &Path) -> bool {
+    folder.join(SECRET_KEY_FILE).exists()
+}
+
 /// The key that a server without a configured one seals secrets with, in base64; made when there is
 /// none yet.
 pub fn generated_secret_key(folder: &Path) -> Result<SecretString, String> {

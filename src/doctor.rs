@@ -6,6 +6,7 @@
 mod addresses;
 mod documents;
 mod machine;
+mod numbers;
 mod providers;
 mod report;
 mod uses;
@@ -137,9 +138,10 @@ async fn examine(args: &DoctorArgs) -> Result<Report, String> {
         documents::read(&settings, listen.running_at).await;
     let found = uses::of(&documents);
     let is_running = listen.running_at.is_some();
-    let (public, webhook, providers) = tokio::join!(
+    let (public, webhook, numbers, providers) = tokio::join!(
         addresses::public_url(&settings, &net.http, is_running),
         addresses::webhook(&settings, &net.http),
+        numbers::examine(&settings, listen.running_at),
         providers::examine(&settings, &net, found.uses, &credentials, args.probe)
     );
     findings.push(listen.finding);
@@ -147,6 +149,7 @@ async fn examine(args: &DoctorArgs) -> Result<Report, String> {
     findings.extend(webhook);
     findings.extend(machine::programs());
     findings.push(finding);
+    findings.extend(numbers);
     findings.extend(providers.findings);
     Ok(Report { findings, providers: providers.rows, gone: found.gone })
 }

@@ -119,9 +119,23 @@ async fn from_the_store(
     path: &Path,
     organisations: &[Organisation],
 ) -> Result<(Found, String), String> {
-    let Ok(folder) = fs::metadata(path) else {
+    let Some(store) = open(path).await? else {
         return Ok((Found::default(), "the store is made at the first start".into()));
     };
+    let listed = list(&store, organisations).await;
+    let closed = store.close().await;
+    let found = listed.map_err(|error| error.to_string())?;
+    closed.map_err(|error| error.to_string())?;
+    Ok((found, "read from the store".into()))
+}
+
+/// Opens the store; `None` when there is none yet.
+///
+/// # Errors
+///
+/// When it is somebody else's, in use, or damaged.
+pub async fn open(path: &Path) -> Result<Option<Store>, String> {
+    let Ok(folder) = fs::metadata(path) else { return Ok(None) };
     // Files that another user leaves in it would be closed to the server.
     if folder.uid() != rustix::process::geteuid().as_raw() {
         return Err(format!("{} belongs to another user and is left alone", path.display()));
@@ -131,22 +145,15 @@ async fn from_the_store(
         let path = path.clone();
         tokio::task::spawn_blocking(move || Store::open(&path, StoreOptions::default())).await
     };
-    let store = match opened {
-        Ok(Ok(store)) => store,
-        Ok(Err(StoreError::Locked { .. })) => {
-            return Err(format!(
-                "{} is in use by a server that does not answer at server.listen",
-                path.display()
-            ));
-        }
-        Ok(Err(error)) => return Err(error.to_string()),
-        Err(error) => return Err(error.to_string()),
-    };
-    let listed = list(&store, organisations).await;
-    let closed = store.close().await;
-    let found = listed.map_err(|error| error.to_string())?;
-    closed.map_err(|error| error.to_string())?;
-    Ok((found, "read from the store".into()))
+    match opened {
+        Ok(Ok(store)) => Ok(Some(store)),
+        Ok(Err(StoreError::Locked { .. })) => Err(format!(
+            "{} is in use by a server that does not answer at server.listen",
+            path.display()
+        )),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 async fn list(store: &Store, organisations: &[Organisation]) -> Result<Found, StoreError> {
