@@ -87,6 +87,8 @@ async fn the_shapes_of_the_document_are_those_that_bodies_are_checked_against() 
         ("/tool/{id}", "patch", "UpdateToolDTO"),
         ("/credential", "post", "AnyCredential"),
         ("/credential/{id}", "patch", "AnyCredential"),
+        ("/phone-number", "post", "CreatePhoneNumberDTO"),
+        ("/phone-number/{id}", "patch", "UpdatePhoneNumberDTO"),
         ("/call", "post", "CreateCallDTO"),
         ("/call/{id}", "patch", "UpdateCallDTO"),
         ("/call/{id}", "delete", "DeleteCallDTO"),

@@ -142,6 +142,9 @@ async fn update_number(app: App, org: String, id: String, mut changes: Value) ->
     resources::keep("provider", &before, &mut changes)?;
     body::check(RESOURCE.update, &changes, Mode::Update)?;
     let is_moved = CARRIER_FIELDS.iter().any(|field| changes.get(field).is_some());
+    // A change of nothing is how clients ask to try again.
+    let is_bare =
+        changes.as_object().is_some_and(|fields| fields.keys().all(|it| it == "provider"));
     let merged = patch::apply(&before, &changes).map_err(reply::bad_request)?;
     let place = Place { org: &org, kind: RESOURCE.kind, id: uuid };
     let mut opened = merged.clone();
@@ -155,7 +158,7 @@ async fn update_number(app: App, org: String, id: String, mut changes: Value) ->
     };
     let changed = changed.ok_or_else(not_found)?;
     let is_set_up = changed.body["status"] == "active";
-    if is_set_up && !is_moved {
+    if is_set_up && !is_moved && !is_bare {
         return Ok(reply::ok(RESOURCE.shown(changed.body)));
     }
     let mut notes = Vec::new();
