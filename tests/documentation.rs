@@ -63,6 +63,22 @@ fn each_field_of_a_transcriber_or_voice_that_is_driven_is_listed() {
 }
 
 #[test]
+fn each_field_of_a_phone_number_is_listed() {
+    let page = read("docs/telephony.md");
+    let section = page.split_once("\n### Fields\n").expect("fields").1;
+    for shape in [
+        "CreateByoPhoneNumberDTO",
+        "CreateTelnyxPhoneNumberDTO",
+        "CreateTwilioPhoneNumberDTO",
+        "CreateVonagePhoneNumberDTO",
+    ] {
+        for field in fields(shape) {
+            assert!(section.contains(&format!("`{field}`")), "`{field}` of {shape}");
+        }
+    }
+}
+
+#[test]
 fn each_formatter_is_listed() {
     let page = read("docs/assistants.md");
     for formatter in offhook_core::speech_format::Formatter::ALL {
