@@ -73,6 +73,27 @@ const checks = {
     await refused(404, vapi.tools.get({ id: created.id }));
   },
 
+  async "a phone number is created, read, changed, listed and deleted"() {
+    const vapi = client();
+    const created = await vapi.phoneNumbers.create({
+      provider: "twilio",
+      number: "+14155550100",
+      twilioAccountSid: "AC1",
+      twilioAuthToken: "hush",
+    });
+    // No carrier can be told of a server without a public address.
+    assert.equal(created.status, "activating");
+    assert.ok(!JSON.stringify(created).includes("hush"));
+    assert.deepEqual(await vapi.phoneNumbers.get({ id: created.id }), created);
+    const body = { provider: "twilio", name: "Night" };
+    const changed = await vapi.phoneNumbers.update({ id: created.id, body });
+    assert.equal(changed.name, "Night");
+    const listed = await vapi.phoneNumbers.list({ limit: 10 });
+    assert.deepEqual(listed.map((one) => one.id), [created.id]);
+    assert.equal((await vapi.phoneNumbers.delete({ id: created.id })).id, created.id);
+    await refused(404, vapi.phoneNumbers.get({ id: created.id }));
+  },
+
   async "credentials of an assistant come back without their secrets"() {
     const vapi = client();
     const credentials = [{ provider: "deepgram", name: "main", apiKey: "hush" }];

@@ -13,6 +13,10 @@ from openapi_spec_validator import validate
 from vapi import AsyncVapi, AudioFormat, Vapi
 from vapi.calls import CreateCallDtoTransport_VapiWebsocket
 from vapi.core.api_error import ApiError
+from vapi.phone_numbers import (
+    CreatePhoneNumbersRequest_Twilio,
+    UpdatePhoneNumbersRequestBody_Twilio,
+)
 from vapi.tools import CreateToolsRequest_Function, UpdateToolsRequestBody_Function
 
 URL, KEY = os.environ["OFFHOOK_URL"], os.environ["OFFHOOK_KEY"]
@@ -130,6 +134,39 @@ def a_tool_is_created_read_changed_listed_and_deleted():
     vapi.assistants.delete(assistant.id)
     assert vapi.tools.delete(created.id).id == created.id
     refused(404, lambda: vapi.tools.get(created.id))
+
+
+@check
+def a_phone_number_is_created_read_changed_listed_and_deleted():
+    vapi = client()
+    assistant = new_assistant(vapi)
+    created = vapi.phone_numbers.create(
+        request=CreatePhoneNumbersRequest_Twilio(
+            number="+14155550100",
+            name="Front desk",
+            assistant_id=assistant.id,
+            twilio_account_sid="AC1",
+            twilio_auth_token="hush",
+            fallback_destination={"type": "number", "number": "+14155550199"},
+            hooks=[{"on": "call.ringing", "do": [{"type": "say", "exact": "We are closed."}]}],
+        )
+    )
+    assert created.id and created.org_id and created.provider == "twilio", created
+    # No carrier can be told of a server without a public address.
+    assert created.status == "activating" and created.twilio_auth_token is None, created
+    assert created.hooks[0].do[0].exact == "We are closed."
+    assert vapi.phone_numbers.get(created.id).dict() == created.dict()
+    changed = vapi.phone_numbers.update(
+        created.id, request=UpdatePhoneNumbersRequestBody_Twilio(name="Night")
+    )
+    assert (changed.name, changed.number) == ("Night", created.number)
+    assert [one.id for one in vapi.phone_numbers.list(limit=10)] == [created.id]
+    page = vapi.phone_numbers.phone_number_controller_find_all_paginated(search="night", page=1)
+    assert [one.id for one in page.results] == [created.id]
+    assert (page.metadata.total_items, page.metadata.current_page) == (1, 1), page.metadata
+    assert vapi.phone_numbers.delete(created.id).id == created.id
+    refused(404, lambda: vapi.phone_numbers.get(created.id))
+    vapi.assistants.delete(assistant.id)
 
 
 @check
