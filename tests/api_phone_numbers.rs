@@ -572,6 +572,60 @@ async fn what_the_carrier_says_now_names_the_field_that_is_wrong() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_at_telnyx_and_vonage_is_named_too() {
+    let world = World::start().await;
+    let credential = world.telnyx_credential(json!({})).await;
+    let sent = json!({"provider": "telnyx", "number": NUMBER, "credentialId": credential});
+    let telnyx = world.create(&sent).await;
+    let sent = json!({"provider": "vonage", "number": NUMBER,
+        "credentialId": world.vonage_credential().await});
+    let vonage = world.create(&sent).await;
+    let wrong = async |number: &Value| {
+        let state = world.client().get(&format!("{}/carrier", path(number))).await.body;
+        let wrong = state["mismatches"].as_array().unwrap().iter();
+        wrong.map(|it| it["field"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!((wrong(&telnyx).await, wrong(&vonage).await), (vec![], vec![]));
+
+    let (application, _) = world.at_telnyx(NUMBER).await.unwrap();
+    let client = world.telnyx();
+    client.configure_application(&application, "offhook", "https://else.example").await.unwrap();
+    assert_eq!(wrong(&telnyx).await, ["Send a webhook to the URL"]);
+    let known = client.number(NUMBER).await.unwrap().unwrap();
+    client.configure_number(&known.id, "17").await.unwrap();
+    assert_eq!(wrong(&telnyx).await, ["Connection or App"]);
+    client.release_number(&known.id).await.unwrap();
+    assert_eq!(wrong(&telnyx).await, ["Connection or App"]);
+
+    let forwarded = json!({"carrier": "vonage", "number": NUMBER, "app_id": "",
+        "voiceCallbackType": "tel", "voiceCallbackValue": "46701"});
+    world.control("/numbers", forwarded).await;
+    world
+        .vonage()
+        .configure_application("https://else.example/a", "https://else.example/e")
+        .await
+        .unwrap();
+    let all = ["Link numbers", "Forward to", "Answer URL", "Event URL"];
+    assert_eq!(wrong(&vonage).await, all);
+    for number in [&telnyx, &vonage] {
+        assert_done(&world.client().patch(&path(number), &json!({})).await.body);
+        assert_eq!(wrong(number).await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn an_application_that_is_not_there_is_named() {
+    let world = World::start().await;
+    let credential = world.telnyx_credential(json!({"applicationId": "17"})).await;
+    let sent = json!({"provider": "telnyx", "number": NUMBER, "credentialId": credential});
+    let number = world.create(&sent).await;
+    assert_eq!(number["status"], "activating");
+    let problem = number["carrierSetup"]["problem"].as_str().unwrap();
+    assert!(problem.contains("no application 17"), "{problem}");
+    assert_eq!(world.at_telnyx(NUMBER).await, None);
+}
+
+#[tokio::test]
 async fn a_number_outlives_the_server_with_its_keys() {
     let world = World::start().await;
     let number = world.create(&on_twilio(json!({}))).await;

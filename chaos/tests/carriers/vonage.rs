@@ -6,7 +6,7 @@ use offhook_transports::{
         AnsweredBy, Carrier, Change, Progress,
         vonage::{
             Action, ApplicationKey, CreateVonageCall, Endpoint, Event, MachineBehavior, Vonage,
-            ncco, parse_answer, parse_event,
+            VonageNumber, ncco, parse_answer, parse_event,
         },
     },
     signature::vonage::verify,
@@ -28,7 +28,8 @@ async fn customer() -> Customer {
     let (answer_url, event_url) = (customer.hook("answer"), customer.hook("event"));
     let client = client(&customer);
     client.configure_application(&answer_url, &event_url).await.unwrap();
-    client.configure_number("US", OURS).await.unwrap();
+    let bought = VonageNumber { country: "US".into(), ..VonageNumber::default() };
+    client.configure_number(OURS, &bought).await.unwrap();
     assert_eq!(client.application_urls().await.unwrap(), [Some(answer_url), Some(event_url)]);
     customer.agent(Agent { greeting: "1 2 3".into(), reply: "7 8".into(), ..Agent::default() });
     customer
@@ -216,14 +217,23 @@ async fn refusals_have_their_class_and_a_token_of_another_key_is_not_taken() {
 }
 
 #[tokio::test]
-async fn a_number_is_found_and_leaves_its_application() {
+async fn a_number_is_found_and_leaves_its_application_with_its_messages() {
     let customer = customer().await;
     let client = client(&customer);
+    let sms = "https://a.example/sms";
+    let forwarded = json!({"carrier": "vonage", "number": OURS, "moHttpUrl": sms,
+        "voiceCallbackType": "tel", "voiceCallbackValue": "46701"});
+    customer.control("/numbers", forwarded).await;
     let found = client.number(OURS).await.unwrap().unwrap();
     assert_eq!(found.country, "US");
-    assert!(found.application_id.is_some());
+    assert_eq!(found.forwarded_to.as_deref(), Some("46701"));
     assert_eq!(client.number("+1415555010").await.unwrap(), None, "it only begins like ours");
-    client.release_number(&found.country, OURS).await.unwrap();
-    assert_eq!(client.number(OURS).await.unwrap().unwrap().application_id, None);
+    client.configure_number(OURS, &found).await.unwrap();
+    let linked = client.number(OURS).await.unwrap().unwrap();
+    assert!(linked.application_id.is_some());
+    assert_eq!((linked.forwarded_to, linked.messages_url.as_deref()), (None, Some(sms)));
+    client.release_number(OURS, &found).await.unwrap();
+    let released = client.number(OURS).await.unwrap().unwrap();
+    assert_eq!((released.application_id, released.messages_url.as_deref()), (None, Some(sms)));
     assert_eq!(client.number("+4670").await.unwrap(), None);
 }

@@ -19,8 +19,9 @@ pub(super) async fn set_up(
         let Addresses { voice, events } = &subject.addresses;
         client.configure_application(voice, events).await?;
     }
-    if found.application_id.as_ref() != Some(&account.application_id) {
-        client.configure_number(&found.country, subject.number).await?;
+    let is_linked = found.application_id.as_ref() == Some(&account.application_id);
+    if !is_linked || found.forwarded_to.is_some() {
+        client.configure_number(subject.number, &found).await?;
     }
     Ok(account.application_id.clone())
 }
@@ -34,6 +35,11 @@ pub(super) async fn check(
     let linked = found.application_id.as_deref();
     let mut wrong: Vec<Mismatch> =
         differs("Link numbers", linked, &account.application_id).into_iter().collect();
+    wrong.extend(found.forwarded_to.map(|to| Mismatch {
+        field: "Forward to",
+        found: Some(to),
+        expected: "none".into(),
+    }));
     let [answer, event] = client.application_urls().await?;
     if !subject.is_served_at(answer.as_deref(), event.as_deref()) {
         let Addresses { voice, events } = &subject.addresses;
@@ -53,7 +59,7 @@ pub(super) async fn release(
     if found.application_id.as_ref() != Some(&account.application_id) {
         return Ok(());
     }
-    client.release_number(&found.country, subject.number).await?;
+    client.release_number(subject.number, &found).await?;
     let [answer, _] = client.application_urls().await?;
     if answer.as_deref() == Some(subject.addresses.voice.as_str())
         && let Some(successor) = subject.successor(&account.application_id)
@@ -72,5 +78,6 @@ pub(super) fn by_hand(number: &str, at: &Addresses) -> Vec<String> {
              HTTP POST; `Use signed webhooks` on"
         ),
         format!("Build > Applications > your application > Link numbers: {number}"),
+        format!("Build > Numbers > Your numbers > {number} > Edit: nothing in `Forward to`"),
     ]
 }

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from vonage import Auth, HttpClientOptions, Vonage
 from vonage_http_client.errors import HttpRequestError, NotFoundError, RateLimitedError
 from vonage_jwt.verify_jwt import verify_signature
+from vonage_numbers import ListOwnedNumbersFilter, UpdateNumberParams
 from vonage_voice import CreateCallRequest, Phone, Talk, ToPhone
 from vonage_voice.models.ncco import Connect
 from vonage_voice.models.connect_endpoints import PhoneEndpoint
@@ -34,6 +35,19 @@ send = client.http_client._session.request
 client.http_client._session.request = lambda method, url, *args, **more: send(
     method, url.replace("https://", "http://", 1), *args, **more)
 customer = Customer()
+
+account = Vonage(Auth(api_key=options["vonage_api_key"], api_secret=options["vonage_api_secret"]),
+                 HttpClientOptions(api_host=host, rest_host=host, max_retries=0))
+account.http_client._session.request = client.http_client._session.request
+control("/numbers", {"carrier": "vonage", "number": "+14155550111", "moHttpUrl": "https://a.example"})
+owned = ListOwnedNumbersFilter(pattern="14155550111", search_pattern=0)
+[number], count, _ = account.numbers.list_owned_numbers(owned)
+check((number.country, number.mo_http_url, count) == ("US", "https://a.example", 1),
+      "vonage: a number is found")
+account.numbers.update_number(UpdateNumberParams(
+    country=number.country, msisdn=number.msisdn, app_id=options["vonage_application_id"]))
+[number], _, _ = account.numbers.list_owned_numbers(owned)
+check(number.app_id == options["vonage_application_id"], "vonage: a number is linked")
 
 call = client.voice.create_call(CreateCallRequest(
     ncco=[Talk(text="1 2 3"), Talk(text="4 " * 100)], to=[ToPhone(number=THEIRS)],

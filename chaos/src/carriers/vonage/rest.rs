@@ -328,6 +328,9 @@ async fn change_application(State(app): State<App>, headers: HeaderMap, body: By
     Ok(Json(body).into_response())
 }
 
+/// The fields of a number that can be changed.
+const NUMBER_FIELDS: [&str; 4] = ["app_id", "moHttpUrl", "voiceCallbackType", "voiceCallbackValue"];
+
 /// Numbers that begin like `pattern`.
 async fn numbers(
     State(app): State<App>,
@@ -347,8 +350,10 @@ async fn numbers(
         .map(|(number, known)| {
             let mut body = json!({"country": "US", "msisdn": number, "type": "mobile-lvn",
                 "features": ["VOICE", "SMS"]});
-            if let Some(application) = known.get("app_id") {
-                body["app_id"] = json!(application);
+            for name in NUMBER_FIELDS {
+                if let Some(value) = known.get(name) {
+                    body[name] = json!(value);
+                }
             }
             body
         })
@@ -375,7 +380,10 @@ async fn number(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Repl
             .into_response());
     }
     app.change_number("vonage", &number, |known| {
-        known.fields.insert("app_id".into(), field("app_id"));
+        // What is not named is taken away.
+        for name in NUMBER_FIELDS {
+            known.fields.insert(name.into(), field(name));
+        }
     });
     let body = json!({"error-code": "200", "error-code-label": "success"});
     Ok(Json(body).into_response())

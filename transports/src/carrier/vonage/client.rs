@@ -138,11 +138,15 @@ pub struct VonageCall {
 }
 
 /// A number of the account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VonageNumber {
     /// Two letters (ISO 3166-1), which Vonage asks for with every change.
     pub country: String,
     pub application_id: Option<String>,
+    /// Where calls are sent on to, a SIP address or a number: it counts before the application.
+    pub forwarded_to: Option<String>,
+    /// Where its messages go.
+    pub messages_url: Option<String>,
 }
 
 impl VonageCall {
@@ -238,23 +242,21 @@ impl Vonage {
         let answer = self.rest.send("looking for a number", request).await?;
         let listed = answer["numbers"].as_array().map_or(&[][..], Vec::as_slice);
         let found = listed.iter().find(|found| found["msisdn"] == digits(number));
-        Ok(found.map(|found| {
-            let text = |name: &str| found[name].as_str().filter(|text| !text.is_empty());
-            VonageNumber {
-                country: text("country").unwrap_or_default().to_owned(),
-                application_id: text("app_id").map(str::to_owned),
-            }
-        }))
+        Ok(found.map(number_of))
     }
 
-    /// Sends the calls of a number to this application.
+    /// Sends the calls of a number to this application, and no more on to elsewhere.
     ///
     /// # Errors
     ///
     /// Without key and secret of the account, too.
-    pub async fn configure_number(&self, country: &str, number: &str) -> Result<(), CarrierError> {
-        let application = [("app_id", self.key.application_id.clone())];
-        self.update_number("configuring a number", country, number, &application).await
+    pub async fn configure_number(
+        &self,
+        number: &str,
+        known: &VonageNumber,
+    ) -> Result<(), CarrierError> {
+        let application = Some(("app_id", self.key.application_id.clone()));
+        self.update_number("configuring a number", number, known, application).await
     }
 
     /// Takes a number out of its application: its calls go nowhere then.
@@ -262,24 +264,41 @@ impl Vonage {
     /// # Errors
     ///
     /// Without key and secret of the account, too.
-    pub async fn release_number(&self, country: &str, number: &str) -> Result<(), CarrierError> {
-        self.update_number("releasing a number", country, number, &[]).await
+    pub async fn release_number(
+        &self,
+        number: &str,
+        known: &VonageNumber,
+    ) -> Result<(), CarrierError> {
+        self.update_number("releasing a number", number, known, None).await
     }
 
-    /// What an update does not name, Vonage takes away.
+    /// What an update does not name, Vonage takes away: where messages go is told again.
     async fn update_number(
         &self,
         what: &str,
-        country: &str,
         number: &str,
-        fields: &[(&str, String)],
+        known: &VonageNumber,
+        application: Option<(&str, String)>,
     ) -> Result<(), CarrierError> {
         let (key, secret) = self.account()?;
-        let of_number = [("country", country.to_owned()), ("msisdn", digits(number).to_owned())];
-        let form = [&of_number[..], fields].concat();
+        let mut form =
+            vec![("country", known.country.clone()), ("msisdn", digits(number).to_owned())];
+        form.extend(known.messages_url.clone().map(|url| ("moHttpUrl", url)));
+        form.extend(application);
         let request = self.rest.request(Method::POST, &["number", "update"], &[]);
         let request = with_form(request, &form).basic_auth(key, Some(secret.expose_secret()));
-        self.rest.send(what, request).await.map(drop)
+        let answer = self.rest.send(what, request).await?;
+        // This API may refuse with the status of a success.
+        match answer["error-code"].as_str() {
+            None | Some("200") => Ok(()),
+            Some(code) => Err(CarrierError {
+                code: Some(code.to_owned()),
+                ..CarrierError::refused(
+                    FailureClass::BadRequest,
+                    format!("{what} at {} was refused with code {code}", Carrier::Vonage.name()),
+                )
+            }),
+        }
     }
 
     /// The addresses that this application asks: for instructions, and with events.
@@ -350,6 +369,17 @@ impl Vonage {
     ) -> Result<RequestBuilder, CarrierError> {
         let token = self.key.token(Timestamp::now().as_second())?;
         Ok(self.api.request(method, path, query).bearer_auth(token))
+    }
+}
+
+fn number_of(value: &Value) -> VonageNumber {
+    let text = |name: &str| value[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    let is_forwarded = matches!(value["voiceCallbackType"].as_str(), Some("sip" | "tel"));
+    VonageNumber {
+        country: text("country").unwrap_or_default(),
+        application_id: text("app_id"),
+        forwarded_to: text("voiceCallbackValue").filter(|_| is_forwarded),
+        messages_url: text("moHttpUrl"),
     }
 }
 
