@@ -59,6 +59,9 @@ pub async fn run(args: &SettingsArgs) -> Result<(), String> {
     let mut signals = Signals::listen()?;
     let took_ms = began.elapsed().as_millis() as u64;
     tracing::info!(%address, url = %app.public_url, took_ms, "ready");
+    let orgs = auth::organisations(&settings).into_iter().map(|org| org.id).collect();
+    // Each number is given up after a while, and the process waits for none of them.
+    tokio::spawn(http::finish_setups(app.clone(), orgs));
     let mut serving = tokio::spawn(http::serve(listener, http::router(app), until(stopped)));
 
     // A process that can do nothing more must not stand in the way of one that can.

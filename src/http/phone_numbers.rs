@@ -49,6 +49,9 @@ const CARRIER_FIELDS: [&str; 6] = [
     "twilioApiSecret",
 ];
 
+/// `carrierSetup.status` while the carrier is being asked for the first time.
+const UNDER_WAY: &str = "under-way";
+
 /// What a search looks at.
 const SEARCHED: &[&str] = &["name", "number"];
 
@@ -70,10 +73,10 @@ async fn create(
 async fn create_number(app: App, org: String, body: Value) -> Reply {
     rules::refuse_provider(&body).map_err(|problem| reply::bad_request(vec![problem]))?;
     body::check(RESOURCE.create, &body, Mode::Create)?;
-    let view = check(&app, &org, &body, &body).await?;
+    let view = check(&app, &org, &body, &body, true).await?;
     let (kind, id, now) = (RESOURCE.kind, Uuid::new_v4(), super::now_ms());
     let mut body = server_fields::stamp_new(body, id, &org, now);
-    put_setup(&mut body, "activating", json!({"status": "under-way", "instructions": []}));
+    put_setup(&mut body, "activating", json!({"status": UNDER_WAY, "instructions": []}));
     app.node.vault().seal(Place { org: &org, kind, id }, &mut body).map_err(resources::vault)?;
     {
         let _one_at_a_time = app.number_changes.lock().await;
@@ -149,7 +152,7 @@ async fn update_number(app: App, org: String, id: String, mut changes: Value) ->
     let place = Place { org: &org, kind: RESOURCE.kind, id: uuid };
     let mut opened = merged.clone();
     app.node.vault().open(place, &mut opened).map_err(resources::vault)?;
-    let view = check(&app, &org, &opened, &changes).await?;
+    let view = check(&app, &org, &opened, &changes, is_moved).await?;
     app.node.vault().seal(place, &mut changes).map_err(resources::vault)?;
     let changed = {
         let _one_at_a_time = app.number_changes.lock().await;
@@ -210,12 +213,14 @@ pub async fn carrier(
 }
 
 /// Refuses what the contract's shapes allow and a number cannot have; `changes` are what the client
-/// sent of the document.
+/// sent of the document, and `is_moved` says that its carrier is among them: a credential that was
+/// deleted since does not keep a number from getting another name.
 async fn check(
     app: &App,
     org: &str,
     document: &Value,
     changes: &Value,
+    is_moved: bool,
 ) -> Result<PhoneNumberView, Response> {
     let mut problems = rules::problems(document);
     let view = PhoneNumberView::read(document)
@@ -226,8 +231,10 @@ async fn check(
     {
         problems.push(format!("assistantId {id} does not name an assistant"));
     }
-    problems.extend(credential_problem(app, org, &view).await?);
-    if problems.is_empty() && view.provider != NumberProvider::Byo {
+    if is_moved {
+        problems.extend(credential_problem(app, org, &view).await?);
+    }
+    if is_moved && problems.is_empty() && view.provider != NumberProvider::Byo {
         let (vault, carriers) = (app.node.vault(), &app.node.settings().carriers);
         match carrier_account_of(vault, carriers, org, document).await {
             Ok(_) => {}
@@ -278,6 +285,28 @@ async fn refuse_twin(
             "number is that of phone number {} already: change that one, or delete it first",
             twin.id
         )))),
+    }
+}
+
+/// Goes on with the setups that a process left which died in between.
+pub async fn finish_setups(app: App, orgs: Vec<String>) {
+    let is_left = |document: &Document| document.body["carrierSetup"]["status"] == UNDER_WAY;
+    for org in orgs {
+        let filter = ListFilter { limit: NUMBERS_MAX, ..ListFilter::default() };
+        let left = app.node.store().list(&org, RESOURCE.kind, filter, Some(Box::new(is_left)));
+        let left = match left.await {
+            Ok(left) => left,
+            Err(problem) => {
+                tracing::error!(%problem, "phone numbers that were left half set up stay so");
+                continue;
+            }
+        };
+        for document in left {
+            if let Some(number) = StoredNumber::read(&org, document.id, document.body) {
+                // What the carrier refuses is in the document; a number that is gone needs nothing.
+                let _ = set_up(&app, &number, Vec::new()).await;
+            }
+        }
     }
 }
 

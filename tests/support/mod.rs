@@ -11,6 +11,7 @@
 mod calls;
 mod http;
 mod leg;
+pub mod numbers;
 mod providers;
 mod receiver;
 mod server;
