@@ -68,19 +68,27 @@ pub(super) fn twilio(
                  this accountSid, or set carriers.twilio.account_sid and .auth_token"
             )
         })?;
-    let pair = |key: &SecretString| {
-        let (id, secret) = key.expose_secret().split_once(':')?;
-        Some((id.to_owned(), secret.to_owned()))
+    let signing_keys = match of_operator {
+        true => settings.signing_keys.iter().map(pair).collect::<Option<Vec<_>>>(),
+        false => Some(Vec::new()),
     };
-    let signing_keys = settings.signing_keys.iter().filter_map(pair);
+    let signing_keys = signing_keys.ok_or(
+        "each of carriers.twilio.signing_keys must be the id of a key, a colon, its secret",
+    )?;
     Ok(TwilioAccount {
         base_url: base_url(settings.base_url.as_ref(), NumberProvider::Twilio),
         auth_token: sources.iter().find_map(|source| source.auth_token.clone()),
-        signing_keys: signing_keys.filter(|_| of_operator).collect(),
+        signing_keys,
         account_sid,
         user,
         password,
     })
+}
+
+/// The id of a key, and its secret.
+fn pair(key: &SecretString) -> Option<(String, String)> {
+    let (id, secret) = key.expose_secret().split_once(':')?;
+    (!id.is_empty() && !secret.is_empty()).then(|| (id.to_owned(), secret.to_owned()))
 }
 
 pub(super) fn telnyx(
@@ -195,6 +203,18 @@ mod tests {
         assert_eq!((account.user.as_str(), account.password.expose_secret()), ("SK1", "s"));
         assert_eq!(account.auth_token.unwrap().expose_secret(), "operator", "webhooks need it");
         assert_eq!(account.signing_keys, [("k".to_owned(), "s".to_owned())]);
+    }
+
+    #[test]
+    fn a_signing_key_without_its_id_is_refused_and_not_repeated() {
+        let settings = TwilioSettings {
+            account_sid: Some("AC1".into()),
+            auth_token: set("operator"),
+            signing_keys: vec!["hush".into()],
+            ..TwilioSettings::default()
+        };
+        let refused = twilio(&json!({}), &[], &settings).err().unwrap();
+        assert!(refused.contains("signing_keys") && !refused.contains("hush"), "{refused}");
     }
 
     #[test]
