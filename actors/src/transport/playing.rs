@@ -1,0 +1,134 @@
+//! What the caller hears, and what is known of it.
+
+use std::time::Duration;
+
+use offhook_core::{Event, SpeechId};
+use offhook_media::{Backdrop, Notice, PlayoutAction};
+use tokio::time::Instant;
+
+use super::{
+    LegEnd,
+    pump::{Looked, Pump, Step},
+    sockets::Parting,
+};
+use crate::{LegSocket, Outgoing, leg::ToLeg};
+
+/// What was sent counts as heard no longer than this after the last sign of life: a ping, its way
+/// there and back, and some.
+const HEARING_TRUST: Duration = Duration::from_secs(1);
+
+/// How often the conversation is told how far a speech was heard, which is what a process that takes
+/// the call up knows of it.
+const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+
+impl Pump {
+    /// Sends what is due, notes what was heard.
+    pub(super) fn play(&mut self, socket: &mut LegSocket) {
+        self.looked = Looked { at: Instant::now(), for_a_frame: false };
+        let now = self.leg_time();
+        if self.backdrop.is_none()
+            && let Some(sound) = self.context.slots.backdrop.sound()
+        {
+            self.backdrop = Some(Backdrop::new(self.context.audio.format(), sound.clone()));
+        }
+        let trusted = now.saturating_sub(self.heard_peer.elapsed()) + HEARING_TRUST;
+        let (actions, notices, played, sounding) = self.context.audio.drain_playout(|playout| {
+            playout.trust_until(trusted);
+            let actions = playout.poll(now);
+            let played = playout.played(now);
+            (actions, playout.take_notices(), played, playout.sounding())
+        });
+        self.tell_progress(sounding);
+        self.context.audio.spoke(played);
+        for action in actions {
+            let wire = match action {
+                PlayoutAction::Send(audio) => {
+                    let mixed = self.backdrop.as_mut().map(|backdrop| backdrop.mix(now, &audio));
+                    Some(socket.codec.audio(mixed.unwrap_or(audio)))
+                }
+                PlayoutAction::Mark(name) => socket.codec.mark(&name),
+                PlayoutAction::Clear => {
+                    self.context.turns().cleared(self.context.clock.now());
+                    let clear = socket.codec.clear();
+                    if let (Some(_), Some(backdrop)) = (&clear, &mut self.backdrop) {
+                        backdrop.cleared(now);
+                    }
+                    clear
+                }
+            };
+            if let Some(wire) = wire {
+                socket.queue(Outgoing::Wire(wire));
+            }
+        }
+        if let Some(backdrop) = &mut self.backdrop {
+            for audio in backdrop.fill(now) {
+                let wire = socket.codec.audio(audio);
+                socket.queue(Outgoing::Wire(wire));
+            }
+        }
+        self.tell_notices(notices);
+    }
+
+    pub(super) fn tell_client(&mut self, socket: &mut LegSocket) -> Step {
+        while let Some(message) = self.context.leg.take_message() {
+            match message {
+                ToLeg::Message(message) => {
+                    if let Some(wire) = socket.codec.event(&message) {
+                        socket.queue(Outgoing::Wire(wire));
+                    }
+                }
+                ToLeg::Close { code, reason } => {
+                    socket.queue(Outgoing::Close { code, reason });
+                    return Err(Parting::Over(LegEnd::Closed));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the conversation what became of the speeches.
+    pub(super) fn tell_notices(&self, notices: Vec<Notice>) {
+        for notice in notices {
+            match notice {
+                Notice::Began { speech, .. } => {
+                    self.context.tell(Event::SpeechBegan { speech: SpeechId(speech) });
+                }
+                Notice::Heard { speech, .. } => {
+                    self.context.tell(Event::SpeechHeard { speech: SpeechId(speech) });
+                }
+                Notice::Underrun { .. } => {
+                    metrics::counter!("offhook_playout_underruns_total").increment(1);
+                }
+            }
+        }
+    }
+
+    /// Silence takes the place of what did not come.
+    pub(super) fn pad(&mut self) {
+        let missing = self.timeline.pad_due(self.leg_time());
+        if missing > 0 {
+            self.hear(self.context.audio.format().silence(missing));
+        }
+    }
+
+    pub(super) fn hear(&self, audio: bytes::Bytes) {
+        let lost = self.context.audio.hear(audio);
+        if !lost.is_zero() {
+            metrics::counter!("offhook_audio_ring_overflow_milliseconds_total")
+                .increment(lost.as_millis() as u64);
+        }
+    }
+
+    /// Tells now and then how far the speech that sounds was heard.
+    fn tell_progress(&mut self, sounding: Option<(u32, u64)>) {
+        let Some((speech, samples)) = sounding else { return };
+        if self.told_progress.elapsed() < PROGRESS_EVERY {
+            return;
+        }
+        self.told_progress = Instant::now();
+        let heard = self.context.audio.format().duration_of(samples);
+        if let Some(chars) = self.context.chars_heard(SpeechId(speech), heard) {
+            self.context.tell(Event::SpeechProgress { speech: SpeechId(speech), chars });
+        }
+    }
+}
