@@ -25,8 +25,8 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{
-    CallClock, HealthKey, LegAudio, LegSlot, Outbox, Port, ProviderHealth, Pulse, Staged, Stages,
-    TurnLog,
+    CallClock, HealthKey, LegAudio, LegSlot, Outbox, PhoneLine, Port, ProviderHealth, Pulse,
+    Staged, Stages, TurnLog,
     backdrop::BackdropSlot,
     call::{CallInput, CallJournal},
     egress::Egress,
@@ -62,6 +62,8 @@ pub struct CallSpec {
     pub recording: Option<RecordingPlan>,
     /// Where the keys of its providers come from, for a process that has to take it up.
     pub keys: CallKeys,
+    /// The carrier's end, where the leg is a carrier's.
+    pub line: Option<Arc<PhoneLine>>,
 }
 
 /// Where a call's recording is written, and where it will be found.

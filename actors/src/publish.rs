@@ -67,6 +67,8 @@ impl CallContext {
         if status == CallStatus::InProgress {
             metrics::histogram!("offhook_call_setup_seconds")
                 .record(self.clock.now().as_secs_f64());
+        }
+        if matches!(status, CallStatus::InProgress | CallStatus::Ringing) {
             self.save_record(now_ms);
         }
     }

@@ -29,6 +29,24 @@ pub enum EndedReason {
     ConcurrencyLimitReached,
     AssistantNotFound,
     AssistantNotValid,
+    /// A number has neither an assistant nor a server that could name one.
+    NeitherAssistantNorServer,
+    /// The server was asked for an assistant and did not answer in time, or not at all.
+    AssistantRequestFailed,
+    /// The server answered with an error, which was spoken.
+    AssistantRequestReturnedError,
+    /// The server answered with something that cannot be spoken.
+    AssistantRequestReturnedUnspeakableError,
+    AssistantRequestReturnedInvalidAssistant,
+    AssistantRequestReturnedNoAssistant,
+    /// The server sent the caller to another number.
+    AssistantRequestReturnedForwardingPhoneNumber,
+    /// A hook of the number spoke to the caller in place of an assistant.
+    HookExecutedSay,
+    /// A hook of the number sent the caller elsewhere.
+    HookExecutedTransfer,
+    /// The assistant sent the caller to another party.
+    AssistantForwardedCall,
     CustomerBusy,
     CustomerDidNotAnswer,
     TwilioFailedToConnectCall,
@@ -90,6 +108,10 @@ impl EndedReason {
             | Self::ExceededMaxDuration
             | Self::ManuallyCanceled
             | Self::CallDeleted
+            | Self::AssistantRequestReturnedForwardingPhoneNumber
+            | Self::HookExecutedSay
+            | Self::HookExecutedTransfer
+            | Self::AssistantForwardedCall
             | Self::CustomerBusy
             | Self::CustomerDidNotAnswer => Blame::Nobody,
             Self::CustomerAudioLost
@@ -97,6 +119,12 @@ impl EndedReason {
             | Self::ConcurrencyLimitReached
             | Self::AssistantNotFound
             | Self::AssistantNotValid
+            | Self::NeitherAssistantNorServer
+            | Self::AssistantRequestFailed
+            | Self::AssistantRequestReturnedError
+            | Self::AssistantRequestReturnedUnspeakableError
+            | Self::AssistantRequestReturnedInvalidAssistant
+            | Self::AssistantRequestReturnedNoAssistant
             | Self::TwilioReportedCustomerMisdialed => Blame::Caller,
             Self::Pipeline { .. }
             | Self::TwilioFailedToConnectCall
@@ -131,6 +159,22 @@ impl EndedReason {
             }
             Self::AssistantNotFound => "assistant-not-found",
             Self::AssistantNotValid => "assistant-not-valid",
+            Self::NeitherAssistantNorServer => "call-start-error-neither-assistant-nor-server-set",
+            Self::AssistantRequestFailed => "assistant-request-failed",
+            Self::AssistantRequestReturnedError => "assistant-request-returned-error",
+            Self::AssistantRequestReturnedUnspeakableError => {
+                "assistant-request-returned-unspeakable-error"
+            }
+            Self::AssistantRequestReturnedInvalidAssistant => {
+                "assistant-request-returned-invalid-assistant"
+            }
+            Self::AssistantRequestReturnedNoAssistant => "assistant-request-returned-no-assistant",
+            Self::AssistantRequestReturnedForwardingPhoneNumber => {
+                "assistant-request-returned-forwarding-phone-number"
+            }
+            Self::HookExecutedSay => "call.ringing.hook-executed-say",
+            Self::HookExecutedTransfer => "call.ringing.hook-executed-transfer",
+            Self::AssistantForwardedCall => "assistant-forwarded-call",
             Self::CustomerBusy => "customer-busy",
             Self::CustomerDidNotAnswer => "customer-did-not-answer",
             Self::TwilioFailedToConnectCall => "twilio-failed-to-connect-call",
@@ -202,6 +246,16 @@ const PLAIN: &[EndedReason] = &[
     EndedReason::ConcurrencyLimitReached,
     EndedReason::AssistantNotFound,
     EndedReason::AssistantNotValid,
+    EndedReason::NeitherAssistantNorServer,
+    EndedReason::AssistantRequestFailed,
+    EndedReason::AssistantRequestReturnedError,
+    EndedReason::AssistantRequestReturnedUnspeakableError,
+    EndedReason::AssistantRequestReturnedInvalidAssistant,
+    EndedReason::AssistantRequestReturnedNoAssistant,
+    EndedReason::AssistantRequestReturnedForwardingPhoneNumber,
+    EndedReason::HookExecutedSay,
+    EndedReason::HookExecutedTransfer,
+    EndedReason::AssistantForwardedCall,
     EndedReason::CustomerBusy,
     EndedReason::CustomerDidNotAnswer,
     EndedReason::TwilioFailedToConnectCall,

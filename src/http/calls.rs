@@ -130,6 +130,7 @@ async fn create_call(app: App, org: String, body: Value) -> Reply {
         variable_values: resolved.variable_values,
         credentials: setup.credentials,
         keys: CallKeys::default(),
+        line: None,
         format: codec.format(),
         hearing: codec.hearing(),
         leg_token,

@@ -202,9 +202,19 @@ impl CallState {
         if self.ending {
             return;
         }
-        if !context.leg.was_connected() && context.clock.held_for() >= calls.connect_timeout {
+        let waited = match &context.spec.line {
+            Some(line) => line.overdue(),
+            None => Some(context.clock.held_for()),
+        };
+        if !context.leg.was_connected() && waited >= Some(calls.connect_timeout) {
             let message = format!("no media socket connected within {:?}", calls.connect_timeout);
-            context.end(EndedReason::TransportNeverConnected, Some(message));
+            let rang_out = context.spec.line.as_ref().is_some_and(|line| !line.is_answered());
+            let reason =
+                match rang_out && context.spec.line.as_ref().is_some_and(|l| l.ring.is_some()) {
+                    true => EndedReason::CustomerDidNotAnswer,
+                    false => EndedReason::TransportNeverConnected,
+                };
+            context.end(reason, Some(message));
             return;
         }
         for (name, child) in &mut self.children {

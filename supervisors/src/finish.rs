@@ -56,6 +56,7 @@ pub(crate) async fn finish(context: &Arc<CallContext>) {
     }
     let close = TransportInput::Close { code: CLOSE_NORMAL, reason: reason.to_string() };
     context.ports.transport.send(close);
+    let hanging_up = tokio::spawn(hang_up(context.clone()));
 
     let recorded = timeout(RECORDING_TIMEOUT, recorder::finish(context)).await.ok().flatten();
     let plan = context.spec.assistant.artifact_plan();
@@ -100,8 +101,20 @@ pub(crate) async fn finish(context: &Arc<CallContext>) {
     }
     // A peer that does not read is left to its socket's own limit.
     let _ = timeout(GOODBYE_TIMEOUT, context.leg.said_goodbye()).await;
+    // It is bounded by its own attempts; what came of it is in the log.
+    let _ = hanging_up.await;
     count(record.type_name(), &reason);
     tracing::info!(call = %id, %reason, "call ended");
+}
+
+/// Ends the call at its carrier, after the last that is said on the socket.
+async fn hang_up(context: Arc<CallContext>) {
+    let Some(line) = &context.spec.line else { return };
+    let _ = timeout(GOODBYE_TIMEOUT, context.leg.said_goodbye()).await;
+    if let Err(error) = line.hang_up().await {
+        tracing::error!(call = %context.spec.id, %error, "the carrier did not end the call");
+        metrics::counter!("offhook_hang_ups_failed_total").increment(1);
+    }
 }
 
 /// Writes the record of an ended call; whether it is on disk.

@@ -11,8 +11,8 @@ use std::{
 
 use futures_util::future::join_all;
 use offhook_actors::{
-    CallClock, CallContext, CallKeys, CallSpec, LegSocket, NodeParts, Outbox, ProviderHealth,
-    Revival, Vault, VoiceCache,
+    CallClock, CallContext, CallKeys, CallSpec, LegSocket, NodeParts, Outbox, PhoneLine,
+    ProviderHealth, Revival, Vault, VoiceCache,
     egress::{Egress, Receiver},
     outbox::OutboxOptions,
     transport::TransportInput,
@@ -75,6 +75,8 @@ pub struct StartCall {
     pub credentials: Credentials,
     /// Where those come from; the node fills it in.
     pub keys: CallKeys,
+    /// The carrier's end, where the leg is a carrier's.
+    pub line: Option<Arc<PhoneLine>>,
     /// Format of the leg's audio, both ways.
     pub format: AudioFormat,
     pub hearing: Hearing,
@@ -323,6 +325,7 @@ impl Node {
             variable_values: revival.variable_values.clone(),
             credentials,
             keys: revival.keys.clone(),
+            line: None,
             format,
             hearing,
             leg_token,

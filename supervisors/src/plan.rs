@@ -76,6 +76,7 @@ pub(crate) fn plan(
         server: server(view, settings),
         recording,
         keys: start.keys.clone(),
+        line: start.line.clone(),
     };
     let notes = view
         .unsupported_tools()

@@ -166,6 +166,7 @@ impl World {
             server: assistant.server().cloned(),
             recording: None,
             keys: CallKeys::default(),
+            line: None,
             assistant,
         };
         let admission = Admission {

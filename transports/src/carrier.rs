@@ -1,5 +1,7 @@
 //! The carriers themselves: what their webhooks say, what is answered, and what is asked of them.
 
+mod addresses;
+mod client;
 mod error;
 mod number;
 mod progress;
@@ -8,6 +10,11 @@ pub mod telnyx;
 pub mod twilio;
 pub mod vonage;
 
+pub use addresses::{Addresses, NumberAddresses};
+pub use client::{
+    CALL_PARAMETER, Client, Destination, Media, Place, TOKEN_PARAMETER, call_of_client_state,
+    client_state, dial_actions, dial_verbs,
+};
 pub use error::CarrierError;
 pub use number::{e164, send_digits};
 pub use progress::{Carrier, Change, Ending, Progress, Step};

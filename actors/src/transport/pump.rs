@@ -92,8 +92,6 @@ impl Pump {
         self.context.audio.leg_time(self.context.clock.now())
     }
 
-    /// Waits for a socket, at once where there is one; `None` when the call ends without. The time
-
     /// Runs a socket until it is of no use any more.
     pub(super) async fn serve(&mut self, seat: &Seat, socket: &mut LegSocket) -> Parting {
         let tick = sleep(TICK);
@@ -139,10 +137,23 @@ impl Pump {
         }
     }
 
+    /// A carrier's stream is over, which says nothing of the call.
+    fn stream_ended(&self, problem: &str) -> Parting {
+        Parting::Lost {
+            alive: self.heard_peer,
+            reason: EndedReason::CustomerAudioLost,
+            problem: format!("the media stream is over: {problem}"),
+        }
+    }
+
     fn hung_up_without_a_word(&self, problem: &str) -> Parting {
         Parting::Lost {
             alive: self.heard_peer,
-            reason: EndedReason::CustomerEndedCall,
+            reason: match self.context.spec.line {
+                // Whether the caller is gone is told elsewhere.
+                Some(_) => EndedReason::CustomerAudioLost,
+                None => EndedReason::CustomerEndedCall,
+            },
             problem: format!("the connection of the media socket was lost ({problem})"),
         }
     }
@@ -163,7 +174,10 @@ impl Pump {
                 return refuse(socket, &LegError { close_code, message });
             }
             Some(Ok(Incoming::Closed { code: None | Some(close_code::NORMAL) })) => {
-                return Err(Parting::Over(LegEnd::HungUp));
+                return Err(match self.context.spec.line {
+                    Some(_) => self.stream_ended("the carrier closed it"),
+                    None => Parting::Over(LegEnd::HungUp),
+                });
             }
             Some(Ok(Incoming::Closed { code: Some(code) })) => {
                 return Err(self.hung_up_without_a_word(&format!("close code {code}")));
@@ -236,6 +250,9 @@ impl Pump {
             LegEvent::Complained(reason) => {
                 tracing::warn!(call = %self.context.spec.id, reason, "the leg's peer complains");
                 Ok(())
+            }
+            LegEvent::Stopped if self.context.spec.line.is_some() => {
+                Err(self.stream_ended("the carrier ended it"))
             }
             LegEvent::HungUp | LegEvent::Stopped => {
                 // The socket stays for what the end of the call has to say on it.

@@ -14,7 +14,7 @@ use super::{
     LegEnd,
     pump::{Looked, Pump},
 };
-use crate::{CallContext, LegSocket, Outgoing};
+use crate::{CallContext, Leaf, LegSocket, Outgoing, phone_line};
 
 pub(super) type Seat = Arc<Mutex<LegSocket>>;
 
@@ -44,8 +44,15 @@ const PARTING_MAX: Duration = Duration::from_secs(2);
 /// Runs the leg's sockets, one after the other, until the leg is over.
 pub(super) async fn run(context: Arc<CallContext>) -> LegEnd {
     let mut pump = Pump::new(context.clone());
+    let seek = |context: &Arc<CallContext>| {
+        let line = context.spec.line.clone()?;
+        Some(Leaf::spawn(phone_line::seek(context.clone(), line)))
+    };
+    // Of a former process there is none, and nobody may have told the carrier.
+    let mut seeking = if context.leg.is_connected() { None } else { seek(&context) };
     loop {
         let Some(seat) = pump.wait_for_socket().await else { return LegEnd::Closed };
+        drop(seeking.take());
         // A predecessor that is being torn down lets go of the socket within a poll.
         let mut socket = seat.clone().lock_owned().await;
         pump.welcome();
@@ -69,6 +76,7 @@ pub(super) async fn run(context: Arc<CallContext>) -> LegEnd {
                     "{problem}; the media socket did not come back within {wait:?}"
                 ));
                 pump.lose(alive, reason, wait);
+                seeking = seek(&context);
             }
             Parting::Replaced => {
                 tracing::info!(call = %context.spec.id, "media socket replaced by a newer one");
@@ -101,6 +109,7 @@ async fn part(mut socket: OwnedMutexGuard<LegSocket>) {
 }
 
 impl Pump {
+    /// Waits for a socket, at once where there is one; `None` when the call ends without. The time
     /// line goes on meanwhile.
     async fn wait_for_socket(&mut self) -> Option<Seat> {
         let context = self.context.clone();

@@ -1,0 +1,67 @@
+//! A carrier's media is gone: the carrier is asked whether the call is, and to connect it again.
+
+use std::{sync::Arc, time::Duration};
+
+use offhook_core::{Event, ServerEvent};
+use offhook_transports::carrier::{Carrier, Change, Ending, Step};
+use tokio::time::sleep;
+
+use super::PhoneLine;
+use crate::CallContext;
+
+/// How long a carrier that asks us by itself is given to: a question and a handshake.
+const OWN_ACCORD: Duration = Duration::from_millis(1_000);
+
+/// The same for one that does not, and whose report of the end may be under way.
+const REPORT_DUE: Duration = Duration::from_millis(150);
+
+/// How long a carrier that was told to connect again is given to.
+const HANDSHAKE_DUE: Duration = Duration::from_secs(3);
+
+/// Sees to it that a leg without a socket gets one, or that its call ends. Runs until then.
+pub(crate) async fn seek(context: Arc<CallContext>, line: Arc<PhoneLine>) {
+    sleep(match line.carrier() {
+        Carrier::Twilio | Carrier::Vonage => OWN_ACCORD,
+        Carrier::Telnyx => REPORT_DUE,
+    })
+    .await;
+    while !context.leg.is_connected() && context.ending().is_none() && !line.is_forwarded() {
+        match line.ask().await {
+            Ok(Some(step @ Step::Ended(_))) => context.carrier_reports(step),
+            Ok(None) => context.carrier_reports(Step::Ended(Ending::Completed)),
+            Ok(Some(Step::Dialling | Step::Ringing | Step::Answered))
+                if context.leg.is_connected() => {}
+            Ok(Some(Step::Dialling | Step::Ringing | Step::Answered)) => {
+                tracing::info!(call = %context.spec.id, "the carrier is asked to connect media again");
+                match line.reconnect().await {
+                    Ok(true) => {}
+                    Ok(false) => context.carrier_reports(Step::Ended(Ending::Completed)),
+                    Err(error) => {
+                        tracing::warn!(call = %context.spec.id, %error, "media is not connected again");
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::warn!(call = %context.spec.id, %error, "what became of the call is unknown");
+            }
+        }
+        sleep(HANDSHAKE_DUE).await;
+    }
+}
+
+impl CallContext {
+    /// Takes what the call's carrier reports of it: in any order, and as often as it likes.
+    pub fn carrier_reports(&self, step: Step) {
+        let Some(line) = &self.spec.line else { return };
+        match line.note(step) {
+            None | Some(Change::Answered) => {}
+            Some(Change::Ringing) => {
+                let status = offhook_core::CallStatus::Ringing;
+                self.publish(ServerEvent::StatusUpdate { status, ended_reason: None }, &[]);
+            }
+            // Whoever was sent elsewhere hangs up there.
+            Some(Change::Ended(_)) if line.is_forwarded() => {}
+            Some(Change::Ended(reason)) => self.tell(Event::LegClosed { reason }),
+        }
+    }
+}

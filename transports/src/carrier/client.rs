@@ -1,0 +1,362 @@
+//! One way to ask for what each carrier calls otherwise.
+
+use std::time::Duration;
+
+use offhook_core::FailureClass;
+use offhook_media::AudioFormat;
+use serde_json::Value;
+
+use super::{
+    Addresses, Carrier, CarrierError, Ending, NumberAddresses, Step, send_digits, telnyx, twilio,
+    vonage,
+};
+
+/// An account at a carrier, with what a call of ours needs there.
+#[derive(Clone)]
+pub enum Client {
+    Twilio(twilio::Twilio),
+    Telnyx {
+        client: telnyx::Telnyx,
+        /// The application that places calls; `None`: this account takes calls alone.
+        connection_id: Option<String>,
+        /// The address that the application is told to report to.
+        events: Option<NumberAddresses>,
+    },
+    Vonage(vonage::Vonage),
+}
+
+/// How a call's audio is connected with us.
+#[derive(Clone)]
+pub struct Media {
+    pub addresses: Addresses,
+    /// Good for one socket.
+    pub token: String,
+    pub format: AudioFormat,
+}
+
+/// A call to place.
+#[derive(Clone)]
+pub struct Place {
+    /// The number of ours that calls, and the one that is called; E.164.
+    pub from: String,
+    pub to: String,
+    /// How long it rings.
+    pub ring: Duration,
+    /// How long it lasts at most.
+    pub time_limit: Duration,
+    /// Dialled once the call is answered.
+    pub extension: Option<String>,
+    /// Whether the carrier is to tell machines from people.
+    pub detects_machines: bool,
+    pub record: bool,
+    /// `mono` or `dual`, where the carrier records.
+    pub recording_channels: Option<String>,
+}
+
+/// Where a caller is sent.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Destination {
+    Number { number: String, extension: Option<String> },
+    Sip(String),
+}
+
+/// Names of what a media socket is handed back.
+pub const CALL_PARAMETER: &str = "callId";
+pub const TOKEN_PARAMETER: &str = "token";
+
+/// What Telnyx knows a call of ours by in its webhooks, base64.
+pub fn client_state(call: &str) -> String {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+    BASE64_STANDARD.encode(call)
+}
+
+/// Reads [`client_state`].
+pub fn call_of_client_state(state: &str) -> Option<String> {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+    String::from_utf8(BASE64_STANDARD.decode(state).ok()?).ok()
+}
+
+impl Media {
+    fn parameters(&self) -> Vec<(String, String)> {
+        vec![
+            (CALL_PARAMETER.into(), self.addresses.call().to_owned()),
+            (TOKEN_PARAMETER.into(), self.token.clone()),
+        ]
+    }
+
+    /// What Twilio does: the audio, and when that is over, another question to us.
+    pub fn verbs(&self) -> Vec<twilio::Verb> {
+        let resume = self.addresses.resume(Carrier::Twilio);
+        let stream = twilio::Stream {
+            url: self.addresses.media(Carrier::Twilio, None),
+            action: Some(resume.clone()),
+            status_callback: None,
+            parameters: self.parameters(),
+        };
+        // Should `action` not be asked, the next instruction asks.
+        vec![twilio::Verb::Connect(stream), twilio::Verb::Redirect(resume)]
+    }
+
+    /// What Telnyx is told with its commands.
+    pub fn stream(&self) -> telnyx::TelnyxStream {
+        let is_linear = self.format != AudioFormat::mulaw();
+        let rate = is_linear.then_some(self.format.sample_rate_hz);
+        telnyx::TelnyxStream {
+            url: self.addresses.media(Carrier::Telnyx, rate),
+            format: self.format,
+            parameters: self.parameters(),
+        }
+    }
+
+    /// What Vonage does: the audio. When that is over, it asks with an event.
+    pub fn actions(&self, from: Option<String>) -> Vec<vonage::Action> {
+        let rate = self.format.sample_rate_hz;
+        vec![vonage::Action::Connect {
+            endpoint: vonage::Endpoint::Websocket {
+                uri: self.addresses.media(Carrier::Vonage, Some(rate)),
+                sample_rate_hz: rate,
+                headers: self.parameters(),
+            },
+            from,
+            timeout: None,
+            event_url: Some(self.addresses.resume(Carrier::Vonage)),
+            is_synchronous: true,
+        }]
+    }
+}
+
+impl Client {
+    pub fn carrier(&self) -> Carrier {
+        match self {
+            Self::Twilio(_) => Carrier::Twilio,
+            Self::Telnyx { .. } => Carrier::Telnyx,
+            Self::Vonage(_) => Carrier::Vonage,
+        }
+    }
+
+    /// Places a call, and returns the carrier's id of it. `media` is for carriers that want to know
+    /// it beforehand.
+    pub async fn place(&self, call: &Place, media: &Media) -> Result<String, CarrierError> {
+        let refused = |problem: String| CarrierError::refused(FailureClass::BadRequest, problem);
+        let addresses = &media.addresses;
+        let digits = call.extension.as_deref().map(send_digits).transpose().map_err(refused)?;
+        match self {
+            Self::Twilio(client) => {
+                let create = twilio::CreateCall {
+                    to: call.to.clone(),
+                    from: call.from.clone(),
+                    instructions: twilio::Instructions::Url {
+                        url: addresses.answer(Carrier::Twilio),
+                        fallback: Some(addresses.resume(Carrier::Twilio)),
+                    },
+                    status_callback: Some(addresses.progress(Carrier::Twilio)),
+                    timeout: Some(call.ring),
+                    time_limit: Some(call.time_limit),
+                    send_digits: digits,
+                    record: call.record,
+                    recording_channels: call.recording_channels.clone(),
+                    machine_detection: call.detects_machines.then(|| twilio::MachineDetection {
+                        callback: addresses.machine(Carrier::Twilio),
+                        ..twilio::MachineDetection::default()
+                    }),
+                };
+                Ok(client.create_call(&create).await?.sid)
+            }
+            Self::Telnyx { client, connection_id, events } => {
+                let connection_id = connection_id.clone().ok_or_else(|| {
+                    refused(
+                        "no application of Telnyx places calls: set carriers.telnyx.connection_id"
+                            .into(),
+                    )
+                })?;
+                let dial = telnyx::DialCall {
+                    connection_id,
+                    to: call.to.clone(),
+                    from: call.from.clone(),
+                    command_id: addresses.call().to_owned(),
+                    client_state: Some(client_state(addresses.call())),
+                    webhook_url: events.as_ref().map(NumberAddresses::telnyx_events),
+                    timeout: Some(call.ring),
+                    time_limit: Some(call.time_limit),
+                    detection: call.detects_machines.then_some(telnyx::Detection::DetectBeep),
+                    stream: None,
+                };
+                Ok(client.dial(&dial).await?.call_control_id)
+            }
+            Self::Vonage(client) => {
+                let ncco = vonage::ncco(&media.actions(Some(call.from.clone())))
+                    .map_err(|error| refused(error.to_string()))?;
+                let create = vonage::CreateVonageCall {
+                    to: call.to.clone(),
+                    from: call.from.clone(),
+                    ncco,
+                    event_url: Some(addresses.progress(Carrier::Vonage)),
+                    // Its pause is a `p`.
+                    dtmf_answer: digits.map(|digits| digits.replace(['w', 'W'], "p")),
+                    ringing_timer: Some(call.ring),
+                    length_timer: Some(call.time_limit),
+                    machines: call.detects_machines.then_some(vonage::MachineBehavior::DetectBeep),
+                };
+                Ok(client.create_call(&create).await?.uuid)
+            }
+        }
+    }
+
+    /// How far a call has come; `None`: the carrier knows none of this id.
+    pub async fn step(&self, id: &str) -> Result<Option<Step>, CarrierError> {
+        Ok(match self {
+            Self::Twilio(client) => client.call(id).await?.and_then(|call| {
+                let form = [("CallStatus".to_owned(), call.status)];
+                twilio::step_of(&twilio::Form(&form))
+            }),
+            // It does not tell a call that rings from one that was answered.
+            Self::Telnyx { client, .. } => client.call(id).await?.map(|call| match call.is_alive {
+                true => Step::Dialling,
+                false => Step::Ended(Ending::Completed),
+            }),
+            Self::Vonage(client) => client.call(id).await?.map(|call| match call.status.as_str() {
+                "ringing" => Step::Ringing,
+                "answered" | "machine" | "human" => Step::Answered,
+                "busy" => Step::Ended(Ending::Busy),
+                "rejected" => Step::Ended(Ending::Rejected),
+                "unanswered" | "timeout" => Step::Ended(Ending::NoAnswer),
+                "failed" => Step::Ended(Ending::Failed),
+                _ if call.is_over() => Step::Ended(Ending::Completed),
+                _ => Step::Dialling,
+            }),
+        })
+    }
+
+    /// Ends a call; one that is over is a success. `command_id` is new for each deed, as with all of
+    /// these.
+    pub async fn hang_up(&self, id: &str, command_id: &str) -> Result<(), CarrierError> {
+        match self {
+            Self::Twilio(client) => client.hang_up(id).await,
+            Self::Telnyx { client, .. } => client.hang_up(id, command_id).await,
+            Self::Vonage(client) => client.hang_up(id).await,
+        }
+    }
+
+    /// Connects the audio of a call that is up with us; `false` when it is over.
+    pub async fn connect(
+        &self,
+        id: &str,
+        command_id: &str,
+        media: &Media,
+    ) -> Result<bool, CarrierError> {
+        match self {
+            Self::Twilio(client) => client.update(id, &with_twiml(&media.verbs())?).await,
+            Self::Telnyx { client, .. } => {
+                client.start_stream(id, command_id, &media.stream()).await
+            }
+            Self::Vonage(client) => client.transfer(id, &with_ncco(&media.actions(None))?).await,
+        }
+    }
+
+    /// Presses keys; `w` is a pause of half a second. Twilio can only do so between two streams:
+    /// the audio is connected again afterwards.
+    pub async fn press(
+        &self,
+        id: &str,
+        command_id: &str,
+        keys: &str,
+        media: &Media,
+    ) -> Result<bool, CarrierError> {
+        match self {
+            Self::Twilio(client) => {
+                let verbs = [vec![twilio::Verb::SendDigits(keys.to_owned())], media.verbs()];
+                client.update(id, &with_twiml(&verbs.concat())?).await
+            }
+            Self::Telnyx { client, .. } => client.send_dtmf(id, command_id, keys).await,
+            Self::Vonage(client) => client.send_dtmf(id, &keys.replace(['w', 'W'], "p")).await,
+        }
+    }
+
+    /// Sends the caller elsewhere, and leaves them there; `false` when the call is over.
+    pub async fn transfer(
+        &self,
+        id: &str,
+        command_id: &str,
+        to: &Destination,
+        caller_id: Option<&str>,
+    ) -> Result<bool, CarrierError> {
+        match self {
+            Self::Twilio(client) => {
+                client.update(id, &with_twiml(&dial_verbs(to, caller_id)?)?).await
+            }
+            Self::Telnyx { client, .. } => {
+                let to = match to {
+                    Destination::Number { extension: Some(_), .. } => {
+                        let problem = "an extension is not dialled after a transfer at Telnyx";
+                        return Err(CarrierError::refused(FailureClass::BadRequest, problem));
+                    }
+                    Destination::Number { number, extension: None } => number,
+                    Destination::Sip(uri) => uri,
+                };
+                client.transfer(id, command_id, to, caller_id, None).await
+            }
+            Self::Vonage(client) => {
+                client.transfer(id, &with_ncco(&dial_actions(to, caller_id)?)?).await
+            }
+        }
+    }
+}
+
+/// What Twilio does with a caller who is sent elsewhere.
+pub fn dial_verbs(
+    to: &Destination,
+    caller_id: Option<&str>,
+) -> Result<Vec<twilio::Verb>, CarrierError> {
+    let party = match to {
+        Destination::Number { number, extension } => twilio::Party::Number {
+            number: number.clone(),
+            send_digits: digits_of(extension.as_deref())?,
+            url: None,
+            status_callback: None,
+        },
+        Destination::Sip(uri) => twilio::Party::Sip(uri.clone()),
+    };
+    let dial = twilio::Dial {
+        to: vec![party],
+        caller_id: caller_id.map(str::to_owned),
+        ..twilio::Dial::default()
+    };
+    Ok(vec![twilio::Verb::Dial(dial), twilio::Verb::Hangup])
+}
+
+/// The same for Vonage.
+pub fn dial_actions(
+    to: &Destination,
+    caller_id: Option<&str>,
+) -> Result<Vec<vonage::Action>, CarrierError> {
+    let endpoint = match to {
+        Destination::Number { number, extension } => vonage::Endpoint::Phone {
+            number: number.clone(),
+            dtmf_answer: digits_of(extension.as_deref())?
+                .map(|digits| digits.replace(['w', 'W'], "p")),
+        },
+        Destination::Sip(uri) => vonage::Endpoint::Sip(uri.clone()),
+    };
+    let from = caller_id.map(str::to_owned);
+    let (timeout, event_url, is_synchronous) = (None, None, false);
+    Ok(vec![vonage::Action::Connect { endpoint, from, timeout, event_url, is_synchronous }])
+}
+
+fn digits_of(extension: Option<&str>) -> Result<Option<String>, CarrierError> {
+    let refused = |problem| CarrierError::refused(FailureClass::BadRequest, problem);
+    extension.map(send_digits).transpose().map_err(refused)
+}
+
+fn with_twiml(verbs: &[twilio::Verb]) -> Result<twilio::Update, CarrierError> {
+    let unfit = |error: twilio::TwimlError| {
+        CarrierError::refused(FailureClass::BadRequest, error.to_string())
+    };
+    twilio::twiml(verbs).map(twilio::Update::Twiml).map_err(unfit)
+}
+
+fn with_ncco(actions: &[vonage::Action]) -> Result<Value, CarrierError> {
+    let unfit = |error: vonage::NccoError| {
+        CarrierError::refused(FailureClass::BadRequest, error.to_string())
+    };
+    vonage::ncco(actions).map_err(unfit)
+}
