@@ -41,6 +41,9 @@ pub struct CallKeys {
     pub stored: Vec<String>,
     /// Credentials of servers, by id.
     pub servers: Vec<String>,
+    /// The phone number that the call brought itself, sealed for the call.
+    #[serde(default)]
+    pub phone_number: Option<Value>,
 }
 
 /// The intent of a tool, written down before its request leaves.

@@ -20,6 +20,7 @@ mod fallback;
 mod finish;
 mod node;
 pub mod numbers;
+pub mod phone;
 mod plan;
 mod prober;
 mod recover;

@@ -33,6 +33,7 @@ use uuid::Uuid;
 use crate::{
     Fault, Lease, SlotLimits, Slots,
     calls::CallsMsg,
+    phone::{self, Obstacle},
     plan::{self, Plan},
     recover::{self, Treeless},
     resumption::{self, Resumption},
@@ -245,7 +246,9 @@ impl Node {
     /// Starts a call's tree. Its document must be stored already.
     pub async fn start_call(&self, mut start: StartCall) -> Started {
         let inner = &self.inner;
-        start.keys = resumption::keys_of(&start.credentials, &inner.vault, &start.org, start.id);
+        let phone_number = start.keys.phone_number.take();
+        let keys = resumption::keys_of(&start.credentials, &inner.vault, &start.org, start.id);
+        start.keys = CallKeys { phone_number, ..keys };
         match plan::plan(&start, &inner.settings, &inner.net, &inner.health) {
             Ok(Plan { spec, notes, replaced }) => {
                 for note in notes {
@@ -300,22 +303,31 @@ impl Node {
         revival: Revival,
         assistant: &AssistantView,
         record: &CallDocument,
-    ) -> Result<(), (Revival, String)> {
+    ) -> Result<(), (Revival, Obstacle)> {
         let inner = &self.inner;
         if inner.settings.calls.leg_reconnect.is_zero() {
-            return Err((revival, "calls.leg_reconnect is 0s".into()));
+            return Err((revival, "calls.leg_reconnect is 0s".to_owned().into()));
         }
         if let Some(obstacle) = revival.obstacle() {
-            return Err((revival, obstacle));
+            return Err((revival, obstacle.into()));
         }
-        let (leg_token, format, hearing) = match Resumption::of(record) {
-            Resumption::ClientReturns { token, format, hearing } => (token, format, hearing),
-            Resumption::Never(why) => return Err((revival, why)),
+        let (leg_token, format, hearing, line) = match Resumption::of(record) {
+            Resumption::ClientReturns { token, format, hearing } => (token, format, hearing, None),
+            Resumption::CarrierReturns { format, hearing } => {
+                let (keys, connected) = (&revival.keys, revival.connected_at.is_some());
+                let line =
+                    phone::line_again(self, &revival.org, record, keys, format, connected).await;
+                match line {
+                    Ok(line) => (Uuid::new_v4().to_string(), format, hearing, Some(line)),
+                    Err(obstacle) => return Err((revival, obstacle)),
+                }
+            }
+            Resumption::Never(why) => return Err((revival, why.into())),
         };
         let opened = resumption::open_keys(&revival.keys, &inner.vault, &revival.org, id).await;
         let credentials = match opened {
             Ok(credentials) => credentials,
-            Err(error) => return Err((revival, error.to_string())),
+            Err(error) => return Err((revival, error.to_string().into())),
         };
         let start = StartCall {
             id,
@@ -325,7 +337,7 @@ impl Node {
             variable_values: revival.variable_values.clone(),
             credentials,
             keys: revival.keys.clone(),
-            line: None,
+            line,
             format,
             hearing,
             leg_token,
@@ -335,7 +347,7 @@ impl Node {
         };
         let mut spec = match plan::plan(&start, &inner.settings, &inner.net, &inner.health) {
             Ok(plan) => plan.spec,
-            Err(failure) => return Err((revival, failure.detail)),
+            Err(failure) => return Err((revival, failure.detail.into())),
         };
         // The journal was written under these.
         spec.options = revival.options.clone();
@@ -349,7 +361,9 @@ impl Node {
             "call of a former process taken up");
         metrics::counter!("offhook_calls_taken_up_total").increment(1);
         // What fails here ends the call in order.
+        let found = context.clone();
         self.start_tree(context, leg_token, lease).await;
+        found.seek_media();
         Ok(())
     }
 
@@ -410,6 +424,26 @@ impl Node {
         Ok(())
     }
 
+    /// Gives a carrier's leg its socket, whose token is good for one; or gives it back.
+    pub fn attach_carrier(
+        &self,
+        id: Uuid,
+        token: &str,
+        same: fn(&str, &str) -> bool,
+        socket: LegSocket,
+    ) -> Result<(), (AttachError, LegSocket)> {
+        let Some(context) = self.call(id).filter(|context| context.ending().is_none()) else {
+            return Err((AttachError::NoSuchCall, socket));
+        };
+        let line = context.spec.line.as_ref();
+        if !line.is_some_and(|line| line.redeem(token, same)) {
+            return Err((AttachError::WrongToken, socket));
+        }
+        context.leg.put(socket);
+        context.ports.transport.send(TransportInput::Connected);
+        Ok(())
+    }
+
     /// Whether a socket would be admitted, before it is upgraded.
     pub fn check_leg(
         &self,
@@ -451,6 +485,16 @@ impl Node {
         let _ = self.inner.died.subscribe().wait_for(|died| *died).await;
     }
 
+    /// The running calls.
+    pub fn calls(&self) -> Vec<Arc<CallContext>> {
+        self.inner.registry.all()
+    }
+
+    /// Where requests of documents go out.
+    pub fn egress(&self) -> &Egress {
+        &self.inner.egress
+    }
+
     pub fn active_calls(&self) -> usize {
         self.inner.registry.len()
     }
@@ -473,7 +517,11 @@ impl Node {
         let may_return = !self.inner.settings.calls.leg_reconnect.is_zero();
         let (left, ended): (Vec<_>, Vec<_>) = registry.all().into_iter().partition(|context| {
             let leg = Resumption::of(&context.record());
-            may_return && matches!(leg, Resumption::ClientReturns { .. })
+            let returns = match leg {
+                Resumption::ClientReturns { .. } | Resumption::CarrierReturns { .. } => true,
+                Resumption::Never(_) => false,
+            };
+            may_return && returns
         });
         for context in &ended {
             context.tell(Event::EndRequested { reason: EndedReason::WorkerShutdown });

@@ -18,7 +18,7 @@ use offhook_store::{Kind, Store};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::{Node, plan};
+use crate::{Node, phone::Obstacle, plan};
 
 /// A call that has no tree.
 pub(crate) struct Treeless<'a> {
@@ -148,17 +148,17 @@ async fn take_up(id: Uuid, node: &Node) {
     let document = node.store().get(&revival.org, Kind::Call, id).await.ok().flatten();
     if let Some(record) = document.map(|document| CallDocument::from_value(document.body)) {
         let reason = ended_reason(&record);
-        let revival = match reason {
-            Some(_) => revival,
+        let (revival, learnt) = match reason {
+            Some(_) => (revival, None),
             None => match node.resume_call(id, revival, &assistant, &record).await {
                 Ok(()) => return,
-                Err((revival, obstacle)) => {
-                    tracing::warn!(call = %id, obstacle, "call of a former process cannot go on");
-                    revival
+                Err((revival, Obstacle { problem, reason })) => {
+                    tracing::warn!(call = %id, problem, "call of a former process cannot go on");
+                    (revival, reason)
                 }
             },
         };
-        if !end_left_call(node, &revival, &assistant, record, reason).await {
+        if !end_left_call(node, &revival, &assistant, record, reason, learnt).await {
             return;
         }
     }
@@ -167,15 +167,16 @@ async fn take_up(id: Uuid, node: &Node) {
     }
 }
 
-/// Ends a call that cannot go on; false: the disk refused some of it, the journal is still needed.
+/// Ends a call that cannot go on, for the reason that its carrier told if there is no other; false: the disk refused some of it, the journal is still needed.
 async fn end_left_call(
     node: &Node,
     revival: &Revival,
     assistant: &AssistantView,
     record: CallDocument,
     reason: Option<EndedReason>,
+    learnt: Option<EndedReason>,
 ) -> bool {
-    let decided = reason.clone().or_else(|| revival.ended.clone());
+    let decided = reason.clone().or_else(|| revival.ended.clone()).or(learnt);
     let call = Treeless {
         org: &revival.org,
         server: plan::server(assistant, node.settings()),

@@ -16,6 +16,8 @@ use uuid::Uuid;
 pub enum Resumption {
     /// The client connects again to the address that it has, and shows the same token.
     ClientReturns { token: String, format: AudioFormat, hearing: Hearing },
+    /// The carrier has the caller, and asks or is asked to connect the audio again.
+    CarrierReturns { format: AudioFormat, hearing: Hearing },
     /// It cannot, for this reason.
     Never(String),
 }
@@ -28,6 +30,10 @@ impl Resumption {
             Ok(codec) => codec,
             Err(error) => return Self::Never(error.to_string()),
         };
+        if transports::is_carrier(transport) {
+            let (format, hearing) = (codec.format(), codec.hearing());
+            return Self::CarrierReturns { format, hearing };
+        }
         let url = transport["websocketCallUrl"].as_str().and_then(|url| Url::parse(url).ok());
         let token = url.and_then(|url| {
             let (_, token) = url.query_pairs().find(|(name, _)| name == "token")?;
@@ -57,6 +63,7 @@ pub(crate) fn keys_of(credentials: &Credentials, vault: &Vault, org: &str, call:
         sealed,
         stored: credentials.stored_ids().map(str::to_owned).collect(),
         servers: credentials.server_ids().map(str::to_owned).collect(),
+        phone_number: None,
     }
 }
 

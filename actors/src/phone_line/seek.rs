@@ -50,6 +50,15 @@ pub(crate) async fn seek(context: Arc<CallContext>, line: Arc<PhoneLine>) {
 }
 
 impl CallContext {
+    /// Sees to the media of a call that a former process left before it had any.
+    pub fn seek_media(self: Arc<Self>) {
+        let Some(line) = self.spec.line.clone() else { return };
+        // The leg's own task sees to what was connected once.
+        if line.is_answered() && !self.leg.was_connected() {
+            tokio::spawn(seek(self, line));
+        }
+    }
+
     /// Takes what the call's carrier reports of it: in any order, and as often as it likes.
     pub fn carrier_reports(&self, step: Step) {
         let Some(line) = &self.spec.line else { return };
