@@ -50,6 +50,8 @@ pub async fn run(args: &SettingsArgs) -> Result<(), String> {
         node: node.clone(),
         metrics,
         number_changes: Arc::default(),
+        orgs: auth::organisations(&settings).into_iter().map(|org| org.id).collect(),
+        desk: Arc::default(),
     };
     if let Some(key) = new_key {
         eprintln!("offhook: no API key is configured; made one, shown only now: {key}");

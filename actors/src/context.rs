@@ -403,7 +403,8 @@ impl CallContext {
         self.ports.transport.send(close);
     }
 
-    pub(crate) fn is_suspended(&self) -> bool {
+    /// Whether another process goes on with the call.
+    pub fn is_suspended(&self) -> bool {
         self.suspended.load(Ordering::Acquire)
     }
 

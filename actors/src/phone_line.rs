@@ -53,6 +53,8 @@ struct State {
     is_forwarded: bool,
     /// Whoever was called did not answer; waits begin here.
     began: Instant,
+    /// Somebody sees to the media.
+    is_sought: bool,
 }
 
 /// What is set up before there is a call.
@@ -84,6 +86,7 @@ impl PhoneLine {
             tokens: Vec::new(),
             is_forwarded: false,
             began: now,
+            is_sought: false,
         };
         Self { client, addresses, format, ring, number, state: Mutex::new(state) }
     }
@@ -193,6 +196,12 @@ impl PhoneLine {
         sent
     }
 
+    /// Takes the task of seeing to the media; `None`: somebody has it.
+    fn seek_alone(&self) -> Option<Seeking<'_>> {
+        let was_sought = std::mem::replace(&mut self.state().is_sought, true);
+        (!was_sought).then_some(Seeking(self))
+    }
+
     /// Somebody else has the caller.
     pub fn is_forwarded(&self) -> bool {
         self.state().is_forwarded
@@ -230,6 +239,15 @@ impl PhoneLine {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whoever sees to the media, until it is dropped.
+struct Seeking<'a>(&'a PhoneLine);
+
+impl Drop for Seeking<'_> {
+    fn drop(&mut self) {
+        self.0.state().is_sought = false;
     }
 }
 

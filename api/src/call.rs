@@ -133,7 +133,22 @@ impl CallDocument {
         urls: &CallUrls,
         now_ms: i64,
     ) -> Result<Self, Vec<String>> {
-        let call_type = CallType::of_request(request)?;
+        Self::of_type(CallType::of_request(request)?, request, id, org_id, urls, now_ms)
+    }
+
+    /// Makes the document of a new call of this type.
+    ///
+    /// # Errors
+    ///
+    /// One message for each path of the request that no call can have.
+    pub fn of_type(
+        call_type: CallType,
+        request: &Value,
+        id: Uuid,
+        org_id: &str,
+        urls: &CallUrls,
+        now_ms: i64,
+    ) -> Result<Self, Vec<String>> {
         let mut body = Map::new();
         body.insert("type".into(), call_type.name().into());
         body.insert("status".into(), json!(CallStatus::Queued));
@@ -232,6 +247,25 @@ impl CallDocument {
         server_fields::stamp_updated(&mut self.0, now_ms);
     }
 
+    /// Says which carrier has the call, and by which id it knows it.
+    pub fn note_carrier(&mut self, carrier: &str, id: Option<&str>) {
+        self.0["phoneCallProvider"] = carrier.into();
+        self.0["phoneCallTransport"] = "pstn".into();
+        let Some(id) = id else { return };
+        self.0["phoneCallProviderId"] = id.into();
+        let name = match carrier {
+            "twilio" => "callSid",
+            "telnyx" => "callControlId",
+            _ => "callUUID",
+        };
+        self.0["transport"][name] = id.into();
+    }
+
+    /// Says where the caller was sent.
+    pub fn note_destination(&mut self, destination: &Value) {
+        self.0["destination"] = destination.clone();
+    }
+
     /// Says which provider serves the call in place of another, in a field of our own.
     pub fn note_fallback(&mut self, it: &Fallback) {
         let entry = json!({"stage": it.stage.name(), "from": it.from, "to": it.to,
@@ -277,6 +311,10 @@ impl CallDocument {
 const RUNTIME_FIELDS: &[&str] = &[
     "type",
     "status",
+    "destination",
+    "phoneCallProvider",
+    "phoneCallProviderId",
+    "phoneCallTransport",
     "cost",
     "costs",
     "costBreakdown",

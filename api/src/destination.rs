@@ -1,6 +1,6 @@
 //! Where a call is sent on to: the contract's `TransferDestinationNumber` and `...Sip`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::lenient::{self, text};
 
@@ -54,6 +54,26 @@ impl Destination {
     }
 }
 
+impl Destination {
+    /// The party, as a call's document names it.
+    pub fn to_json(&self) -> Value {
+        let mut document = match &self.to {
+            Party::Number { number, extension } => {
+                let mut document = json!({"type": "number", "number": number});
+                if let Some(extension) = extension {
+                    document["extension"] = json!(extension);
+                }
+                document
+            }
+            Party::Sip { uri, .. } => json!({"type": "sip", "sipUri": uri}),
+        };
+        if let Some(caller_id) = &self.caller_id {
+            document["callerId"] = json!(caller_id);
+        }
+        document
+    }
+}
+
 /// A text, or the first one of a message.
 fn said(message: &Value) -> Option<&str> {
     message.as_str().or_else(|| text(message, "content")).or_else(|| {
@@ -69,8 +89,6 @@ fn headers(given: Option<&Value>) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

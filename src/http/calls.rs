@@ -131,6 +131,7 @@ async fn create_call(app: App, org: String, body: Value) -> Reply {
         credentials: setup.credentials,
         keys: CallKeys::default(),
         line: None,
+        server: None,
         format: codec.format(),
         hearing: codec.hearing(),
         leg_token,
@@ -292,7 +293,7 @@ fn live(app: &App, document: Document) -> Value {
 }
 
 /// Where a call is reached: its media socket, and what its assistant lets others do with it.
-fn call_urls(app: &App, assistant: &AssistantView, id: Uuid, leg_token: &str) -> CallUrls {
+pub fn call_urls(app: &App, assistant: &AssistantView, id: Uuid, leg_token: &str) -> CallUrls {
     let http = &app.public_url;
     let sockets = http.replacen("http", "ws", 1);
     let monitor = assistant.monitor_plan();
@@ -305,7 +306,7 @@ fn call_urls(app: &App, assistant: &AssistantView, id: Uuid, leg_token: &str) ->
     }
 }
 
-fn recording_urls(app: &App, id: Uuid) -> RecordingUrls {
+pub fn recording_urls(app: &App, id: Uuid) -> RecordingUrls {
     let token = app.signer.token(Purpose::Recording, id);
     let url = |kind| format!("{}/recordings/{id}/{kind}.wav?token={token}", app.public_url);
     RecordingUrls { mono: url("mono"), stereo: url("stereo"), assistant: None, customer: None }

@@ -24,11 +24,11 @@ use super::{App, reply};
 use crate::{auth::parse_id, signer};
 
 /// Longest wait for a socket that is refused to take the reason.
-const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+pub const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bytes read from a leg at once: two messages of 20 ms in the widest format. The websocket library
 /// zeroes as much before every read.
-const READ_BYTES: usize = 4 << 10;
+pub const READ_BYTES: usize = 4 << 10;
 
 pub fn routes() -> Router<App> {
     Router::new().route("/{id}/transport", get(connect))
@@ -82,7 +82,7 @@ async fn connect(
 }
 
 /// Brings a websocket into the shape that the transport actor knows.
-fn leg_socket(socket: WebSocket, codec: Box<dyn transports::LegCodec>) -> LegSocket {
+pub fn leg_socket(socket: WebSocket, codec: Box<dyn transports::LegCodec>) -> LegSocket {
     let (writer, reader) = socket.split();
     let reader = reader.map(|message| match message {
         Ok(Message::Text(text)) => Ok(Incoming::Wire(Wire::Text(text.to_string()))),

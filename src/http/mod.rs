@@ -9,6 +9,7 @@ mod monitor;
 mod operations;
 mod outbox;
 mod phone_numbers;
+mod phone;
 mod provider_health;
 mod recordings;
 mod reply;
@@ -38,6 +39,7 @@ use crate::{auth::Keys, signer::Signer};
 
 pub use operations::text as metrics_text;
 pub use phone_numbers::finish_setups;
+pub use phone::Desk;
 pub use server::{Listener, serve};
 
 /// What the handlers share.
@@ -51,6 +53,10 @@ pub struct App {
     pub metrics: PrometheusHandle,
     /// Held while a phone number is looked for and stored, so that there is one of each.
     pub number_changes: Arc<Mutex<()>>,
+    /// The ids of the organisations.
+    pub orgs: Arc<[String]>,
+    /// What carriers have told already.
+    pub desk: Arc<Desk>,
 }
 
 /// The organisation whose key a request carries.
@@ -79,12 +85,14 @@ pub fn router(app: App) -> Router {
         .layer(DefaultBodyLimit::max(settings.server.body_limit as usize));
     let with_limit = api
         .merge(operations::routes())
+        .merge(phone::webhook_routes())
         .merge(recordings::public_routes())
         .merge(docs::routes(document))
         .layer(middleware::from_fn_with_state(app.clone(), limit_time));
     // Sockets outlive any request.
     with_limit
         .merge(leg::routes())
+        .merge(phone::media_routes())
         .merge(monitor::listen_routes())
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)

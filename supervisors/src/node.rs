@@ -18,7 +18,7 @@ use offhook_actors::{
     transport::TransportInput,
 };
 use offhook_api::{
-    AssistantView, CallDocument, Credentials, artifact::RecordingUrls, call::Fallback,
+    AssistantView, CallDocument, Credentials, ServerTarget, artifact::RecordingUrls, call::Fallback,
 };
 use offhook_config::Settings;
 use offhook_core::{CallStatus, EndedReason, Event};
@@ -78,6 +78,8 @@ pub struct StartCall {
     pub keys: CallKeys,
     /// The carrier's end, where the leg is a carrier's.
     pub line: Option<Arc<PhoneLine>>,
+    /// Where server events go when the assistant names nobody: the phone number's server.
+    pub server: Option<ServerTarget>,
     /// Format of the leg's audio, both ways.
     pub format: AudioFormat,
     pub hearing: Hearing,
@@ -267,7 +269,7 @@ impl Node {
                 let call = Treeless {
                     org: &start.org,
                     assistant: &start.assistant,
-                    server: plan::server(&start.assistant, &inner.settings),
+                    server: plan::server(&start.assistant, start.server.as_ref(), &inner.settings),
                     preamble: &[],
                     history: &[],
                     created_ms: start.now_ms,
@@ -311,14 +313,19 @@ impl Node {
         if let Some(obstacle) = revival.obstacle() {
             return Err((revival, obstacle.into()));
         }
-        let (leg_token, format, hearing, line) = match Resumption::of(record) {
-            Resumption::ClientReturns { token, format, hearing } => (token, format, hearing, None),
+        let (leg_token, format, hearing, line, server) = match Resumption::of(record) {
+            Resumption::ClientReturns { token, format, hearing } => {
+                (token, format, hearing, None, None)
+            }
             Resumption::CarrierReturns { format, hearing } => {
                 let (keys, connected) = (&revival.keys, revival.connected_at.is_some());
                 let line =
                     phone::line_again(self, &revival.org, record, keys, format, connected).await;
                 match line {
-                    Ok(line) => (Uuid::new_v4().to_string(), format, hearing, Some(line)),
+                    Ok((line, server)) => {
+                        let token = Uuid::new_v4().to_string();
+                        (token, format, hearing, Some(line), server)
+                    }
                     Err(obstacle) => return Err((revival, obstacle)),
                 }
             }
@@ -338,6 +345,7 @@ impl Node {
             credentials,
             keys: revival.keys.clone(),
             line,
+            server,
             format,
             hearing,
             leg_token,

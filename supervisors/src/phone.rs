@@ -88,7 +88,7 @@ pub(crate) async fn line_again(
     keys: &CallKeys,
     format: AudioFormat,
     was_connected: bool,
-) -> Result<Arc<PhoneLine>, Obstacle> {
+) -> Result<(Arc<PhoneLine>, Option<ServerTarget>), Obstacle> {
     let base = node.settings().server.public_url.clone();
     let base = base.ok_or_else(|| "server.public_url is not set".to_owned())?;
     let id = record.id().unwrap_or_default();
@@ -108,13 +108,13 @@ pub(crate) async fn line_again(
     });
     // One whose id never came is told by the carrier's own questions and reports, or rings out.
     if carrier_id.is_none() {
-        return Ok(Arc::new(line));
+        return Ok((Arc::new(line), view.server));
     }
     let step = match line.ask().await {
         Ok(step) => step.unwrap_or(Step::Ended(Ending::Completed)),
         Err(error) => {
             tracing::warn!(call = %id, %error, "what became of the call is unknown, it is taken up");
-            return Ok(Arc::new(line));
+            return Ok((Arc::new(line), view.server));
         }
     };
     match line.note(step) {
@@ -122,7 +122,9 @@ pub(crate) async fn line_again(
             problem: "the carrier says that it is over".into(),
             reason: Some(reason),
         }),
-        None | Some(carrier::Change::Ringing | carrier::Change::Answered) => Ok(Arc::new(line)),
+        None | Some(carrier::Change::Ringing | carrier::Change::Answered) => {
+            Ok((Arc::new(line), view.server))
+        }
     }
 }
 
@@ -149,7 +151,11 @@ async fn number_again(
     let number = number.map_err(|error| error.to_string())?;
     let number = number.ok_or("its phone number was deleted")?;
     let account = carrier_account(node.vault(), carriers, &number).await;
-    Ok((number.view, account.map_err(|error| error.to_string())?))
+    let mut opened = number.document.clone();
+    let place = Place { org, kind: Kind::PhoneNumber, id: number.id };
+    node.vault().open(place, &mut opened).map_err(|error| error.to_string())?;
+    let view = PhoneNumberView::read(&opened).ok_or("its phone number cannot be read")?;
+    Ok((view, account.map_err(|error| error.to_string())?))
 }
 
 /// The number that a call brought itself, sealed for the call's journal.

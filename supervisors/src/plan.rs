@@ -73,7 +73,7 @@ pub(crate) fn plan(
         stages,
         format: start.format,
         hearing: start.hearing,
-        server: server(view, settings),
+        server: server(view, start.server.as_ref(), settings),
         recording,
         keys: start.keys.clone(),
         line: start.line.clone(),
@@ -92,9 +92,14 @@ pub(crate) fn plan(
     Ok(Plan { spec, notes, replaced })
 }
 
-/// Where the assistant's server events go: its own server, else the settings'.
-pub(crate) fn server(view: &AssistantView, settings: &Settings) -> Option<ServerTarget> {
-    view.server().cloned().or_else(|| {
+/// Where the assistant's server events go: its own server, else that of the phone number, else the
+/// settings'.
+pub(crate) fn server(
+    view: &AssistantView,
+    number: Option<&ServerTarget>,
+    settings: &Settings,
+) -> Option<ServerTarget> {
+    view.server().or(number).cloned().or_else(|| {
         let url = settings.webhooks.url.clone()?;
         let timeout = settings.webhooks.timeout;
         Some(ServerTarget { timeout, ..ServerTarget::from_url(url, None) })

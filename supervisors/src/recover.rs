@@ -179,7 +179,7 @@ async fn end_left_call(
     let decided = reason.clone().or_else(|| revival.ended.clone()).or(learnt);
     let call = Treeless {
         org: &revival.org,
-        server: plan::server(assistant, node.settings()),
+        server: plan::server(assistant, None, node.settings()),
         assistant,
         preamble: &revival.options.preamble,
         history: &revival.history,

@@ -20,6 +20,7 @@ const HANDSHAKE_DUE: Duration = Duration::from_secs(3);
 
 /// Sees to it that a leg without a socket gets one, or that its call ends. Runs until then.
 pub(crate) async fn seek(context: Arc<CallContext>, line: Arc<PhoneLine>) {
+    let Some(_seeking) = line.seek_alone() else { return };
     sleep(match line.carrier() {
         Carrier::Twilio | Carrier::Vonage => OWN_ACCORD,
         Carrier::Telnyx => REPORT_DUE,

@@ -1,0 +1,166 @@
+//! Starts a phone call: its document, its assistant, its tree, and the carrier's end of it.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::response::Response;
+use offhook_actors::{CallContext, CallKeys, PhoneLine, PhoneLineOptions};
+use offhook_api::{
+    AssistantView, CallDocument, PhoneNumberView, ServerTarget,
+    call::{CallType, CallUrls},
+    resolve_assistant,
+};
+use offhook_store::{Document, Kind};
+use offhook_supervisors::{Lease, StartCall, Started, phone};
+use offhook_transports::{
+    self as transports,
+    carrier::{Addresses, Client},
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::http::{App, call_setup, calls, now_ms, reply, resources};
+
+/// A phone call to start.
+pub struct Begin<'a> {
+    pub id: Uuid,
+    pub org: &'a str,
+    /// Who talks with whom: assistant, customer, number.
+    pub request: Value,
+    pub call_type: CallType,
+    pub number: &'a PhoneNumberView,
+    /// Told of the call where its assistant names nobody.
+    pub server: Option<ServerTarget>,
+    pub client: Client,
+    /// The carrier's id of it, where it is known.
+    pub carrier_id: Option<String>,
+    /// How long it rings, where we place it.
+    pub ring: Option<Duration>,
+    pub lease: Lease,
+    /// The number's document with its secrets, where the call brings it.
+    pub brought: Option<Value>,
+}
+
+/// What became of it.
+pub enum Begun {
+    Running(Arc<CallContext>),
+    /// It ended before it began; its record says why.
+    Ended(CallDocument),
+}
+
+/// Starts a call. Whoever asked for it is told only when its document and the beginning of its
+/// journal are on disk.
+pub async fn begin(app: &App, it: Begin<'_>) -> Result<Begun, Response> {
+    let setup = call_setup::gather(app, it.org, it.request).await?;
+    let now = now_ms();
+    let mut request = setup.request;
+    request["transport"] = phone::transport_of(it.number);
+    let bare =
+        CallDocument::of_type(it.call_type, &request, it.id, it.org, &CallUrls::default(), now)
+            .map_err(reply::bad_request)?;
+    let codec = transports::build(&request["transport"])
+        .map_err(|error| reply::bad_request(vec![format!("the number's {error}")]))?;
+    let resolved =
+        resolve_assistant(&setup.assistant, Some(&setup.overrides), bare.as_value(), now);
+    for warning in &resolved.warnings {
+        tracing::warn!(call = %it.id, warning, "assistant");
+    }
+    let assistant = AssistantView::new(resolved.document)
+        .map_err(|problem| reply::bad_request(vec![problem]))?;
+    let mut urls = calls::call_urls(app, &assistant, it.id, "");
+    urls.websocket = None;
+    let mut record = CallDocument::of_type(it.call_type, &request, it.id, it.org, &urls, now)
+        .map_err(reply::bad_request)?;
+    let carrier = it.client.carrier();
+    record.note_carrier(carrier.name(), it.carrier_id.as_deref());
+    let phone_number = it
+        .brought
+        .as_ref()
+        .map(|number| phone::seal_number(app.node.vault(), it.org, it.id, number))
+        .transpose()
+        .map_err(resources::vault)?;
+    app.node
+        .store()
+        .put(Document {
+            org: it.org.to_owned(),
+            kind: Kind::Call,
+            id: it.id,
+            created_at_ms: now,
+            updated_at_ms: now,
+            body: record.as_value().clone(),
+        })
+        .await
+        .map_err(reply::store)?;
+    let line = Arc::new(PhoneLine::new(PhoneLineOptions {
+        client: it.client,
+        addresses: Addresses::new(&app.public_url, &it.id.to_string()),
+        format: codec.format(),
+        number: it.number.number.clone(),
+        is_answered: it.ring.is_none(),
+        ring: it.ring,
+        id: it.carrier_id,
+    }));
+    let start = StartCall {
+        id: it.id,
+        org: it.org.to_owned(),
+        record,
+        assistant,
+        variable_values: resolved.variable_values,
+        credentials: setup.credentials,
+        keys: CallKeys { phone_number, ..CallKeys::default() },
+        line: Some(line),
+        server: it.server,
+        format: codec.format(),
+        hearing: codec.hearing(),
+        // Its media comes another way.
+        leg_token: Uuid::new_v4().to_string(),
+        recording_urls: calls::recording_urls(app, it.id),
+        lease: it.lease,
+        now_ms: now,
+    };
+    match app.node.start_call(start).await {
+        Started::Running => match app.node.call(it.id) {
+            Some(context) => Ok(Begun::Running(context)),
+            None => Ok(Begun::Ended(stored(app, it.org, it.id).await?)),
+        },
+        Started::Ended { .. } => Ok(Begun::Ended(stored(app, it.org, it.id).await?)),
+    }
+}
+
+/// Takes the carrier's id of a call, and writes it down when it is new: what comes after this process
+/// asks the carrier by it. False when it is another.
+pub async fn learn_id(app: &App, context: &CallContext, id: &str) -> bool {
+    let Some(line) = &context.spec.line else { return false };
+    let was_known = line.id().is_some();
+    if !line.learn_id(id) {
+        return false;
+    }
+    if !was_known {
+        note_id(app, context, line.carrier().name(), id).await;
+    }
+    true
+}
+
+/// Writes the carrier's id of a call down.
+pub async fn note_id(app: &App, context: &CallContext, carrier: &str, id: &str) {
+    context.record().note_carrier(carrier, Some(id));
+    let (carrier, id) = (carrier.to_owned(), id.to_owned());
+    let (org, call) = (context.spec.org.clone(), context.spec.id);
+    let noted = app.node.store().update(&org, Kind::Call, call, move |stored| {
+        let mut record = CallDocument::from_value(stored.body.take());
+        record.note_carrier(&carrier, Some(&id));
+        stored.body = record.into_value();
+    });
+    if !matches!(tokio::time::timeout(NOTE_TIMEOUT, noted).await, Ok(Ok(_))) {
+        tracing::error!(%call, "the carrier's id of the call is not on disk");
+    }
+}
+
+/// Longest wait for the carrier's id to be on disk: a dead disk degrades a call.
+const NOTE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The document of a call as it is on disk.
+pub async fn stored(app: &App, org: &str, id: Uuid) -> Result<CallDocument, Response> {
+    let found = app.node.store().get(org, Kind::Call, id).await.map_err(reply::store)?;
+    let found = found.ok_or_else(|| reply::not_found("call", &id.to_string()))?;
+    Ok(CallDocument::from_value(found.body))
+}

@@ -1,0 +1,213 @@
+//! What Telnyx tells, and the commands that follow from it.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::IntoResponse,
+};
+use offhook_actors::CallContext;
+use offhook_core::Event as CallEvent;
+use offhook_transports::carrier::{
+    Carrier, CarrierError, Client, Destination, call_of_client_state,
+    telnyx::{Answered, Event, Telnyx, Webhook as Told, parse},
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{
+    arrival::{self, Arrival, Greeting},
+    begin::learn_id,
+    signed::{self, Known, Webhook},
+    twilio::answerer,
+};
+use crate::{
+    auth::parse_id,
+    http::{
+        App,
+        reply::{self, Reply},
+    },
+};
+
+/// The voice that speaks to callers whom nobody answers, and its language.
+const VOICE: (&str, &str) = ("female", "en-US");
+
+/// Longest wait for the end of what is spoken: some 4,000 characters.
+const SPEECH_MAX: Duration = Duration::from_secs(300);
+
+/// Something happened to a call.
+pub async fn event(State(app): State<App>, Path(id): Path<String>, webhook: Webhook) -> Reply {
+    let known = signed::number(&app, &id).await?;
+    signed::telnyx(&known.account, &webhook)?;
+    let told = parse(&webhook.body).map_err(|problem| reply::bad_request(vec![problem]))?;
+    let done = StatusCode::OK.into_response();
+    let key = format!("telnyx {}", told.id);
+    if !app.desk.is_new(&key) {
+        return Ok(done);
+    }
+    match told.event {
+        Event::Initiated { is_incoming: true } => {
+            let Some(dialled) = told.to.clone() else { return Ok(done) };
+            let known = match signed::of_dialled(&app, known, &dialled).await {
+                Ok(known) => known,
+                Err(answer) => {
+                    app.desk.forget(&key);
+                    return Err(answer);
+                }
+            };
+            // Telnyx wants to be answered fast; what follows are commands.
+            tokio::spawn(take(app.clone(), known, told));
+        }
+        Event::SpeakEnded => app.desk.speech_over(&told.call_control_id),
+        Event::Initiated { is_incoming: false }
+        | Event::Answered
+        | Event::Bridged
+        | Event::HungUp(_)
+        | Event::Key(_)
+        | Event::AnsweredBy(_)
+        | Event::PlaybackEnded
+        | Event::StreamStarted
+        | Event::StreamStopped
+        | Event::StreamFailed(_)
+        | Event::Other => {
+            if matches!(told.event, Event::HungUp(_)) {
+                app.desk.speech_over(&told.call_control_id);
+            }
+            if let Some(context) = call_of(&app, &told).await {
+                report(&context, &told.event);
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// The call of ours that this is about.
+async fn call_of(app: &App, told: &Told) -> Option<Arc<CallContext>> {
+    if let Some(context) = app.node.call_of_carrier(Carrier::Telnyx, &told.call_control_id) {
+        return Some(context);
+    }
+    // One that we placed says so, should its id not have come back to us.
+    let id = call_of_client_state(told.client_state.as_deref()?).and_then(|id| parse_id(&id))?;
+    let context = app.node.call(id)?;
+    let is_telnyx = context.spec.line.as_ref()?.carrier() == Carrier::Telnyx;
+    (is_telnyx && learn_id(app, &context, &told.call_control_id).await).then_some(context)
+}
+
+fn report(context: &Arc<CallContext>, event: &Event) {
+    let was_answered = context.spec.line.as_ref().is_some_and(|line| line.is_answered());
+    if let Some(step) = event.step() {
+        context.carrier_reports(step);
+    }
+    match event {
+        Event::Answered if !was_answered => {
+            tokio::spawn(connect(context.clone()));
+        }
+        Event::AnsweredBy(by) => {
+            if let Some(by) = answerer(*by) {
+                context.tell(CallEvent::Answered { by });
+            }
+        }
+        Event::StreamFailed(reason) => {
+            tracing::warn!(call = %context.spec.id, reason, "Telnyx did not connect the media");
+            context.clone().seek_media();
+        }
+        // Keys come with the media; the rest is told by the media's own end.
+        Event::Answered
+        | Event::Initiated { .. }
+        | Event::Bridged
+        | Event::HungUp(_)
+        | Event::Key(_)
+        | Event::SpeakEnded
+        | Event::PlaybackEnded
+        | Event::StreamStarted
+        | Event::StreamStopped
+        | Event::Other => {}
+    }
+}
+
+/// Connects the media of a call that was answered.
+async fn connect(context: Arc<CallContext>) {
+    let Some(line) = &context.spec.line else { return };
+    if let Err(error) = line.reconnect().await {
+        tracing::warn!(call = %context.spec.id, %error, "media is not connected");
+        context.seek_media();
+    }
+}
+
+/// Takes a call that comes in.
+async fn take(app: App, known: Known, told: Told) {
+    let Ok(Client::Telnyx { client, .. }) = known.client(&app) else { return };
+    let id = told.call_control_id.clone();
+    let arrival = Arrival {
+        carrier: Carrier::Telnyx,
+        id: id.clone(),
+        from: told.from,
+        transport: json!({"callControlId": id, "callSessionId": told.call_session_id}),
+    };
+    let greeting = arrival::greet(&app, known, arrival).await;
+    let done = match greeting {
+        Greeting::Connect(call) => answer(&app, &client, &id, call).await,
+        Greeting::Say(words) => say(&app, &client, &id, &words, None).await,
+        Greeting::Forward { destination, caller_id, message } => {
+            let to = Some((destination, caller_id));
+            say(&app, &client, &id, &message, to).await
+        }
+    };
+    if let Err(error) = done {
+        tracing::error!(%error, "a call that came in was not taken");
+    }
+}
+
+async fn answer(app: &App, client: &Telnyx, id: &str, call: Uuid) -> Result<(), CarrierError> {
+    let Some(context) = app.node.call(call) else { return client.hang_up(id, &new_id()).await };
+    let Some(line) = &context.spec.line else { return Ok(()) };
+    let answered = Answered { client_state: None, stream: Some(line.media().stream()) };
+    match client.answer(id, &format!("answer-{call}"), &answered).await {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            use offhook_transports::carrier::{Ending, Step};
+            context.carrier_reports(Step::Ended(Ending::Completed));
+            Ok(())
+        }
+        Err(error) => {
+            // It may be up all the same.
+            context.seek_media();
+            Err(error)
+        }
+    }
+}
+
+/// Answers, speaks, and hangs up or sends the caller on.
+async fn say(
+    app: &App,
+    client: &Telnyx,
+    id: &str,
+    words: &str,
+    then: Option<(Destination, Option<String>)>,
+) -> Result<(), CarrierError> {
+    if !client.answer(id, &new_id(), &Answered::default()).await? {
+        return Ok(());
+    }
+    if !words.is_empty() {
+        let over = app.desk.await_speech(id);
+        if client.speak(id, &new_id(), words, VOICE).await? {
+            // Whoever hangs up ends the wait too.
+            let _ = tokio::time::timeout(SPEECH_MAX, over).await;
+        }
+    }
+    match then {
+        None => client.hang_up(id, &new_id()).await,
+        Some((to, caller_id)) => {
+            let to = match &to {
+                Destination::Number { number, .. } => number,
+                Destination::Sip(uri) => uri,
+            };
+            client.transfer(id, &new_id(), to, caller_id.as_deref(), None).await.map(drop)
+        }
+    }
+}
+
+fn new_id() -> String {
+    Uuid::new_v4().to_string()
+}
