@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::{
     App, Org,
     body::{self, Json},
-    call_setup, now_ms,
+    call_setup, now_ms, phone_calls,
     reply::{self, Reply},
     resources::Pairs,
 };
@@ -37,9 +37,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("workflowId", "name one assistant with assistantId or assistant"),
     ("workflow", "name one assistant with assistantId or assistant"),
     ("workflowOverrides", "name one assistant with assistantId or assistant"),
-    ("phoneNumberId", "use transport.provider `vapi.websocket`"),
-    ("phoneNumber", "use transport.provider `vapi.websocket`"),
-    ("customers", "place one call at a time"),
     ("customerId", "give the customer itself in customer"),
     ("schedulePlan", "place the call when it is due"),
     ("assistantVersion", "assistants have one version here"),
@@ -78,6 +75,11 @@ async fn create_call(app: App, org: String, body: Value) -> Reply {
     if !not_yet.is_empty() {
         return Err(reply::bad_request(not_yet));
     }
+    let is_websocket = body["transport"]["provider"] == "vapi.websocket";
+    let has_phone = ["phoneNumberId", "phoneNumber", "customers", "customer"];
+    if !is_websocket && has_phone.iter().any(|field| !body[*field].is_null()) {
+        return phone_calls::create(app, org, body).await;
+    }
     let setup = call_setup::gather(&app, &org, body).await?;
     let (id, now) = (Uuid::new_v4(), now_ms());
     // Which addresses a call has depends on its assistant, which depends on the call.
@@ -86,7 +88,8 @@ async fn create_call(app: App, org: String, body: Value) -> Reply {
     let transport = bare.as_value().get("transport").cloned().unwrap_or(Value::Null);
     if transports::is_carrier(&transport) {
         return Err(reply::bad_request(vec![
-            "transport.provider is a carrier's, which opens its leg itself: use vapi.websocket"
+            "transport.provider is a carrier's: phoneNumberId (who calls) and customer (who is \
+             called) must be given"
                 .into(),
         ]));
     }
@@ -312,7 +315,7 @@ pub fn recording_urls(app: &App, id: Uuid) -> RecordingUrls {
     RecordingUrls { mono: url("mono"), stereo: url("stereo"), assistant: None, customer: None }
 }
 
-fn limits(limits: SlotLimits) -> SubscriptionLimits {
+pub fn limits(limits: SlotLimits) -> SubscriptionLimits {
     SubscriptionLimits {
         concurrency_blocked: false,
         concurrency_limit: limits.limit as usize,

@@ -29,6 +29,6 @@ mod root;
 mod slots;
 
 pub use call::Fault;
-pub use node::{Admission, AttachError, Node, NodeError, StartCall, Started};
+pub use node::{Admission, AttachError, Node, NodeError, Prepared, StartCall, Started};
 pub use resumption::Resumption;
 pub use slots::{Lease, NoSlot, SlotLimits, Slots};

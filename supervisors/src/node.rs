@@ -1,9 +1,12 @@
 //! The front door to the tree of calls.
 
+mod registry;
+mod start;
+
 use std::{
     collections::HashMap,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -11,17 +14,17 @@ use std::{
 
 use futures_util::future::join_all;
 use offhook_actors::{
-    CallClock, CallContext, CallKeys, CallSpec, LegSocket, NodeParts, Outbox, PhoneLine,
-    ProviderHealth, Revival, Vault, VoiceCache,
+    CallContext, CallKeys, LegSocket, NodeParts, Outbox, PhoneLine, ProviderHealth, Vault,
+    VoiceCache,
     egress::{Egress, Receiver},
     outbox::OutboxOptions,
     transport::TransportInput,
 };
 use offhook_api::{
-    AssistantView, CallDocument, Credentials, ServerTarget, artifact::RecordingUrls, call::Fallback,
+    AssistantView, CallDocument, Credentials, ServerTarget, artifact::RecordingUrls,
 };
 use offhook_config::Settings;
-use offhook_core::{CallStatus, EndedReason, Event};
+use offhook_core::{EndedReason, Event};
 use offhook_media::{AudioFormat, Hearing};
 use offhook_providers::Net;
 use offhook_store::Store;
@@ -33,10 +36,8 @@ use uuid::Uuid;
 use crate::{
     Fault, Lease, SlotLimits, Slots,
     calls::CallsMsg,
-    phone::{self, Obstacle},
-    plan::{self, Plan},
-    recover::{self, Treeless},
-    resumption::{self, Resumption},
+    recover::{self},
+    resumption::Resumption,
     root::{RootArgs, RootSupervisor},
 };
 
@@ -124,6 +125,9 @@ pub enum NodeError {
     Supervisors(String),
 }
 
+pub(crate) use registry::Registry;
+pub use start::Prepared;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AttachError {
     #[error("there is no such call, or it is over")]
@@ -131,12 +135,6 @@ pub enum AttachError {
     #[error("the token does not belong to this call")]
     WrongToken,
 }
-
-/// Longest wait for the supervisors to take a call: they wait for nothing themselves.
-const START_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Longest wait for the beginning of a call's journal to be on disk; a flush takes milliseconds.
-const JOURNAL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How long calls that outlived the drain are given to say goodbye.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
@@ -244,159 +242,6 @@ impl Node {
     pub fn slot_limits(&self) -> SlotLimits {
         self.inner.slots.limits()
     }
-
-    /// Starts a call's tree. Its document must be stored already.
-    pub async fn start_call(&self, mut start: StartCall) -> Started {
-        let inner = &self.inner;
-        let phone_number = start.keys.phone_number.take();
-        let keys = resumption::keys_of(&start.credentials, &inner.vault, &start.org, start.id);
-        start.keys = CallKeys { phone_number, ..keys };
-        match plan::plan(&start, &inner.settings, &inner.net, &inner.health) {
-            Ok(Plan { spec, notes, replaced }) => {
-                for note in notes {
-                    tracing::warn!(call = %start.id, note, "setting not acted on");
-                }
-                let StartCall { mut record, leg_token, lease, now_ms, .. } = start;
-                for fallback in &replaced {
-                    let Fallback { stage, from, to, reason } = fallback;
-                    tracing::warn!(call = %spec.id, %stage, from, to, reason, "fallback takes over");
-                    record.note_fallback(fallback);
-                }
-                self.run(spec, Admission { record, leg_token, lease, now_ms }).await
-            }
-            Err(failure) => {
-                let reason = EndedReason::pipeline(&failure);
-                let call = Treeless {
-                    org: &start.org,
-                    assistant: &start.assistant,
-                    server: plan::server(&start.assistant, start.server.as_ref(), &inner.settings),
-                    preamble: &[],
-                    history: &[],
-                    created_ms: start.now_ms,
-                    reason: &reason,
-                    message: &failure.detail,
-                };
-                call.end(&inner.store, &inner.outbox, start.record).await;
-                Started::Ended { reason, message: failure.detail }
-            }
-        }
-    }
-
-    /// Starts the tree of a call whose providers are chosen already.
-    pub async fn run(&self, spec: CallSpec, admission: Admission) -> Started {
-        let inner = &self.inner;
-        let id = spec.id;
-        let Admission { record, leg_token, lease, now_ms } = admission;
-        let context = CallContext::new(spec, record, CallClock::start(now_ms), self.parts());
-        context.journal_start();
-        // The call is acknowledged next: from here on it must be found after a crash. A dead disk
-        // costs the call that, not its life.
-        if !matches!(timeout(JOURNAL_TIMEOUT, inner.store.flush()).await, Ok(Ok(()))) {
-            tracing::error!(call = %id, "the beginning of the call's journal is not on disk");
-        }
-        self.start_tree(context, leg_token, lease).await
-    }
-
-    /// Goes on with a call that a former process left, and waits for its leg; gives the call back
-    /// with what stands in the way.
-    pub(crate) async fn resume_call(
-        &self,
-        id: Uuid,
-        revival: Revival,
-        assistant: &AssistantView,
-        record: &CallDocument,
-    ) -> Result<(), (Revival, Obstacle)> {
-        let inner = &self.inner;
-        if inner.settings.calls.leg_reconnect.is_zero() {
-            return Err((revival, "calls.leg_reconnect is 0s".to_owned().into()));
-        }
-        if let Some(obstacle) = revival.obstacle() {
-            return Err((revival, obstacle.into()));
-        }
-        let (leg_token, format, hearing, line, server) = match Resumption::of(record) {
-            Resumption::ClientReturns { token, format, hearing } => {
-                (token, format, hearing, None, None)
-            }
-            Resumption::CarrierReturns { format, hearing } => {
-                let (keys, connected) = (&revival.keys, revival.connected_at.is_some());
-                let line =
-                    phone::line_again(self, &revival.org, record, keys, format, connected).await;
-                match line {
-                    Ok((line, server)) => {
-                        let token = Uuid::new_v4().to_string();
-                        (token, format, hearing, Some(line), server)
-                    }
-                    Err(obstacle) => return Err((revival, obstacle)),
-                }
-            }
-            Resumption::Never(why) => return Err((revival, why.into())),
-        };
-        let opened = resumption::open_keys(&revival.keys, &inner.vault, &revival.org, id).await;
-        let credentials = match opened {
-            Ok(credentials) => credentials,
-            Err(error) => return Err((revival, error.to_string().into())),
-        };
-        let start = StartCall {
-            id,
-            org: revival.org.clone(),
-            record: record.clone(),
-            assistant: assistant.clone(),
-            variable_values: revival.variable_values.clone(),
-            credentials,
-            keys: revival.keys.clone(),
-            line,
-            server,
-            format,
-            hearing,
-            leg_token,
-            recording_urls: revival.recording.clone().unwrap_or_default(),
-            lease: inner.slots.take_again(),
-            now_ms: revival.started_ms,
-        };
-        let mut spec = match plan::plan(&start, &inner.settings, &inner.net, &inner.health) {
-            Ok(plan) => plan.spec,
-            Err(failure) => return Err((revival, failure.detail.into())),
-        };
-        // The journal was written under these.
-        spec.options = revival.options.clone();
-        let StartCall { mut record, leg_token, lease, .. } = start;
-        if let Some(connected_at) = revival.connected_at {
-            let since_ms = revival.started_ms + connected_at.as_duration().as_millis() as i64;
-            record.set_status(CallStatus::InProgress, since_ms);
-        }
-        let context = CallContext::revived(spec, record, revival, self.parts());
-        tracing::info!(call = %id, connected = context.leg.was_connected(),
-            "call of a former process taken up");
-        metrics::counter!("offhook_calls_taken_up_total").increment(1);
-        // What fails here ends the call in order.
-        let found = context.clone();
-        self.start_tree(context, leg_token, lease).await;
-        found.seek_media();
-        Ok(())
-    }
-
-    /// Starts the supervisor of a call.
-    async fn start_tree(
-        &self,
-        context: Arc<CallContext>,
-        leg_token: String,
-        lease: Lease,
-    ) -> Started {
-        let registry = &self.inner.registry;
-        let id = context.spec.id;
-        let call_type = context.record().type_name().to_owned();
-        let handle = Handle { context: context.clone(), leg_token, call_type, _lease: lease };
-        registry.insert(id, handle);
-        if registry.start(context.clone()).await {
-            return Started::Running;
-        }
-        let message = "the call's supervisor could not be started".to_owned();
-        context.end(EndedReason::WorkerDied, Some(message.clone()));
-        crate::finish::finish(&context).await;
-        registry.remove(id);
-        Started::Ended { reason: EndedReason::WorkerDied, message }
-    }
-
     fn parts(&self) -> NodeParts {
         let inner = &self.inner;
         NodeParts {
@@ -555,90 +400,4 @@ impl Node {
             let _ = calls.cast(CallsMsg::Fault { call, role: role.into(), fault });
         }
     }
-}
-
-/// The running calls by id.
-#[derive(Clone)]
-pub(crate) struct Registry {
-    calls: Arc<RwLock<HashMap<Uuid, Handle>>>,
-    changed: watch::Sender<()>,
-    supervisor: Arc<RwLock<Option<ActorRef<CallsMsg>>>>,
-}
-
-struct Handle {
-    context: Arc<CallContext>,
-    leg_token: String,
-    /// As the contract names it: one of four.
-    call_type: String,
-    /// Given back when the call leaves the registry, which is when its end is complete.
-    _lease: Lease,
-}
-
-impl Registry {
-    fn new() -> Self {
-        Self { calls: Arc::default(), changed: watch::Sender::new(()), supervisor: Arc::default() }
-    }
-
-    pub(crate) fn set_supervisor(&self, actor: ActorRef<CallsMsg>) {
-        *self.supervisor.write().unwrap_or_else(PoisonError::into_inner) = Some(actor);
-    }
-
-    fn supervisor(&self) -> Option<ActorRef<CallsMsg>> {
-        self.supervisor.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    async fn start(&self, context: Arc<CallContext>) -> bool {
-        let Some(calls) = self.supervisor() else { return false };
-        let asked = calls.call(|reply| CallsMsg::Start(context, reply), Some(START_TIMEOUT)).await;
-        matches!(asked, Ok(ractor::rpc::CallResult::Success(true)))
-    }
-
-    fn insert(&self, id: Uuid, handle: Handle) {
-        active(&handle).increment(1);
-        self.write(|calls| drop(calls.insert(id, handle)));
-    }
-
-    pub(crate) fn remove(&self, id: Uuid) {
-        self.write(|calls| {
-            if let Some(handle) = calls.remove(&id) {
-                active(&handle).decrement(1);
-            }
-        });
-    }
-
-    fn write(&self, change: impl FnOnce(&mut HashMap<Uuid, Handle>)) {
-        let mut calls = self.calls.write().unwrap_or_else(PoisonError::into_inner);
-        change(&mut calls);
-        drop(calls);
-        self.changed.send_replace(());
-    }
-
-    fn read<T>(&self, id: Uuid, look: impl FnOnce(&Handle) -> T) -> Option<T> {
-        self.calls.read().unwrap_or_else(PoisonError::into_inner).get(&id).map(look)
-    }
-
-    pub(crate) fn all(&self) -> Vec<Arc<CallContext>> {
-        let calls = self.calls.read().unwrap_or_else(PoisonError::into_inner);
-        calls.values().map(|handle| handle.context.clone()).collect()
-    }
-
-    fn len(&self) -> usize {
-        self.calls.read().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    async fn wait_until(&self, done: impl Fn(&HashMap<Uuid, Handle>) -> bool) {
-        let mut changed = self.changed.subscribe();
-        loop {
-            if done(&self.calls.read().unwrap_or_else(PoisonError::into_inner)) {
-                return;
-            }
-            // The sender lives in `self`.
-            let _ = changed.changed().await;
-        }
-    }
-}
-
-/// The gauge of the running calls of this one's type.
-fn active(handle: &Handle) -> metrics::Gauge {
-    metrics::gauge!("offhook_calls_active", "type" => handle.call_type.clone())
 }

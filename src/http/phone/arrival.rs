@@ -9,14 +9,14 @@ use offhook_core::{
     slots::{SlotRequest, Source},
 };
 use offhook_store::Kind;
-use offhook_supervisors::{Lease, phone};
+use offhook_supervisors::{Lease, Started, phone};
 use offhook_transports::carrier::{self, Carrier};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
     assistant_request::{self, Answer},
-    begin::{Begin, Begun, begin},
+    begin::{self, Begin},
     signed::Known,
 };
 use crate::{
@@ -184,12 +184,22 @@ impl Clerk<'_> {
             let problem = "the number's carrier cannot be reached: see the log";
             sorry(EndedReason::AssistantNotValid, problem.into())
         })?;
-        let begun = begin(
+        let invalid = |answer: &axum::response::Response| {
+            let reason = match is_named && self.known.view.assistant_id.is_some() {
+                true => EndedReason::AssistantNotValid,
+                false => EndedReason::AssistantRequestReturnedInvalidAssistant,
+            };
+            let status = answer.status().as_u16();
+            sorry(reason, format!("its assistant cannot be set up (status {status})"))
+        };
+        let setup = begin::gather(self.app, &self.known.org, request).await;
+        let setup = setup.map_err(|answer| invalid(&answer))?;
+        let prepared = begin::prepare(
             self.app,
             Begin {
                 id,
                 org: &self.known.org,
-                request,
+                setup,
                 call_type: CallType::InboundPhone,
                 number: &self.known.view,
                 server: self.known.server.clone(),
@@ -201,22 +211,16 @@ impl Clerk<'_> {
             },
         )
         .await;
-        match begun {
-            Ok(Begun::Running(context)) => Ok(Greeting::Connect(context.spec.id)),
-            // Its record and its report are written.
-            Ok(Begun::Ended(_)) => Ok(match &self.known.view.fallback_destination {
-                Some(to) => self.forward(to),
-                None => Greeting::Say(APOLOGY.into()),
-            }),
-            Err(answer) => {
-                let reason = match is_named && self.known.view.assistant_id.is_some() {
-                    true => EndedReason::AssistantNotValid,
-                    false => EndedReason::AssistantRequestReturnedInvalidAssistant,
-                };
-                let status = answer.status().as_u16();
-                Err(sorry(reason, format!("its assistant cannot be set up (status {status})")))
-            }
+        // Without one its record and its report are written.
+        if let Some(prepared) = prepared.map_err(|answer| invalid(&answer))?
+            && let Started::Running = self.app.node.launch(prepared).await
+        {
+            return Ok(Greeting::Connect(id));
         }
+        Ok(match &self.known.view.fallback_destination {
+            Some(to) => self.forward(to),
+            None => Greeting::Say(APOLOGY.into()),
+        })
     }
 
     /// The server of the number sends the caller elsewhere.

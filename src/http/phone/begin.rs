@@ -1,4 +1,4 @@
-//! Starts a phone call: its document, its assistant, its tree, and the carrier's end of it.
+//! Sets a phone call up: its document, its assistant, and the carrier's end of it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,22 +10,27 @@ use offhook_api::{
     resolve_assistant,
 };
 use offhook_store::{Document, Kind};
-use offhook_supervisors::{Lease, StartCall, Started, phone};
+use offhook_supervisors::{Lease, Prepared, StartCall, phone};
 use offhook_transports::{
     self as transports,
     carrier::{Addresses, Client},
 };
 use serde_json::Value;
+use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::http::{App, call_setup, calls, now_ms, reply, resources};
+use crate::http::{
+    App,
+    call_setup::{self, CallSetup},
+    calls, now_ms, reply, resources,
+};
 
-/// A phone call to start.
+/// A phone call to set up.
 pub struct Begin<'a> {
     pub id: Uuid,
     pub org: &'a str,
-    /// Who talks with whom: assistant, customer, number.
-    pub request: Value,
+    /// Who talks with whom; no document has secrets.
+    pub setup: CallSetup,
     pub call_type: CallType,
     pub number: &'a PhoneNumberView,
     /// Told of the call where its assistant names nobody.
@@ -37,30 +42,30 @@ pub struct Begin<'a> {
     pub ring: Option<Duration>,
     pub lease: Lease,
     /// The number's document with its secrets, where the call brings it.
-    pub brought: Option<Value>,
+    pub brought: Option<&'a Value>,
 }
 
-/// What became of it.
-pub enum Begun {
-    Running(Arc<CallContext>),
-    /// It ended before it began; its record says why.
-    Ended(CallDocument),
+/// Longest wait for the carrier's id to be on disk: a dead disk degrades a call.
+const NOTE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What a request for a call names.
+pub async fn gather(app: &App, org: &str, request: Value) -> Result<CallSetup, Response> {
+    call_setup::gather(app, org, request).await
 }
 
-/// Starts a call. Whoever asked for it is told only when its document and the beginning of its
-/// journal are on disk.
-pub async fn begin(app: &App, it: Begin<'_>) -> Result<Begun, Response> {
-    let setup = call_setup::gather(app, it.org, it.request).await?;
+/// Sets a call up. When this returns, its document and the beginning of its journal are on disk.
+/// `None`: it ended before it began, and its stored record says why.
+pub async fn prepare(app: &App, it: Begin<'_>) -> Result<Option<Prepared>, Response> {
     let now = now_ms();
-    let mut request = setup.request;
+    let mut request = it.setup.request;
     request["transport"] = phone::transport_of(it.number);
     let bare =
         CallDocument::of_type(it.call_type, &request, it.id, it.org, &CallUrls::default(), now)
             .map_err(reply::bad_request)?;
     let codec = transports::build(&request["transport"])
         .map_err(|error| reply::bad_request(vec![format!("the number's {error}")]))?;
-    let resolved =
-        resolve_assistant(&setup.assistant, Some(&setup.overrides), bare.as_value(), now);
+    let overrides = Some(&it.setup.overrides);
+    let resolved = resolve_assistant(&it.setup.assistant, overrides, bare.as_value(), now);
     for warning in &resolved.warnings {
         tracing::warn!(call = %it.id, warning, "assistant");
     }
@@ -70,26 +75,19 @@ pub async fn begin(app: &App, it: Begin<'_>) -> Result<Begun, Response> {
     urls.websocket = None;
     let mut record = CallDocument::of_type(it.call_type, &request, it.id, it.org, &urls, now)
         .map_err(reply::bad_request)?;
-    let carrier = it.client.carrier();
-    record.note_carrier(carrier.name(), it.carrier_id.as_deref());
-    let phone_number = it
-        .brought
-        .as_ref()
-        .map(|number| phone::seal_number(app.node.vault(), it.org, it.id, number))
-        .transpose()
-        .map_err(resources::vault)?;
-    app.node
-        .store()
-        .put(Document {
-            org: it.org.to_owned(),
-            kind: Kind::Call,
-            id: it.id,
-            created_at_ms: now,
-            updated_at_ms: now,
-            body: record.as_value().clone(),
-        })
-        .await
-        .map_err(reply::store)?;
+    record.note_carrier(it.client.carrier().name(), it.carrier_id.as_deref());
+    let sealed =
+        it.brought.map(|number| phone::seal_number(app.node.vault(), it.org, it.id, number));
+    let phone_number = sealed.transpose().map_err(resources::vault)?;
+    let stored = Document {
+        org: it.org.to_owned(),
+        kind: Kind::Call,
+        id: it.id,
+        created_at_ms: now,
+        updated_at_ms: now,
+        body: record.as_value().clone(),
+    };
+    app.node.store().put(stored).await.map_err(reply::store)?;
     let line = Arc::new(PhoneLine::new(PhoneLineOptions {
         client: it.client,
         addresses: Addresses::new(&app.public_url, &it.id.to_string()),
@@ -105,7 +103,7 @@ pub async fn begin(app: &App, it: Begin<'_>) -> Result<Begun, Response> {
         record,
         assistant,
         variable_values: resolved.variable_values,
-        credentials: setup.credentials,
+        credentials: it.setup.credentials,
         keys: CallKeys { phone_number, ..CallKeys::default() },
         line: Some(line),
         server: it.server,
@@ -117,13 +115,7 @@ pub async fn begin(app: &App, it: Begin<'_>) -> Result<Begun, Response> {
         lease: it.lease,
         now_ms: now,
     };
-    match app.node.start_call(start).await {
-        Started::Running => match app.node.call(it.id) {
-            Some(context) => Ok(Begun::Running(context)),
-            None => Ok(Begun::Ended(stored(app, it.org, it.id).await?)),
-        },
-        Started::Ended { .. } => Ok(Begun::Ended(stored(app, it.org, it.id).await?)),
-    }
+    Ok(app.node.prepare(start).await.ok())
 }
 
 /// Takes the carrier's id of a call, and writes it down when it is new: what comes after this process
@@ -140,8 +132,7 @@ pub async fn learn_id(app: &App, context: &CallContext, id: &str) -> bool {
     true
 }
 
-/// Writes the carrier's id of a call down.
-pub async fn note_id(app: &App, context: &CallContext, carrier: &str, id: &str) {
+async fn note_id(app: &App, context: &CallContext, carrier: &str, id: &str) {
     context.record().note_carrier(carrier, Some(id));
     let (carrier, id) = (carrier.to_owned(), id.to_owned());
     let (org, call) = (context.spec.org.clone(), context.spec.id);
@@ -150,13 +141,10 @@ pub async fn note_id(app: &App, context: &CallContext, carrier: &str, id: &str) 
         record.note_carrier(&carrier, Some(&id));
         stored.body = record.into_value();
     });
-    if !matches!(tokio::time::timeout(NOTE_TIMEOUT, noted).await, Ok(Ok(_))) {
+    if !matches!(timeout(NOTE_TIMEOUT, noted).await, Ok(Ok(_))) {
         tracing::error!(%call, "the carrier's id of the call is not on disk");
     }
 }
-
-/// Longest wait for the carrier's id to be on disk: a dead disk degrades a call.
-const NOTE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The document of a call as it is on disk.
 pub async fn stored(app: &App, org: &str, id: Uuid) -> Result<CallDocument, Response> {

@@ -1,1 +1,269 @@
 //! Calls that we place.
+//!
+//! A call's document and the beginning of its journal are on disk before a carrier is asked. A
+//! carrier that refuses leaves the call to the next number of the request; one that may have dialled
+//! does not.
+
+mod breaker;
+mod request;
+
+use std::time::Duration;
+
+use axum::response::Response;
+use offhook_api::{ApiError, CallDocument, call::CallType};
+use offhook_core::{
+    EndedReason, FailureClass,
+    slots::{Refusal, SlotRequest, Source},
+};
+use offhook_supervisors::{Lease, NoSlot, Prepared, Started, phone};
+use offhook_transports::carrier::{CarrierError, Ending, Place, Step};
+use serde_json::Value;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use super::{
+    begin::{self, Begin},
+    signed::Known,
+};
+use crate::http::{App, reply};
+
+pub use breaker::Breaker;
+use request::Wanted;
+
+/// A call to place.
+pub struct PlaceCall {
+    pub org: String,
+    /// Names the intent to dial, and the call that comes of it: whoever lost track of a call looks for
+    /// the call of this id.
+    pub intent: Uuid,
+    /// As `POST /call` takes it: one `customer`, `phoneNumberId` or `phoneNumber`,
+    /// `fallbackPhoneNumberIds`, and who talks.
+    pub request: Value,
+    pub slot: Slot,
+}
+
+/// Whose slot the call takes.
+pub enum Slot {
+    /// One that is free now.
+    Now(Source),
+    /// One that somebody waited for.
+    Taken(Lease),
+}
+
+/// A call that was placed, or that every carrier refused.
+pub struct Placed {
+    pub id: Uuid,
+    /// As it is by now; a call that was refused has ended, and says why.
+    pub record: CallDocument,
+    pub dialled: Dialled,
+}
+
+/// Whether somebody's phone rings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dialled {
+    Yes,
+    /// The carrier did not say; the call goes on as if it had.
+    Maybe(String),
+    No(String),
+}
+
+/// Why a call was not placed: nobody was dialled.
+pub enum PlaceError {
+    /// The request cannot be met; the answer says why.
+    Bad(Response),
+    NoSlot(Refusal),
+}
+
+/// Wait before a carrier is asked once more that was busy, where it does not say how long.
+const BUSY_WAIT: Duration = Duration::from_millis(500);
+
+/// The longest that it may say; whoever asked for the call waits.
+const BUSY_WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// Places a call. Must be run to its end: see `calls::to_its_end`.
+pub async fn place(app: &App, call: PlaceCall) -> Result<Placed, PlaceError> {
+    let PlaceCall { org, intent, request, slot } = call;
+    let wanted = request::read(app, &org, request).await.map_err(PlaceError::Bad)?;
+    if app.node.is_draining() {
+        let problem = "the server is draining and takes no calls";
+        return Err(PlaceError::Bad(reply::error(ApiError::unavailable(problem))));
+    }
+    let mut lease = Some(match slot {
+        Slot::Taken(lease) => lease,
+        Slot::Now(source) => take_slot(app, &org, &wanted, source)?,
+    });
+    let usable = app.desk.breaker.in_order(&wanted.numbers);
+    let last = usable.len().saturating_sub(1);
+    let mut problem = String::new();
+    for (turn, number) in usable.into_iter().enumerate() {
+        let Some(lease_now) = lease.take() else { break };
+        let prepared = match prepare(app, &org, intent, &wanted, number, lease_now).await {
+            Ok(Some(prepared)) => prepared,
+            Ok(None) => {
+                let record = begin::stored(app, &org, intent).await.map_err(PlaceError::Bad)?;
+                let dialled = Dialled::No("the call's providers cannot be set up".into());
+                return Ok(Placed { id: intent, record, dialled });
+            }
+            Err(answer) => return Err(PlaceError::Bad(answer)),
+        };
+        let asked = dial(app, &prepared, &wanted, number).await;
+        app.desk.breaker.note(number, &asked);
+        match asked {
+            Ok(()) => return Ok(launched(app, prepared, Dialled::Yes).await),
+            Err(error) if error.may_have_happened => {
+                tracing::error!(call = %intent, %error, "whether the call was placed is unknown");
+                return Ok(launched(app, prepared, Dialled::Maybe(error.to_string())).await);
+            }
+            Err(error) if turn < last => {
+                tracing::warn!(call = %intent, %error, "a carrier refused a call, the next is asked");
+                metrics::counter!("offhook_carrier_failovers_total",
+                    "from" => number.account.name())
+                .increment(1);
+                problem = error.to_string();
+                lease = app.node.take_back(prepared).await;
+            }
+            Err(error) => {
+                let carrier = prepared.context.spec.line.as_ref().map(|line| line.carrier());
+                let reason = carrier.map_or(EndedReason::OutboundCallFailedToConnect, |carrier| {
+                    phone::refusal_reason(carrier, &error)
+                });
+                app.node.end_prepared(prepared, reason, error.to_string()).await;
+                let record = begin::stored(app, &org, intent).await.map_err(PlaceError::Bad)?;
+                return Ok(Placed { id: intent, record, dialled: Dialled::No(error.to_string()) });
+            }
+        }
+    }
+    Err(PlaceError::Bad(reply::error(ApiError::unavailable(format!(
+        "the call was not placed, try again: {problem}"
+    )))))
+}
+
+fn take_slot(app: &App, org: &str, wanted: &Wanted, source: Source) -> Result<Lease, PlaceError> {
+    let first = wanted.numbers.first();
+    let request = SlotRequest {
+        source,
+        org: org.into(),
+        assistant: wanted.request["assistantId"].as_str().map(Into::into),
+        number: first.and_then(|number| number.id).map(|id| id.to_string().into()),
+        carrier: first.map(|number| number.account.name().into()),
+    };
+    app.node.slots().take_now(request).map_err(PlaceError::NoSlot)
+}
+
+async fn prepare(
+    app: &App,
+    org: &str,
+    id: Uuid,
+    wanted: &Wanted,
+    number: &Known,
+    lease: Lease,
+) -> Result<Option<Prepared>, Response> {
+    let mut request = wanted.request.clone();
+    if let Some(id) = number.id {
+        request["phoneNumberId"] = id.to_string().into();
+    }
+    let setup = begin::gather(app, org, request).await?;
+    let it = Begin {
+        id,
+        org,
+        setup,
+        call_type: CallType::OutboundPhone,
+        number: &number.view,
+        server: number.server.clone(),
+        client: number.client(app)?,
+        carrier_id: None,
+        ring: Some(wanted.ring.unwrap_or(number.view.ring_timeout)),
+        lease,
+        brought: wanted.brought.as_ref(),
+    };
+    begin::prepare(app, it).await
+}
+
+/// Asks the carrier to dial, once more where it was only busy.
+async fn dial(
+    app: &App,
+    prepared: &Prepared,
+    wanted: &Wanted,
+    number: &Known,
+) -> Result<(), CarrierError> {
+    let context = &prepared.context;
+    let Some(line) = &context.spec.line else { return Ok(()) };
+    let options = &context.spec.options;
+    let place = Place {
+        from: number.view.number.clone(),
+        to: wanted.to.clone(),
+        ring: line.ring.unwrap_or(number.view.ring_timeout),
+        time_limit: options.max_duration.saturating_add(TIME_TO_END),
+        extension: wanted.extension.clone(),
+        detects_machines: wanted.detects_machines && options.voicemail.is_some(),
+        record: wanted.record,
+        recording_channels: wanted.recording_channels.clone(),
+    };
+    let mut asked = line.client().place(&place, &line.media()).await;
+    if let Err(error) = &asked
+        && let Some(wait) = pause(error)
+    {
+        tracing::info!(call = %context.spec.id, %error, ?wait, "the carrier is asked once more");
+        sleep(wait).await;
+        asked = line.client().place(&place, &line.media()).await;
+    }
+    begin::learn_id(app, context, &asked?).await;
+    Ok(())
+}
+
+/// How long a call may go on at its carrier after the assistant's limit: its last words.
+const TIME_TO_END: Duration = Duration::from_secs(120);
+
+/// When a carrier that did nothing is worth asking again.
+fn pause(error: &CarrierError) -> Option<Duration> {
+    if error.may_have_happened {
+        return None;
+    }
+    match error.class {
+        FailureClass::RateLimited { retry_after } => {
+            Some(retry_after.unwrap_or(BUSY_WAIT)).filter(|wait| *wait <= BUSY_WAIT_MAX)
+        }
+        FailureClass::Unavailable => Some(BUSY_WAIT),
+        FailureClass::Unauthorized
+        | FailureClass::Quota
+        | FailureClass::BadRequest
+        | FailureClass::Timeout
+        | FailureClass::Closed
+        | FailureClass::Stalled
+        | FailureClass::Protocol
+        | FailureClass::Unsupported => None,
+    }
+}
+
+async fn launched(app: &App, prepared: Prepared, dialled: Dialled) -> Placed {
+    let context = prepared.context.clone();
+    match app.node.launch(prepared).await {
+        Started::Running => {}
+        Started::Ended { .. } => {
+            // Somebody's phone rings for nobody.
+            if let Some(line) = &context.spec.line
+                && let Err(error) = line.hang_up().await
+            {
+                tracing::error!(call = %context.spec.id, %error, "the carrier did not end the call");
+            }
+            context.carrier_reports(Step::Ended(Ending::Canceled));
+        }
+    }
+    let record = context.record().clone();
+    Placed { id: context.spec.id, record, dialled }
+}
+
+/// Answers a client whose call was not placed.
+pub fn answer(app: &App, error: PlaceError) -> Response {
+    match error {
+        PlaceError::Bad(answer) => answer,
+        PlaceError::NoSlot(refusal) => {
+            let limit = app.node.slot_limits().limit;
+            let problem = NoSlot::Refused(refusal);
+            reply::error(ApiError::too_many_requests(format!(
+                "{problem}: all {limit} concurrency slots may be taken; try again when a call has \
+                 ended, or raise calls.concurrency_limit"
+            )))
+        }
+    }
+}

@@ -11,7 +11,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::arrival::Greeting;
+use super::{arrival::Greeting, outbound::Breaker};
 
 /// How long a webhook is remembered: twice the window in which its signature is believed (300 s), and
 /// longer than carriers try again.
@@ -21,9 +21,10 @@ const MEMORY: Duration = Duration::from_secs(600);
 /// is forgotten first.
 const SEEN_MAX: usize = 100_000;
 
-/// What was told, and what was decided on each call that came in.
+/// What was told, and what was decided on each call that came in; which carriers are down.
 #[derive(Default)]
 pub struct Desk {
+    pub(super) breaker: Breaker,
     seen: Mutex<Memory<()>>,
     greetings: Mutex<Memory<Arc<OnceCell<Greeting>>>>,
     /// Who waits for the end of what a carrier speaks, by its call.

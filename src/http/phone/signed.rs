@@ -113,7 +113,6 @@ pub async fn of_dialled(app: &App, known: Known, dialled: &str) -> Result<Known,
 
 /// A call whose own address was asked.
 pub struct KnownCall {
-    pub id: Uuid,
     /// `None`: it is over, or another process has it.
     pub context: Option<std::sync::Arc<CallContext>>,
     pub account: CarrierAccount,
@@ -142,7 +141,7 @@ pub async fn call(app: &App, id: &str) -> Result<KnownCall, Response> {
         vault.open(place, &mut brought).map_err(resources::vault)?;
         let account = carrier_account_of(vault, carriers, &org, &brought).await;
         let account = account.map_err(|_| forbidden())?;
-        return Ok(KnownCall { id: uuid, context, account });
+        return Ok(KnownCall { context, account });
     }
     let number = record.as_value()["phoneNumberId"].as_str().and_then(parse_id);
     // A call that brought its number itself is over: nobody can tell who asks.
@@ -150,7 +149,7 @@ pub async fn call(app: &App, id: &str) -> Result<KnownCall, Response> {
     let found = StoredNumber::find(app.node.store(), [org.as_str()], number).await;
     let number = found.map_err(reply::store)?.ok_or_else(forbidden)?;
     let account = carrier_account(vault, carriers, &number).await.map_err(|_| forbidden())?;
-    Ok(KnownCall { id: uuid, context, account })
+    Ok(KnownCall { context, account })
 }
 
 async fn stored_call(app: &App, id: Uuid) -> Result<Option<(String, CallDocument)>, Response> {

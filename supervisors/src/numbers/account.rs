@@ -186,6 +186,15 @@ impl VonageAccount {
 }
 
 impl CarrierAccount {
+    /// The carrier's name in documents.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Twilio(_) => "twilio",
+            Self::Telnyx(_) => "telnyx",
+            Self::Vonage(_) => "vonage",
+        }
+    }
+
     /// What is missing for checking its webhooks: without it every call is refused.
     pub fn missing_for_webhooks(&self) -> Option<&'static str> {
         match self {

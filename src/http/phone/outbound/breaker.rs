@@ -1,0 +1,102 @@
+//! Numbers whose carrier is down are asked last, for a while.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use offhook_core::FailureClass;
+use offhook_transports::carrier::CarrierError;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::Known;
+
+/// Failures in a row after which a number's carrier counts as down: one may be chance.
+const FAILURES_MAX: u32 = 2;
+
+/// How long it is asked last then. After that a call finds out.
+const DOWN_FOR: Duration = Duration::from_secs(30);
+
+/// What calls saw of the carriers of numbers.
+#[derive(Default)]
+pub struct Breaker {
+    numbers: Mutex<HashMap<Uuid, Failures>>,
+}
+
+#[derive(Clone, Copy)]
+struct Failures {
+    in_a_row: u32,
+    last: Instant,
+}
+
+impl Breaker {
+    /// The numbers in the order in which they are asked.
+    pub(super) fn in_order<'a>(&self, numbers: &'a [Known]) -> Vec<&'a Known> {
+        let (well, down): (Vec<_>, Vec<_>) =
+            numbers.iter().partition(|number| !number.id.is_some_and(|id| self.is_down(id)));
+        well.into_iter().chain(down).collect()
+    }
+
+    /// Takes what came of asking one.
+    pub(super) fn note(&self, number: &Known, asked: &Result<(), CarrierError>) {
+        let Some(id) = number.id else { return };
+        let has_failed = asked.as_ref().is_err_and(|error| is_outage(error.class));
+        self.note_of(id, has_failed);
+    }
+
+    fn note_of(&self, id: Uuid, has_failed: bool) {
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        if !has_failed {
+            numbers.remove(&id);
+            return;
+        }
+        let now = Instant::now();
+        let failures = numbers.entry(id).or_insert(Failures { in_a_row: 0, last: now });
+        failures.in_a_row += 1;
+        failures.last = now;
+    }
+
+    fn is_down(&self, id: Uuid) -> bool {
+        let numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        numbers.get(&id).is_some_and(|failures| {
+            failures.in_a_row >= FAILURES_MAX && failures.last.elapsed() < DOWN_FOR
+        })
+    }
+}
+
+/// Whether the next call would fare no better.
+fn is_outage(class: FailureClass) -> bool {
+    match class {
+        FailureClass::Unauthorized
+        | FailureClass::Quota
+        | FailureClass::RateLimited { .. }
+        | FailureClass::Unavailable
+        | FailureClass::Timeout
+        | FailureClass::Closed
+        | FailureClass::Stalled
+        | FailureClass::Protocol => true,
+        FailureClass::BadRequest | FailureClass::Unsupported => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_carrier_is_down_after_two_failures_and_for_half_a_minute() {
+        let (breaker, id) = (Breaker::default(), Uuid::nil());
+        breaker.note_of(id, true);
+        assert!(!breaker.is_down(id));
+        breaker.note_of(id, true);
+        assert!(breaker.is_down(id));
+        tokio::time::advance(DOWN_FOR).await;
+        assert!(!breaker.is_down(id), "a call finds out");
+        breaker.note_of(id, true);
+        assert!(breaker.is_down(id), "it is still down");
+        breaker.note_of(id, false);
+        assert!(!breaker.is_down(id));
+    }
+}

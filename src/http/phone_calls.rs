@@ -1,0 +1,146 @@
+//! `POST /call` for phones: one call, or one for each of many customers.
+
+use futures_util::{StreamExt, stream};
+use offhook_core::slots::Source;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    App,
+    calls::limits,
+    phone::outbound::{self, PlaceCall, Slot},
+    reply::{self, Reply},
+};
+
+/// Customers of one request; whoever has more has a campaign.
+const CUSTOMERS_MAX: usize = 100;
+
+/// Calls of one request that are placed at the same time: a carrier takes a few a second.
+const AT_ONCE: usize = 10;
+
+/// Places the call, or the calls, that a validated request asks for.
+pub async fn create(app: App, org: String, mut body: Value) -> Reply {
+    let carrier = body["transport"]["provider"].as_str().unwrap_or_default();
+    if !carrier.is_empty() && !matches!(carrier, "twilio" | "telnyx" | "vonage") {
+        let problem = format!(
+            "transport.provider `{carrier}` does not place phone calls in this version: leave \
+             transport out, the phone number decides"
+        );
+        return Err(reply::bad_request(vec![problem]));
+    }
+    let customers = body["customers"].take();
+    if let Value::Object(fields) = &mut body {
+        fields.remove("customers");
+    }
+    match customers {
+        Value::Array(customers) if !customers.is_empty() => {
+            if !body["customer"].is_null() {
+                let problem = "customer should not exist when customers is given: give one of them";
+                return Err(reply::bad_request(vec![problem.into()]));
+            }
+            if customers.len() > CUSTOMERS_MAX {
+                let problem =
+                    format!("customers must contain no more than {CUSTOMERS_MAX} elements");
+                return Err(reply::bad_request(vec![problem]));
+            }
+            batch(&app, &org, &body, customers).await
+        }
+        _ => {
+            let request = with_customer(&body, body["customer"].clone());
+            let placed = place(&app, &org, request).await;
+            let placed = placed.map_err(|error| outbound::answer(&app, error))?;
+            let limits = limits(app.node.slot_limits());
+            Ok(reply::created(placed.record.created_answer(limits)))
+        }
+    }
+}
+
+async fn place(
+    app: &App,
+    org: &str,
+    request: Value,
+) -> Result<outbound::Placed, outbound::PlaceError> {
+    let (org, intent, slot) = (org.to_owned(), Uuid::new_v4(), Slot::Now(Source::Interactive));
+    outbound::place(app, PlaceCall { org, intent, request, slot }).await
+}
+
+async fn batch(app: &App, org: &str, body: &Value, customers: Vec<Value>) -> Reply {
+    let placed = stream::iter(customers)
+        .map(|customer| async move {
+            let request = with_customer(body, customer.clone());
+            (customer, place(app, org, request).await)
+        })
+        .buffered(AT_ONCE)
+        .collect::<Vec<_>>()
+        .await;
+    let (mut results, mut errors) = (Vec::new(), Vec::new());
+    for (customer, placed) in placed {
+        match placed {
+            Ok(placed) => results.push(placed.record.into_value()),
+            Err(error) => {
+                let error = reason(outbound::answer(app, error)).await;
+                errors.push(json!({"customer": customer, "error": error}));
+            }
+        }
+    }
+    let limits = limits(app.node.slot_limits());
+    Ok(reply::created(json!({
+        "subscriptionLimits": {
+            "concurrencyBlocked": limits.concurrency_blocked,
+            "concurrencyLimit": limits.concurrency_limit,
+            "remainingConcurrentCalls": limits.remaining_concurrent_calls,
+        },
+        "results": results,
+        "errors": errors,
+    })))
+}
+
+/// The words of an answer that refuses.
+async fn reason(answer: axum::response::Response) -> String {
+    /// Longest answer of our own that is read, in bytes.
+    const BYTES_MAX: usize = 64 << 10;
+    let body = axum::body::to_bytes(answer.into_body(), BYTES_MAX).await.unwrap_or_default();
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    match &body["message"] {
+        Value::String(message) => message.clone(),
+        Value::Array(messages) => {
+            messages.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; ")
+        }
+        _ => "the call was not placed".to_owned(),
+    }
+}
+
+/// The request for one customer, whose own overrides count before those of the request.
+fn with_customer(body: &Value, mut customer: Value) -> Value {
+    let mut request = body.clone();
+    if let Value::Object(own) = customer["assistantOverrides"].take() {
+        if !request["assistantOverrides"].is_object() {
+            request["assistantOverrides"] = json!({});
+        }
+        for (field, value) in own {
+            request["assistantOverrides"][field] = value;
+        }
+    }
+    if let Value::Object(fields) = &mut customer {
+        fields.retain(|_, value| !value.is_null());
+    }
+    request["customer"] = customer;
+    request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_customer_s_own_overrides_count_first() {
+        let body =
+            json!({"assistantId": "a", "assistantOverrides": {"firstMessage": "Hi", "name": "x"}});
+        let customer =
+            json!({"number": "+14155550100", "assistantOverrides": {"firstMessage": "Yo"}});
+        let request = with_customer(&body, customer);
+        assert_eq!(request["assistantOverrides"], json!({"firstMessage": "Yo", "name": "x"}));
+        assert_eq!(request["customer"], json!({"number": "+14155550100"}));
+        assert_eq!(request["assistantId"], "a");
+    }
+}
