@@ -5,39 +5,120 @@
 mod phones;
 mod support;
 
-use phones::{CUSTOMER, Phones, heard};
-use serde_json::json;
+use phones::scenes;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn somebody_who_calls_talks_with_the_assistant_and_hangs_up() {
-    let phones = Phones::answered_by("twilio", json!({})).await;
-    let id = phones.rings(json!({"lines": [{"say": "5 1"}, {"say": "5 2"}]})).await;
-    let call = phones.hung_up(&id).await;
-    assert!(heard(&call).starts_with("7 5 1"), "{call:#}");
-    assert!(heard(&call).contains("5 2"), "{call:#}");
-
-    let ended = phones.ended(&phones.newest().await).await;
-    assert_eq!(ended["endedReason"], "customer-ended-call", "{ended}");
-    assert_eq!(ended["type"], "inboundPhoneCall");
-    assert_eq!(ended["phoneCallProvider"], "twilio");
-    assert_eq!(ended["phoneCallProviderId"], *id);
-    assert_eq!(ended["transport"]["callSid"], *id);
-    assert_eq!(ended["phoneNumberId"], phones.number["id"]);
-    assert_eq!(ended["customer"]["number"], CUSTOMER);
-    phones.reported(&ended).await;
+    scenes::somebody_calls("twilio").await;
 }
 
 #[tokio::test]
 async fn somebody_who_is_called_talks_with_the_assistant() {
-    let mut phones = Phones::answered_by("twilio", json!({})).await;
-    phones.introduce(CUSTOMER, json!({"lines": [{"say": "5 1"}]})).await;
-    phones.number = phones.number.clone();
-    let call = phones.calls(json!({})).await;
-    assert_eq!(call["status"], "queued", "{call}");
-    let id = call["phoneCallProviderId"].as_str().unwrap().to_owned();
-    let at_carrier = phones.hung_up(&id).await;
-    assert!(heard(&at_carrier).starts_with("7 5 1"), "{at_carrier:#}");
-    let ended = phones.ended(&call).await;
-    assert_eq!(ended["endedReason"], "customer-ended-call", "{ended}");
-    assert_eq!(ended["type"], "outboundPhoneCall");
+    scenes::somebody_is_called("twilio").await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_not_answered_ends_with_the_reason() {
+    let reasons = [
+        ("busy", "customer-busy"),
+        ("no_answer", "customer-did-not-answer"),
+        ("reject", "customer-busy"),
+        ("not_found", "twilio-reported-customer-misdialed"),
+        ("failed", "twilio-failed-to-connect-call"),
+    ];
+    scenes::nobody_answers("twilio", &reasons).await;
+}
+
+#[tokio::test]
+async fn reports_that_are_late_doubled_and_out_of_order_end_a_call_once() {
+    scenes::callbacks_are_a_mess("twilio").await;
+}
+
+#[tokio::test]
+async fn a_request_that_the_carrier_did_not_sign_is_refused_and_changes_nothing() {
+    let paths = [
+        "/twilio/voice/{number}",
+        "/twilio/status/{number}",
+        "/twilio/resume/{call}",
+        "/twilio/progress/{call}",
+    ];
+    scenes::unsigned_requests_are_refused("twilio", &paths).await;
+}
+
+fn start(call: &str, token: &str) -> Value {
+    json!({"event": "start", "sequenceNumber": "1", "streamSid": "MZ1", "start": {
+        "streamSid": "MZ1", "accountSid": "AC1", "callSid": "CA1", "tracks": ["inbound"],
+        "customParameters": {"callId": call, "token": token},
+        "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}}})
+}
+
+#[tokio::test]
+async fn a_media_socket_without_a_good_token_is_closed_and_changes_nothing() {
+    scenes::sockets_need_a_token("twilio", "/twilio/media", start).await;
+}
+
+#[tokio::test]
+async fn a_media_socket_that_breaks_is_connected_again() {
+    scenes::media_breaks("twilio", json!({"fault": "drop"})).await;
+}
+
+#[tokio::test]
+async fn a_media_socket_that_falls_silent_is_connected_again() {
+    scenes::media_breaks("twilio", json!({"fault": "half_open"})).await;
+}
+
+#[tokio::test]
+async fn after_a_kill_the_caller_hears_a_bridge_and_the_conversation_goes_on() {
+    scenes::the_process_dies("twilio").await;
+}
+
+#[tokio::test]
+async fn a_caller_who_left_while_no_process_was_there_ends_the_call() {
+    scenes::the_caller_leaves_while_the_process_is_dead("twilio").await;
+}
+
+#[tokio::test]
+async fn with_all_slots_taken_a_caller_is_told_so_or_sent_on() {
+    scenes::all_slots_are_taken("twilio").await;
+}
+
+#[tokio::test]
+async fn a_number_without_an_assistant_asks_its_server() {
+    scenes::the_server_is_asked_for_an_assistant("twilio").await;
+}
+
+#[tokio::test]
+async fn a_hook_of_the_number_speaks_before_anybody_answers() {
+    scenes::hooks_act_on_ringing("twilio").await;
+}
+
+#[tokio::test]
+async fn a_voicemail_that_the_carrier_tells_of_gets_the_message() {
+    scenes::a_voicemail_answers("twilio").await;
+}
+
+#[tokio::test]
+async fn a_call_that_the_assistant_ends_is_over_at_the_carrier() {
+    scenes::the_assistant_ends_the_call("twilio").await;
+}
+
+#[tokio::test]
+async fn a_carrier_that_is_down_leaves_the_call_to_the_next_number() {
+    scenes::the_carrier_is_down("twilio").await;
+}
+
+#[tokio::test]
+async fn keys_that_the_model_presses_reach_the_other_side() {
+    scenes::the_model_presses_keys("twilio").await;
+}
+
+#[tokio::test]
+async fn a_caller_whom_the_model_transfers_talks_with_somebody_else() {
+    scenes::the_model_transfers_the_caller("twilio").await;
+}
+
+#[tokio::test]
+async fn keys_that_the_caller_presses_reach_the_assistant() {
+    scenes::the_caller_presses_keys("twilio").await;
 }

@@ -15,7 +15,10 @@ use offhook_media::AudioFormat;
 use offhook_transports::carrier::{
     Addresses, Carrier, CarrierError, Change, Client, Destination, Ending, Media, Progress, Step,
 };
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout},
+};
 use uuid::Uuid;
 
 pub(crate) use seek::seek;
@@ -41,6 +44,8 @@ pub struct PhoneLine {
     /// Our number, E.164.
     pub number: String,
     state: Mutex<State>,
+    /// The carrier connected the caller with somebody else.
+    bridged: Notify,
 }
 
 struct State {
@@ -56,6 +61,9 @@ struct State {
     /// Somebody sees to the media.
     is_sought: bool,
 }
+
+/// How long somebody may take to answer a transferred caller, where the carrier tells of it.
+const BRIDGE_DUE: Duration = Duration::from_secs(60);
 
 /// What is set up before there is a call.
 pub struct PhoneLineOptions {
@@ -88,7 +96,15 @@ impl PhoneLine {
             began: now,
             is_sought: false,
         };
-        Self { client, addresses, format, ring, number, state: Mutex::new(state) }
+        Self {
+            client,
+            addresses,
+            format,
+            ring,
+            number,
+            state: Mutex::new(state),
+            bridged: Notify::new(),
+        }
     }
 
     pub fn carrier(&self) -> Carrier {
@@ -187,6 +203,9 @@ impl PhoneLine {
         caller_id: Option<&str>,
     ) -> Result<bool, CarrierError> {
         let id = self.require_id()?;
+        if self.carrier() == Carrier::Telnyx {
+            return self.transfer_and_wait(&id, to, caller_id).await;
+        }
         // What the carrier reports of the stream from here on is no end of the call.
         self.state().is_forwarded = true;
         let sent = self.client.transfer(&id, &command_id(), to, caller_id).await;
@@ -200,6 +219,31 @@ impl PhoneLine {
     fn seek_alone(&self) -> Option<Seeking<'_>> {
         let was_sought = std::mem::replace(&mut self.state().is_sought, true);
         (!was_sought).then_some(Seeking(self))
+    }
+
+    /// Telnyx leaves a caller whom nobody answers where they are: the call is ours until it tells
+    /// that the two are connected.
+    async fn transfer_and_wait(
+        &self,
+        id: &str,
+        to: &Destination,
+        caller_id: Option<&str>,
+    ) -> Result<bool, CarrierError> {
+        let bridged = self.bridged.notified();
+        if !self.client.transfer(id, &command_id(), to, caller_id).await? {
+            return Ok(false);
+        }
+        if timeout(BRIDGE_DUE, bridged).await.is_err() {
+            let problem = format!("nobody answered the transfer within {BRIDGE_DUE:?}");
+            return Err(CarrierError::refused(FailureClass::Timeout, problem));
+        }
+        self.state().is_forwarded = true;
+        Ok(true)
+    }
+
+    /// The carrier connected the caller with somebody else.
+    pub fn note_bridge(&self) {
+        self.bridged.notify_waiters();
     }
 
     /// Somebody else has the caller.

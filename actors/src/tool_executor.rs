@@ -3,6 +3,8 @@
 //! Running a tool has an effect outside: it is journalled durably before the request leaves. Runs
 //! are leaves in the slot: they go on while this actor is replaced, and end with the call.
 
+mod phone;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -126,18 +128,27 @@ impl ToolExecutorActor {
 async fn ask(context: &CallContext, call: &ToolCall) -> ToolOutcome {
     let failed = |error: String| ToolOutcome::Failed { error, message: None };
     let tool = context.spec.assistant.tool(&call.name);
+    let action = tool.and_then(|tool| tool.phone_action(&tool.arguments(&call.arguments)));
     let own = tool.and_then(|tool| tool.target.server.clone());
-    let Some(server) = own.or_else(|| context.spec.server.clone()) else {
+    let server = own.or_else(|| context.spec.server.clone());
+    if let Some(Err(problem)) = action {
+        return failed(problem);
+    }
+    if action.is_none() && server.is_none() {
         return failed(format!(
             "the tool `{}` has no server: set `server.url` on the tool or the assistant",
             call.name
         ));
-    };
+    }
     let intent = json!({"tool": {"id": call.id, "name": call.name, "arguments": call.arguments}});
     let journalled = context.journal.append_durable(intent.to_string().into_bytes());
     if !matches!(timeout(JOURNAL_TIMEOUT, journalled).await, Ok(Ok(()))) {
         tracing::error!(call = %context.spec.id, tool = call.name, "tool run is not journalled");
     }
+    if let Some(Ok(action)) = action {
+        return phone::run(context, action).await;
+    }
+    let Some(server) = server else { return failed("the tool has no server".into()) };
     let event = ServerEvent::ToolCalls { tool_calls: vec![call.clone()] };
     let body = context.server_message(&event, &[], None);
     let answer = match post(context, &server, &body, call).await {

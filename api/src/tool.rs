@@ -1,5 +1,7 @@
 //! The tools of an assistant: what the model is offered, and where a call of one goes.
 
+mod phone;
+
 use std::{collections::HashSet, time::Duration};
 
 use offhook_core::{ToolKind, ToolMessage, ToolSpec};
@@ -9,6 +11,8 @@ use crate::{
     lenient::{self, text},
     server::ServerTarget,
 };
+
+pub use phone::PhoneAction;
 
 /// Spoken when a function tool starts and its document has no message for that: one of those that
 /// the contract names.
@@ -93,7 +97,10 @@ pub fn not_replaced(stored: Vec<Value>, model: &Value, appended: &Value) -> Vec<
 /// What a model calls the tool; `None` where its document does not say.
 fn name_of(tool: &Value) -> Option<&str> {
     let own = lenient::get(tool, "function").and_then(|function| text(function, "name"));
-    own.or_else(|| (text(tool, "type") == Some("endCall")).then_some(END_CALL_NAME))
+    own.or_else(|| match text(tool, "type")? {
+        "endCall" => Some(END_CALL_NAME),
+        kind => phone::default_name(kind),
+    })
 }
 
 #[derive(Default)]
@@ -109,6 +116,9 @@ impl Reader<'_> {
         match (text(document, "type").unwrap_or_default(), name_of(document)) {
             ("function", Some(name)) => self.add(document, name, ToolKind::Function),
             ("endCall", Some(name)) => self.add(document, name, ToolKind::EndCall),
+            ("dtmf" | "transferCall", Some(name)) if phone::is_usable(document) => {
+                self.add(document, name, ToolKind::Function);
+            }
             (kind, name) => self.unsupported(kind, name.unwrap_or_default()),
         }
     }
@@ -129,7 +139,9 @@ impl Reader<'_> {
         }
         let function = lenient::get(document, "function").unwrap_or(&Value::Null);
         let description = match kind {
-            ToolKind::Function => "",
+            ToolKind::Function => {
+                phone::default_description(text(document, "type").unwrap_or_default())
+            }
             ToolKind::EndCall => END_CALL_DESCRIPTION,
         };
         let is_async = document.get("async").and_then(Value::as_bool).unwrap_or(false);
@@ -137,7 +149,7 @@ impl Reader<'_> {
             spec: ToolSpec {
                 name: name.to_owned(),
                 description: text(function, "description").unwrap_or(description).to_owned(),
-                parameters: parameters(function),
+                parameters: phone::parameters(document).unwrap_or_else(|| parameters(function)),
                 kind,
                 is_async,
                 messages: messages(document, kind, is_async),
@@ -230,10 +242,17 @@ fn messages(document: &Value, kind: ToolKind, is_async: bool) -> Vec<ToolMessage
     }
     // An explicit empty list asks for silence.
     let wants_filler = given.is_none_or(|given| !given.is_empty()) && !has_start;
-    if wants_filler && kind == ToolKind::Function && !is_async {
+    if let Some(content) = phone::announcement(document).filter(|_| wants_filler) {
+        messages.insert(0, ToolMessage::Start { content, blocking: true });
+    } else if wants_filler && is_function(document, kind) && !is_async {
         messages.insert(0, ToolMessage::Start { content: FILLER.into(), blocking: false });
     }
     messages
+}
+
+/// Whether somebody else's function runs, which may take its time.
+fn is_function(document: &Value, kind: ToolKind) -> bool {
+    kind == ToolKind::Function && text(document, "type") == Some("function")
 }
 
 /// What a message says: its first variant by language, or its only content.

@@ -56,6 +56,12 @@ pub(crate) fn notes(document: &Value) -> Vec<String> {
             "voicemailDetection: the call's own model is asked in place of {provider}, about the \
              transcript and not the audio"
         ));
+    } else if provider == "twilio" {
+        notes.push(
+            "voicemailDetection: the carrier of an outbound phone call is asked; elsewhere a \
+             voicemail is known by its words and its beep"
+                .to_owned(),
+        );
     } else if provider != "vapi" {
         notes.push(format!(
             "voicemailDetection: {provider} is not asked; a voicemail is known by its words and its \

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use offhook_actors::{CallSpec, HealthKey, ProviderHealth, RecordingPlan, Staged, Stages};
 use offhook_api::{
-    AssistantView, Credentials, Defaults, ServerTarget, StageConfig, call::Fallback,
+    AssistantView, Credentials, Defaults, ServerTarget, StageConfig, call::Fallback, tool::Tool,
 };
 use offhook_config::Settings;
 use offhook_core::{FailureClass, Stage, StageFailure};
@@ -64,12 +64,21 @@ pub(crate) fn plan(
         path: settings.store.path.join(RECORDINGS).join(format!("{}.wav", start.id)),
         urls: start.recording_urls.clone(),
     });
+    let mut options = view.call_options();
+    let mut phone_notes = Vec::new();
+    if start.line.is_none() {
+        options.tools.retain(|spec| !view.tool(&spec.name).is_some_and(Tool::needs_phone));
+        let phone_tools = view.tools().iter().filter(|tool| tool.needs_phone());
+        phone_notes.extend(phone_tools.map(|tool| {
+            format!("tool `{}` is offered to the model on phone calls alone", tool.spec.name)
+        }));
+    }
     let spec = CallSpec {
         id: start.id,
         org: start.org.clone(),
         assistant: view.clone(),
         variable_values: start.variable_values.clone(),
-        options: view.call_options(),
+        options,
         stages,
         format: start.format,
         hearing: start.hearing,
@@ -88,6 +97,7 @@ pub(crate) fn plan(
         .chain(view.speaking_notes())
         .chain(view.sound().notes)
         .chain(fallback_notes)
+        .chain(phone_notes)
         .collect();
     Ok(Plan { spec, notes, replaced })
 }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part of these helpers")]
 
+pub mod scenes;
+
 use std::{net::TcpListener, time::Duration};
 
 use offhook_chaos::fakes::{Fakes, FakesOptions};
@@ -130,7 +132,8 @@ impl Phones {
 
     /// Somebody calls our number; the carrier's id of the call.
     pub async fn rings(&self, persona: Value) -> String {
-        let body = json!({"carrier": self.carrier, "from": CUSTOMER, "to": OURS, "persona": persona});
+        let body =
+            json!({"carrier": self.carrier, "from": CUSTOMER, "to": OURS, "persona": persona});
         let answer = self.control("/calls", body).await;
         assert_eq!(answer.status, 201, "{}", answer.text);
         answer.body["id"].as_str().unwrap().to_owned()

@@ -12,8 +12,8 @@ pub mod vonage;
 
 pub use addresses::{Addresses, NumberAddresses};
 pub use client::{
-    CALL_PARAMETER, Client, Destination, Media, Place, TOKEN_PARAMETER, call_of_client_state,
-    client_state, dial_actions, dial_verbs,
+    CALL_PARAMETER, Client, Destination, Detection, Media, Place, TOKEN_PARAMETER,
+    call_of_client_state, client_state, dial_actions, dial_verbs,
 };
 pub use error::CarrierError;
 pub use number::{e164, send_digits};

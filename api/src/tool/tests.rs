@@ -102,7 +102,7 @@ fn tools_that_nothing_here_runs_are_listed_and_not_offered() {
     assert_eq!(
         unsupported,
         [
-            ("transferCall", ""),
+            ("transferCall", "transferCall"),
             ("apiRequest", "api"),
             ("function", ""),
             ("duplicate", "a"),

@@ -195,7 +195,7 @@ async fn dial(
         ring: line.ring.unwrap_or(number.view.ring_timeout),
         time_limit: options.max_duration.saturating_add(TIME_TO_END),
         extension: wanted.extension.clone(),
-        detects_machines: wanted.detects_machines && options.voicemail.is_some(),
+        detection: wanted.detection.clone().filter(|_| options.voicemail.is_some()),
         record: wanted.record,
         recording_channels: wanted.recording_channels.clone(),
     };

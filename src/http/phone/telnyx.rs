@@ -36,6 +36,9 @@ const VOICE: (&str, &str) = ("female", "en-US");
 /// Longest wait for the end of what is spoken: some 4,000 characters.
 const SPEECH_MAX: Duration = Duration::from_secs(300);
 
+/// How long somebody may take to answer a caller who is sent on.
+const BRIDGE_DUE: Duration = Duration::from_secs(60);
+
 /// Something happened to a call.
 pub async fn event(State(app): State<App>, Path(id): Path<String>, webhook: Webhook) -> Reply {
     let known = signed::number(&app, &id).await?;
@@ -71,7 +74,7 @@ pub async fn event(State(app): State<App>, Path(id): Path<String>, webhook: Webh
         | Event::StreamStopped
         | Event::StreamFailed(_)
         | Event::Other => {
-            if matches!(told.event, Event::HungUp(_)) {
+            if matches!(told.event, Event::HungUp(_) | Event::Bridged) {
                 app.desk.speech_over(&told.call_control_id);
             }
             if let Some(context) = call_of(&app, &told).await {
@@ -112,10 +115,14 @@ fn report(context: &Arc<CallContext>, event: &Event) {
             tracing::warn!(call = %context.spec.id, reason, "Telnyx did not connect the media");
             context.clone().seek_media();
         }
+        Event::Bridged => {
+            if let Some(line) = &context.spec.line {
+                line.note_bridge();
+            }
+        }
         // Keys come with the media; the rest is told by the media's own end.
         Event::Answered
         | Event::Initiated { .. }
-        | Event::Bridged
         | Event::HungUp(_)
         | Event::Key(_)
         | Event::SpeakEnded
@@ -203,7 +210,14 @@ async fn say(
                 Destination::Number { number, .. } => number,
                 Destination::Sip(uri) => uri,
             };
-            client.transfer(id, &new_id(), to, caller_id.as_deref(), None).await.map(drop)
+            let bridged = app.desk.await_speech(id);
+            if client.transfer(id, &new_id(), to, caller_id.as_deref(), None).await?
+                && tokio::time::timeout(BRIDGE_DUE, bridged).await.is_err()
+            {
+                // Nobody has the caller, who would hear nothing for ever.
+                client.hang_up(id, &new_id()).await?;
+            }
+            Ok(())
         }
     }
 }

@@ -46,11 +46,23 @@ pub struct Place {
     pub time_limit: Duration,
     /// Dialled once the call is answered.
     pub extension: Option<String>,
-    /// Whether the carrier is to tell machines from people.
-    pub detects_machines: bool,
+    /// How the carrier is to tell machines from people; `None`: it is not.
+    pub detection: Option<Detection>,
     pub record: bool,
     /// `mono` or `dual`, where the carrier records.
     pub recording_channels: Option<String>,
+}
+
+/// How machines are told from people; what is `None` is the carrier's default, and what a carrier has
+/// no word for is left out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Detection {
+    /// Machines are told of when they have greeted.
+    pub to_end_of_message: bool,
+    pub timeout: Option<Duration>,
+    pub speech_threshold: Option<Duration>,
+    pub speech_end_threshold: Option<Duration>,
+    pub silence_timeout: Option<Duration>,
 }
 
 /// Where a caller is sent.
@@ -155,9 +167,15 @@ impl Client {
                     send_digits: digits,
                     record: call.record,
                     recording_channels: call.recording_channels.clone(),
-                    machine_detection: call.detects_machines.then(|| twilio::MachineDetection {
-                        callback: addresses.machine(Carrier::Twilio),
-                        ..twilio::MachineDetection::default()
+                    machine_detection: call.detection.as_ref().map(|plan| {
+                        twilio::MachineDetection {
+                            callback: addresses.machine(Carrier::Twilio),
+                            to_end_of_message: plan.to_end_of_message,
+                            timeout: plan.timeout,
+                            speech_threshold: plan.speech_threshold,
+                            speech_end_threshold: plan.speech_end_threshold,
+                            silence_timeout: plan.silence_timeout,
+                        }
                     }),
                 };
                 Ok(client.create_call(&create).await?.sid)
@@ -178,7 +196,7 @@ impl Client {
                     webhook_url: events.as_ref().map(NumberAddresses::telnyx_events),
                     timeout: Some(call.ring),
                     time_limit: Some(call.time_limit),
-                    detection: call.detects_machines.then_some(telnyx::Detection::DetectBeep),
+                    detection: call.detection.as_ref().map(|_| telnyx::Detection::DetectBeep),
                     stream: None,
                 };
                 Ok(client.dial(&dial).await?.call_control_id)
@@ -195,7 +213,7 @@ impl Client {
                     dtmf_answer: digits.map(|digits| digits.replace(['w', 'W'], "p")),
                     ringing_timer: Some(call.ring),
                     length_timer: Some(call.time_limit),
-                    machines: call.detects_machines.then_some(vonage::MachineBehavior::DetectBeep),
+                    machines: call.detection.as_ref().map(|_| vonage::MachineBehavior::DetectBeep),
                 };
                 Ok(client.create_call(&create).await?.uuid)
             }
@@ -247,7 +265,16 @@ impl Client {
         match self {
             Self::Twilio(client) => client.update(id, &with_twiml(&media.verbs())?).await,
             Self::Telnyx { client, .. } => {
-                client.start_stream(id, command_id, &media.stream()).await
+                match client.start_stream(id, command_id, &media.stream()).await {
+                    // It has one stream that it does not know to be dead.
+                    Err(error) if error.class == FailureClass::BadRequest => {
+                        client.stop_stream(id, &format!("stop-{command_id}")).await?;
+                        client
+                            .start_stream(id, &format!("again-{command_id}"), &media.stream())
+                            .await
+                    }
+                    started => started,
+                }
             }
             Self::Vonage(client) => client.transfer(id, &with_ncco(&media.actions(None))?).await,
         }

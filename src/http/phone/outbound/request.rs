@@ -6,7 +6,7 @@ use axum::response::Response;
 use offhook_api::PhoneNumberView;
 use offhook_store::Kind;
 use offhook_supervisors::numbers::{StoredNumber, carrier_account_of};
-use offhook_transports::carrier::{e164, send_digits};
+use offhook_transports::carrier::{Detection, e164, send_digits};
 use serde_json::{Value, json};
 
 use super::Known;
@@ -26,7 +26,7 @@ pub struct Wanted {
     pub to: String,
     pub extension: Option<String>,
     pub ring: Option<Duration>,
-    pub detects_machines: bool,
+    pub detection: Option<Detection>,
     pub record: bool,
     pub recording_channels: Option<String>,
 }
@@ -94,7 +94,7 @@ pub async fn read(app: &App, org: &str, mut request: Value) -> Result<Wanted, Re
         to,
         extension,
         ring,
-        detects_machines: assistant["voicemailDetection"]["provider"] == "twilio",
+        detection: detection(&assistant["voicemailDetection"]),
         record: plan["record"].as_bool().unwrap_or(false),
         recording_channels: plan["recordingChannels"].as_str().map(str::to_owned),
         request,
@@ -177,6 +177,26 @@ async fn assistant(app: &App, org: &str, request: &Value) -> Result<Value, Respo
         "transportConfigurations": pick("transportConfigurations"),
         "voicemailDetection": pick("voicemailDetection"),
     }))
+}
+
+/// How the carrier is to tell machines from people (`voicemailDetection` with provider `twilio`,
+/// whichever carrier the number is of).
+fn detection(plan: &Value) -> Option<Detection> {
+    if plan["provider"] != "twilio" || plan["enabled"] == false {
+        return None;
+    }
+    let time =
+        |name: &str, unit: f64| plan[name].as_f64().map(|it| Duration::from_secs_f64(it * unit));
+    let types = plan["voicemailDetectionTypes"].as_array();
+    // By the contract's default machines are told of when they have greeted.
+    let at_once = types.is_some_and(|types| types.iter().any(|it| it == "machine_start"));
+    Some(Detection {
+        to_end_of_message: !at_once,
+        timeout: time("machineDetectionTimeout", 1.0),
+        speech_threshold: time("machineDetectionSpeechThreshold", 0.001),
+        speech_end_threshold: time("machineDetectionSpeechEndThreshold", 0.001),
+        silence_timeout: time("machineDetectionSilenceTimeout", 0.001),
+    })
 }
 
 #[cfg(test)]
