@@ -350,7 +350,7 @@ pub async fn the_model_transfers_the_caller(carrier: &'static str) {
     phones
         .introduce(
             OPERATOR,
-            json!({"lines": [{"say": "3 3"}], "speaks_first": true, "stays": true}),
+            json!({"lines": [{"say": "3 3 3 3"}], "speaks_first": true, "stays": true}),
         )
         .await;
     let id = phones.rings(json!({"stays": true})).await;
