@@ -106,7 +106,8 @@ async fn a_call_that_cannot_be_is_refused_with_what_would_work() {
         ),
         (
             json!({"assistant": {}, "transport": {"provider": "twilio"}}),
-            "transport.provider is a carrier's, which opens its leg itself: use vapi.websocket",
+            "transport.provider is a carrier's: phoneNumberId (who calls) and customer (who is \
+             called) must be given",
         ),
         (
             json!({"assistant": {}, "transport": audio("mulaw", 16_000)}),

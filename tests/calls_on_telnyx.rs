@@ -5,8 +5,9 @@
 mod phones;
 mod support;
 
-use phones::scenes;
+use phones::{CUSTOMER, OURS, Phones, heard, scenes};
 use serde_json::{Value, json};
+use support::Options;
 
 #[tokio::test]
 async fn somebody_who_calls_talks_with_the_assistant_and_hangs_up() {
@@ -115,4 +116,38 @@ async fn a_caller_whom_the_model_transfers_talks_with_somebody_else() {
 #[tokio::test]
 async fn keys_that_the_caller_presses_reach_the_assistant() {
     scenes::the_caller_presses_keys("telnyx").await;
+}
+
+#[tokio::test]
+async fn a_call_that_outlasts_a_deploy_goes_on_in_the_next_server() {
+    scenes::the_server_is_replaced("telnyx").await;
+}
+
+#[tokio::test]
+async fn a_call_that_rings_when_the_server_is_killed_is_answered_by_the_next() {
+    scenes::the_process_dies_while_it_rings("telnyx").await;
+}
+
+#[tokio::test]
+async fn linear_audio_at_16_khz_is_spoken_where_the_number_asks_for_it() {
+    let mut phones = Phones::start("telnyx", Options::default()).await;
+    let assistant = phones.client().create("/assistant", &phones.assistant(json!({}))).await;
+    let format = json!({"format": "pcm_s16le", "sampleRate": 16_000});
+    let fields = json!({"assistantId": assistant["id"], "audioFormat": format});
+    phones.number = phones.buy(OURS, fields).await;
+    let id = phones.rings(json!({"lines": [{"say": "5 1"}]})).await;
+    assert!(heard(&phones.hung_up(&id).await).starts_with("7 5 1"));
+    let ended = phones.ended(&phones.newest().await).await;
+    assert_eq!(ended["transport"]["audioFormat"]["sampleRate"], 16_000, "{ended}");
+}
+
+#[tokio::test]
+async fn an_extension_is_dialled_once_the_call_is_answered() {
+    let phones = Phones::answered_by("telnyx", json!({})).await;
+    phones.introduce(CUSTOMER, json!({"stays": true})).await;
+    let customer = json!({"number": CUSTOMER, "extension": "12"});
+    let call = phones.calls(json!({"customer": customer})).await;
+    let id = call["phoneCallProviderId"].as_str().unwrap().to_owned();
+    let at_carrier = phones.until_at_carrier(&id, "keys", |call| call["heard"]["keys"] != "").await;
+    assert_eq!(at_carrier["heard"]["keys"], "ww12");
 }

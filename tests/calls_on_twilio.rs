@@ -5,8 +5,12 @@
 mod phones;
 mod support;
 
-use phones::scenes;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
+use phones::{ACCOUNT, AUTH_TOKEN, CUSTOMER, OURS, Phones, scenes};
 use serde_json::{Value, json};
+use sha2::Sha256;
+use support::Options;
 
 #[tokio::test]
 async fn somebody_who_calls_talks_with_the_assistant_and_hangs_up() {
@@ -121,4 +125,129 @@ async fn a_caller_whom_the_model_transfers_talks_with_somebody_else() {
 #[tokio::test]
 async fn keys_that_the_caller_presses_reach_the_assistant() {
     scenes::the_caller_presses_keys("twilio").await;
+}
+
+#[tokio::test]
+async fn a_call_that_outlasts_a_deploy_goes_on_in_the_next_server() {
+    scenes::the_server_is_replaced("twilio").await;
+}
+
+#[tokio::test]
+async fn a_call_that_rings_when_the_server_is_killed_is_answered_by_the_next() {
+    scenes::the_process_dies_while_it_rings("twilio").await;
+}
+
+#[tokio::test]
+async fn a_call_may_bring_its_number_and_survives_the_process_with_it() {
+    let phones = Phones::start("twilio", Options::default()).await;
+    phones.introduce(CUSTOMER, json!({"stays": true})).await;
+    let number = json!({"twilioPhoneNumber": OURS, "twilioAccountSid": ACCOUNT,
+        "twilioAuthToken": AUTH_TOKEN});
+    let body = json!({"assistant": phones.assistant(json!({})), "phoneNumber": number,
+        "customer": {"number": CUSTOMER}});
+    let call = phones.client().create("/call", &body).await;
+    assert!(!call.to_string().contains(AUTH_TOKEN), "{call}");
+    let id = call["phoneCallProviderId"].as_str().unwrap().to_owned();
+    phones.heard(&id, "7").await;
+    let phones = phones.kill_and_restart().await;
+    phones.heard(&id, "Sorry,").await;
+    phones.act(&id, json!({"hang_up": true})).await;
+    let ended = phones.ended(&call).await;
+    assert_eq!(ended["endedReason"], "customer-ended-call", "{ended}");
+    assert!(!ended.to_string().contains(AUTH_TOKEN), "{ended}");
+}
+
+#[tokio::test]
+async fn each_of_many_customers_is_called() {
+    let phones = Phones::answered_by("twilio", json!({})).await;
+    phones.introduce("", json!({"lines": [{"say": "5 1"}]})).await;
+    let customers = json!([
+        {"number": "+14155550130"},
+        {"number": "no number"},
+        {"number": "+14155550131", "assistantOverrides": {"firstMessage": "6"}},
+    ]);
+    let body = json!({"assistant": phones.assistant(json!({})),
+        "phoneNumberId": phones.number["id"], "customers": customers});
+    let batch = phones.client().create("/call", &body).await;
+    assert_eq!(batch["errors"].as_array().unwrap().len(), 1, "{batch}");
+    assert_eq!(batch["errors"][0]["customer"]["number"], "no number");
+    assert!(batch["errors"][0]["error"].as_str().unwrap().contains("E.164"), "{batch}");
+    for (call, first) in batch["results"].as_array().unwrap().iter().zip(["7", "6"]) {
+        let id = call["phoneCallProviderId"].as_str().unwrap();
+        assert!(phones::heard(&phones.hung_up(id).await).starts_with(first));
+        assert_eq!(phones.ended(call).await["endedReason"], "customer-ended-call");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_cannot_be_placed_is_refused_with_the_field_that_is_wrong() {
+    let phones = Phones::answered_by("twilio", json!({})).await;
+    let number = &phones.number["id"];
+    let assistant = phones.assistant(json!({}));
+    let missing = "00000000-0000-4000-8000-000000000000";
+    for (request, problem) in [
+        (
+            json!({"phoneNumberId": number, "customer": {"number": "4155550100"}}),
+            "customer.number must be E.164",
+        ),
+        (
+            json!({"phoneNumberId": number, "customer": {"sipUri": "sip:a@b.example"}}),
+            "customer.sipUri is not supported",
+        ),
+        (
+            json!({"phoneNumberId": missing, "customer": {"number": CUSTOMER}}),
+            "phoneNumberId 00000000",
+        ),
+        (json!({"customer": {"number": CUSTOMER}}), "phoneNumberId or phoneNumber must be given"),
+        (
+            json!({"phoneNumberId": number, "customer": {"number": CUSTOMER},
+            "fallbackPhoneNumberIds": [missing]}),
+            "fallbackPhoneNumberIds.0",
+        ),
+    ] {
+        let mut request = request;
+        request["assistant"] = assistant.clone();
+        let answer = phones.client().post("/call", &request).await;
+        let messages = answer.messages().join("; ");
+        assert!(messages.contains(problem), "{problem}: {messages}");
+    }
+    assert_eq!(phones.all_at_carrier().await.len(), 0);
+    // No number is at fault: the carrier refuses the account.
+    phones
+        .fault(json!({"fault": "error", "carrier": "twilio", "status": 401, "requests": 1}))
+        .await;
+    let call = phones.calls(json!({})).await;
+    assert_eq!(call["endedReason"], "twilio-failed-to-connect-call", "{call}");
+    assert!(call["endedMessage"].as_str().unwrap().contains("401"), "{call}");
+    phones.reported(&call).await;
+}
+
+#[tokio::test]
+async fn a_webhook_that_comes_again_is_one_call() {
+    let keys = Options::default().set(r#"carriers.twilio.signing_keys=["k1:hush"]"#);
+    let mut phones = Phones::start("twilio", keys).await;
+    let assistant = phones.client().create("/assistant", &phones.assistant(json!({}))).await;
+    phones.number = phones.buy(OURS, json!({"assistantId": assistant["id"]})).await;
+    let id = phones.rings(json!({"stays": true})).await;
+    phones.heard(&id, "7").await;
+    let account = phones.number["id"].as_str().unwrap();
+    let url = format!("{}/twilio/voice/{account}", phones.client().url());
+    let fields =
+        [("CallSid", id.as_str()), ("CallStatus", "ringing"), ("From", CUSTOMER), ("To", OURS)];
+    let data = fields.iter().fold(url.clone(), |data, (name, value)| data + name + value);
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"hush").unwrap();
+    mac.update(data.as_bytes());
+    let signed = BASE64_STANDARD.encode(mac.finalize().into_bytes());
+    let encode = |value: &str| value.replace('+', "%2B");
+    let body = fields.map(|(name, value)| format!("{name}={}", encode(value))).join("&");
+    let request = phones.client().request(reqwest::Method::POST, &url);
+    let request = request
+        .header("x-twilio-signature", signed)
+        .header("x-twilio-webhooks-signature-settings", "key=k1,algorithm=HMAC_SHA256")
+        .body(body);
+    let answer = phones.client().send(request).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert!(answer.text.contains("<Stream"), "{}", answer.text);
+    let calls = phones.client().get("/call").await.body;
+    assert_eq!(calls.as_array().unwrap().len(), 1, "{calls}");
 }

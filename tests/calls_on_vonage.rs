@@ -120,3 +120,13 @@ async fn a_caller_whom_the_model_transfers_talks_with_somebody_else() {
 async fn keys_that_the_caller_presses_reach_the_assistant() {
     scenes::the_caller_presses_keys("vonage").await;
 }
+
+#[tokio::test]
+async fn a_call_that_outlasts_a_deploy_goes_on_in_the_next_server() {
+    scenes::the_server_is_replaced("vonage").await;
+}
+
+#[tokio::test]
+async fn a_call_that_rings_when_the_server_is_killed_is_answered_by_the_next() {
+    scenes::the_process_dies_while_it_rings("vonage").await;
+}

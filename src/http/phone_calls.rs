@@ -49,6 +49,7 @@ pub async fn create(app: App, org: String, mut body: Value) -> Reply {
             let request = with_customer(&body, body["customer"].clone());
             let placed = place(&app, &org, request).await;
             let placed = placed.map_err(|error| outbound::answer(&app, error))?;
+            tracing::info!(call = %placed.id, dialled = ?placed.dialled, "phone call asked for");
             let limits = limits(app.node.slot_limits());
             Ok(reply::created(placed.record.created_answer(limits)))
         }

@@ -78,6 +78,10 @@ metrics! {
     "replayed_audio_milliseconds_total" Counter [] "Caller audio given again to a new transcriber session";
     "recordings_failed_total" Counter [] "Recordings that the disk refused";
     "legs_resumed_total" Counter [] "Media sockets that came back to a call";
+    "webhooks_refused_total" Counter ["carrier"] "Webhooks whose signature does not fit";
+    "media_sockets_refused_total" Counter [] "Carriers' media sockets that showed no good token";
+    "carrier_failovers_total" Counter ["from"] "Calls that a carrier refused and that went to the next number";
+    "hang_ups_failed_total" Counter [] "Calls that a carrier was asked to end, in vain";
     "calls_taken_up_total" Counter [] "Calls of a former process that this one goes on with";
     "leg_messages_dropped_total" Counter [] "Client messages that a slow client did not get";
     "actor_restarts_total" Counter ["actor", "cause"] "Actors started again";

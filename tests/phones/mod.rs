@@ -139,6 +139,12 @@ impl Phones {
         answer.body["id"].as_str().unwrap().to_owned()
     }
 
+    /// Somebody on the phone does something.
+    pub async fn act(&self, id: &str, what: Value) {
+        let answer = self.control(&format!("/calls/{id}/act"), what).await;
+        assert_eq!(answer.status, 204, "{}", answer.text);
+    }
+
     /// What somebody does who is called.
     pub async fn introduce(&self, number: &str, persona: Value) {
         let body = merged(json!({"number": number}), persona);

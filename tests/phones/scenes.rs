@@ -129,7 +129,7 @@ pub async fn media_breaks(carrier: &'static str, fault: Value) {
     let phones = Phones::answered_by(carrier, json!({})).await;
     let id = phones.rings(json!({"stays": true})).await;
     phones.heard(&id, "7").await;
-    phones.control(&format!("/calls/{id}/act"), json!({"say": "5 1"})).await;
+    phones.act(&id, json!({"say": "5 1"})).await;
     phones.heard(&id, "5 1").await;
     let mut fault = fault;
     fault["call"] = json!(id);
@@ -139,10 +139,10 @@ pub async fn media_breaks(carrier: &'static str, fault: Value) {
     phones.until_at_carrier(&id, "media again", |call| log(call) > 1).await;
     assert!(since.elapsed() < Duration::from_secs(12), "{:?}", since.elapsed());
     tokio::time::sleep(Duration::from_millis(500)).await;
-    phones.control(&format!("/calls/{id}/act"), json!({"say": "5 2"})).await;
+    phones.act(&id, json!({"say": "5 2"})).await;
     phones.heard(&id, "5 2").await;
     assert_eq!(phones.newest().await["status"], "in-progress");
-    phones.control(&format!("/calls/{id}/act"), json!({"hang_up": true})).await;
+    phones.act(&id, json!({"hang_up": true})).await;
     let ended = phones.ended(&phones.newest().await).await;
     assert_eq!(ended["endedReason"], "customer-ended-call", "{ended}");
 }
@@ -152,7 +152,7 @@ pub async fn the_process_dies(carrier: &'static str) {
     let phones = Phones::answered_by(carrier, json!({})).await;
     let id = phones.rings(json!({"stays": true})).await;
     phones.heard(&id, "7").await;
-    phones.control(&format!("/calls/{id}/act"), json!({"say": "5 1"})).await;
+    phones.act(&id, json!({"say": "5 1"})).await;
     phones.heard(&id, "5 1 1 2 3").await;
     let before = phones.newest().await;
     let phones = phones.kill_and_restart().await;
@@ -160,9 +160,9 @@ pub async fn the_process_dies(carrier: &'static str) {
     phones.heard(&id, BRIDGE.split(' ').next().unwrap()).await;
     assert!(up.elapsed() < Duration::from_secs(5), "{:?}", up.elapsed());
     tokio::time::sleep(Duration::from_secs(4)).await;
-    phones.control(&format!("/calls/{id}/act"), json!({"say": "5 2"})).await;
+    phones.act(&id, json!({"say": "5 2"})).await;
     phones.heard(&id, "5 2").await;
-    phones.control(&format!("/calls/{id}/act"), json!({"hang_up": true})).await;
+    phones.act(&id, json!({"hang_up": true})).await;
     let ended = phones.ended(&before).await;
     assert_eq!(ended["endedReason"], "customer-ended-call", "{ended}");
     let said = ended["artifact"]["transcript"].as_str().unwrap();
@@ -178,7 +178,7 @@ pub async fn the_caller_leaves_while_the_process_is_dead(carrier: &'static str) 
     let before = phones.newest().await;
     phones.control("/options", json!({"webhook_patience_ms": 0})).await;
     phones.server.signal("STOP");
-    phones.control(&format!("/calls/{id}/act"), json!({"hang_up": true})).await;
+    phones.act(&id, json!({"hang_up": true})).await;
     phones.hung_up(&id).await;
     let phones = phones.kill_and_restart().await;
     let ended = phones.ended(&before).await;
@@ -239,7 +239,7 @@ pub async fn the_server_is_asked_for_an_assistant(carrier: &'static str) {
         phones.introduce(OPERATOR, json!({"lines": [{"say": "3 3"}], "speaks_first": true})).await;
         let id = phones.rings(json!({"stays": true})).await;
         phones.heard(&id, words).await;
-        phones.control(&format!("/calls/{id}/act"), json!({"hang_up": true})).await;
+        phones.act(&id, json!({"hang_up": true})).await;
         phones.hung_up(&id).await;
         let newest = eventually("the call", async || {
             let newest = phones.newest().await;
@@ -306,7 +306,7 @@ pub async fn the_assistant_ends_the_call(carrier: &'static str) {
     let phones = Phones::answered_by(carrier, json!({"endCallPhrases": ["5 1"]})).await;
     let id = phones.rings(json!({"stays": true})).await;
     phones.heard(&id, "7").await;
-    phones.control(&format!("/calls/{id}/act"), json!({"say": "5 1"})).await;
+    phones.act(&id, json!({"say": "5 1"})).await;
     phones.hung_up(&id).await;
     let ended = phones.ended(&phones.newest().await).await;
     assert_eq!(ended["endedReason"], "assistant-said-end-call-phrase", "{ended}");
@@ -335,7 +335,7 @@ pub async fn the_model_presses_keys(carrier: &'static str) {
     let phones = Phones::answered_by(carrier, json!({"model": model})).await;
     let id = phones.rings(json!({"stays": true})).await;
     phones.heard(&id, "7").await;
-    phones.control(&format!("/calls/{id}/act"), json!({"say": "5 1 2000"})).await;
+    phones.act(&id, json!({"say": "5 1 2000"})).await;
     phones.until_at_carrier(&id, "keys", |call| call["heard"]["keys"] != "").await;
     phones.heard(&id, "5 1").await;
     assert_eq!(phones.newest().await["status"], "in-progress");
@@ -355,7 +355,7 @@ pub async fn the_model_transfers_the_caller(carrier: &'static str) {
         .await;
     let id = phones.rings(json!({"stays": true})).await;
     phones.heard(&id, "7").await;
-    phones.control(&format!("/calls/{id}/act"), json!({"say": "5 1 2000"})).await;
+    phones.act(&id, json!({"say": "5 1 2000"})).await;
     phones.heard(&id, "8 8").await;
     phones.heard(&id, "3 3").await;
     let ended = phones.ended(&phones.newest().await).await;
@@ -370,10 +370,48 @@ pub async fn the_caller_presses_keys(carrier: &'static str) {
     let phones = Phones::answered_by(carrier, json!({"keypadInputPlan": plan})).await;
     let id = phones.rings(json!({"stays": true})).await;
     phones.heard(&id, "7").await;
-    phones.control(&format!("/calls/{id}/act"), json!({"keys": "42#"})).await;
+    phones.act(&id, json!({"keys": "42#"})).await;
     let is_it = |call: &Value| call["messages"].to_string().contains("42");
     phones
         .receiver
         .delivery("the keys", |one| is_it(&one.message) || one.message.to_string().contains("42"))
         .await;
+}
+
+/// A server that is told to stop leaves its calls to the next one.
+pub async fn the_server_is_replaced(carrier: &'static str) {
+    let options = Options::default().set("calls.drain_timeout=0s");
+    let mut phones = Phones::start(carrier, options).await;
+    let assistant = phones.client().create("/assistant", &phones.assistant(json!({}))).await;
+    phones.number = phones.buy(OURS, json!({"assistantId": assistant["id"]})).await;
+    let id = phones.rings(json!({"stays": true})).await;
+    phones.heard(&id, "7").await;
+    let before = phones.newest().await;
+    phones.server.terminate();
+    assert!(phones.server.stopped().await.success());
+    let phones = phones.kill_and_restart().await;
+    phones.heard(&id, BRIDGE.split(' ').next().unwrap()).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    phones.act(&id, json!({"say": "5 2"})).await;
+    phones.heard(&id, "5 2").await;
+    phones.act(&id, json!({"hang_up": true})).await;
+    let ended = phones.ended(&before).await;
+    assert_eq!(ended["endedReason"], "customer-ended-call", "{ended}");
+    phones.reported(&before).await;
+}
+
+/// A call that rings when the process dies is answered in the next one, and nobody is dialled twice.
+pub async fn the_process_dies_while_it_rings(carrier: &'static str) {
+    let phones = Phones::answered_by(carrier, json!({})).await;
+    phones.introduce(CUSTOMER, json!({"ring_ms": 3_000, "stays": true})).await;
+    let call = phones.calls(json!({})).await;
+    let id = call["phoneCallProviderId"].as_str().unwrap().to_owned();
+    let phones = phones.kill_and_restart().await;
+    phones.heard(&id, "7").await;
+    phones.act(&id, json!({"say": "5 1"})).await;
+    phones.heard(&id, "5 1").await;
+    phones.act(&id, json!({"hang_up": true})).await;
+    let ended = phones.ended(&call).await;
+    assert_eq!(ended["endedReason"], "customer-ended-call", "{ended}");
+    assert_eq!(phones.all_at_carrier().await.len(), 1);
 }

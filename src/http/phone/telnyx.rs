@@ -10,7 +10,7 @@ use axum::{
 use offhook_actors::CallContext;
 use offhook_core::Event as CallEvent;
 use offhook_transports::carrier::{
-    Carrier, CarrierError, Client, Destination, call_of_client_state,
+    Carrier, CarrierError, Client, Destination, call_of_client_state, send_digits,
     telnyx::{Answered, Event, Telnyx, Webhook as Told, parse},
 };
 use serde_json::json;
@@ -138,7 +138,14 @@ async fn connect(context: Arc<CallContext>) {
     let Some(line) = &context.spec.line else { return };
     if let Err(error) = line.reconnect().await {
         tracing::warn!(call = %context.spec.id, %error, "media is not connected");
-        context.seek_media();
+        context.clone().seek_media();
+    }
+    // Other carriers dial it themselves.
+    let extension = context.record().as_value()["customer"]["extension"].as_str().map(send_digits);
+    if let Some(Ok(digits)) = extension
+        && let Err(error) = line.press(&digits).await
+    {
+        tracing::error!(call = %context.spec.id, %error, "the customer's extension is not dialled");
     }
 }
 
