@@ -151,3 +151,8 @@ async fn an_extension_is_dialled_once_the_call_is_answered() {
     let at_carrier = phones.until_at_carrier(&id, "keys", |call| call["heard"]["keys"] != "").await;
     assert_eq!(at_carrier["heard"]["keys"], "ww12");
 }
+
+#[tokio::test]
+async fn ten_calls_outlive_a_kill_and_hear_the_agent_within_three_seconds() {
+    scenes::many_calls_outlive_a_kill("telnyx", 10).await;
+}

@@ -224,7 +224,9 @@ async fn a_call_that_cannot_be_placed_is_refused_with_the_field_that_is_wrong() 
 
 #[tokio::test]
 async fn a_webhook_that_comes_again_is_one_call() {
-    let keys = Options::default().set(r#"carriers.twilio.signing_keys=["k1:hush"]"#);
+    let keys = Options::default()
+        .set(format!("carriers.twilio.account_sid={ACCOUNT}"))
+        .set("carriers.twilio.signing_keys=k1:hush");
     let mut phones = Phones::start("twilio", keys).await;
     let assistant = phones.client().create("/assistant", &phones.assistant(json!({}))).await;
     phones.number = phones.buy(OURS, json!({"assistantId": assistant["id"]})).await;
@@ -250,4 +252,9 @@ async fn a_webhook_that_comes_again_is_one_call() {
     assert!(answer.text.contains("<Stream"), "{}", answer.text);
     let calls = phones.client().get("/call").await.body;
     assert_eq!(calls.as_array().unwrap().len(), 1, "{calls}");
+}
+
+#[tokio::test]
+async fn ten_calls_outlive_a_kill_and_hear_the_agent_within_three_seconds() {
+    scenes::many_calls_outlive_a_kill("twilio", 10).await;
 }

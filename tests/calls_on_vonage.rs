@@ -130,3 +130,8 @@ async fn a_call_that_outlasts_a_deploy_goes_on_in_the_next_server() {
 async fn a_call_that_rings_when_the_server_is_killed_is_answered_by_the_next() {
     scenes::the_process_dies_while_it_rings("vonage").await;
 }
+
+#[tokio::test]
+async fn ten_calls_outlive_a_kill_and_hear_the_agent_within_three_seconds() {
+    scenes::many_calls_outlive_a_kill("vonage", 10).await;
+}

@@ -183,7 +183,13 @@ impl PhoneLine {
 
     /// Asks the carrier how far the call has come; `None`: it knows no such call any more.
     pub async fn ask(&self) -> Result<Option<Step>, CarrierError> {
-        self.client.step(&self.require_id()?).await
+        let step = self.client.step(&self.require_id()?).await?;
+        // To Telnyx a call that nobody answered yet is not alive.
+        let is_unknown = self.carrier() == Carrier::Telnyx && !self.is_answered();
+        Ok(match step {
+            Some(Step::Ended(_)) if is_unknown => Some(Step::Dialling),
+            step => step,
+        })
     }
 
     /// Has the carrier connect the audio again; `false` when the call is over.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::{CUSTOMER, OPERATOR, OURS, Phones, heard};
@@ -414,4 +415,31 @@ pub async fn the_process_dies_while_it_rings(carrier: &'static str) {
     let ended = phones.ended(&call).await;
     assert_eq!(ended["endedReason"], "customer-ended-call", "{ended}");
     assert_eq!(phones.all_at_carrier().await.len(), 1);
+}
+
+/// Many calls at once outlive a `kill -9`: how long after the next server was up each heard the agent.
+pub async fn many_calls_outlive_a_kill(carrier: &'static str, calls: usize) {
+    let phones = Phones::answered_by(carrier, json!({})).await;
+    let mut ids = Vec::new();
+    for _ in 0..calls {
+        ids.push(phones.rings(json!({"stays": true, "patience_ms": 120_000})).await);
+    }
+    for id in &ids {
+        phones.heard(id, "7").await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let phones = phones.kill_and_restart().await;
+    let up = Instant::now();
+    let phones = &phones;
+    let waits = ids.iter().map(|id| async move {
+        phones.heard(id, "Sorry,").await;
+        up.elapsed().as_millis()
+    });
+    let mut waits = join_all(waits).await;
+    waits.sort_unstable();
+    let p95 = waits[(waits.len() * 95).div_ceil(100) - 1];
+    println!("{carrier}: {calls} calls, p50 {} ms, p95 {p95} ms", waits[waits.len() / 2]);
+    assert!(p95 <= 3_000, "{waits:?}");
+    let active = phones.client().get("/readyz").await.body["activeCalls"].clone();
+    assert_eq!(active, calls, "0 calls lost");
 }
