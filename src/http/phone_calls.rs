@@ -32,8 +32,9 @@ pub async fn create(app: App, org: String, mut body: Value) -> Reply {
     if let Value::Object(fields) = &mut body {
         fields.remove("customers");
     }
-    match customers {
-        Value::Array(customers) if !customers.is_empty() => {
+    let customers = customers.as_array().cloned().unwrap_or_default();
+    match customers.is_empty() {
+        false => {
             if !body["customer"].is_null() {
                 let problem = "customer should not exist when customers is given: give one of them";
                 return Err(reply::bad_request(vec![problem.into()]));
@@ -45,7 +46,7 @@ pub async fn create(app: App, org: String, mut body: Value) -> Reply {
             }
             batch(&app, &org, &body, customers).await
         }
-        _ => {
+        true => {
             let request = with_customer(&body, body["customer"].clone());
             let placed = place(&app, &org, request).await;
             let placed = placed.map_err(|error| outbound::answer(&app, error))?;
@@ -107,7 +108,9 @@ async fn reason(answer: axum::response::Response) -> String {
         Value::Array(messages) => {
             messages.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; ")
         }
-        _ => "the call was not placed".to_owned(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {
+            "the call was not placed".to_owned()
+        }
     }
 }
 

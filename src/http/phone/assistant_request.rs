@@ -88,7 +88,11 @@ fn read(mut answer: Value) -> Answer {
             let problem = "the assistant-request was answered with an error, which was spoken";
             return refused(EndedReason::AssistantRequestReturnedError, Some(words), problem);
         }
-        _ => {
+        Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_) => {
             let problem = "the assistant-request was answered with an error that is no text";
             let reason = EndedReason::AssistantRequestReturnedUnspeakableError;
             return refused(reason, None, problem);
