@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use offhook_core::FailureClass;
+use offhook_core::{Answerer, FailureClass};
 use offhook_media::AudioFormat;
 use offhook_transports::carrier::{
     Addresses, Carrier, CarrierError, Change, Client, Destination, Ending, Media, Progress, Step,
@@ -58,6 +58,8 @@ struct State {
     is_forwarded: bool,
     /// Whoever was called did not answer; waits begin here.
     began: Instant,
+    /// Who answered, told before anybody could be heard.
+    answerer: Option<Answerer>,
     /// Somebody sees to the media.
     is_sought: bool,
 }
@@ -94,6 +96,7 @@ impl PhoneLine {
             tokens: Vec::new(),
             is_forwarded: false,
             began: now,
+            answerer: None,
             is_sought: false,
         };
         Self {
@@ -219,6 +222,14 @@ impl PhoneLine {
             self.state().is_forwarded = false;
         }
         sent
+    }
+
+    fn keep_answerer(&self, by: Answerer) {
+        self.state().answerer = Some(by);
+    }
+
+    fn take_answerer(&self) -> Option<Answerer> {
+        self.state().answerer.take()
     }
 
     /// Takes the task of seeing to the media; `None`: somebody has it.

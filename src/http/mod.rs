@@ -39,8 +39,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{auth::Keys, signer::Signer};
 
 pub use operations::text as metrics_text;
-pub use phone_numbers::finish_setups;
 pub use phone::Desk;
+pub use phone_numbers::finish_setups;
 pub use server::{Listener, serve};
 
 /// What the handlers share.

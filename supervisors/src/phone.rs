@@ -6,6 +6,7 @@ use offhook_actors::{CallContext, CallKeys, PhoneLine, PhoneLineOptions, Vault};
 use offhook_api::{
     AssistantView, CallDocument, Destination, NumberProvider, Party, PhoneNumberView, ServerTarget,
 };
+use offhook_config::Settings;
 use offhook_core::{EndedReason, FailureClass};
 use offhook_media::AudioFormat;
 use offhook_store::{Document, Kind, Place};
@@ -65,6 +66,13 @@ pub fn destination_of(destination: &Destination) -> carrier::Destination {
         }
         Party::Sip { uri, .. } => carrier::Destination::Sip(uri.clone()),
     }
+}
+
+/// The server of the settings, which is told what no document's server is.
+pub fn server(settings: &Settings) -> Option<ServerTarget> {
+    let url = settings.webhooks.url.clone()?;
+    let timeout = settings.webhooks.timeout;
+    Some(ServerTarget { timeout, ..ServerTarget::from_url(url, None) })
 }
 
 /// Why a call of a carrier's cannot go on here.

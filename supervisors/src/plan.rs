@@ -12,7 +12,7 @@ use offhook_providers::{Access, BuildError, Net, llm, stt, tts};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::{StartCall, access, fallback};
+use crate::{StartCall, access, fallback, phone};
 
 /// What will be started.
 pub(crate) struct Plan {
@@ -109,11 +109,7 @@ pub(crate) fn server(
     number: Option<&ServerTarget>,
     settings: &Settings,
 ) -> Option<ServerTarget> {
-    view.server().or(number).cloned().or_else(|| {
-        let url = settings.webhooks.url.clone()?;
-        let timeout = settings.webhooks.timeout;
-        Some(ServerTarget { timeout, ..ServerTarget::from_url(url, None) })
-    })
+    view.server().or(number).cloned().or_else(|| phone::server(settings))
 }
 
 /// What an assistant that names no provider gets: the cloud's where there is a key for it, else the

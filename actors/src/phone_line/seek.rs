@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use offhook_core::{Event, ServerEvent};
+use offhook_core::{Answerer, Event, ServerEvent};
 use offhook_transports::carrier::{Carrier, Change, Ending, Step};
 use tokio::time::sleep;
 
@@ -57,6 +57,22 @@ impl CallContext {
         // The leg's own task sees to what was connected once.
         if line.is_answered() && !self.leg.was_connected() {
             tokio::spawn(seek(self, line));
+        }
+    }
+
+    /// Takes the carrier's word on who answered. It counts once the other side is heard.
+    pub fn carrier_heard(&self, by: Answerer) {
+        let Some(line) = &self.spec.line else { return };
+        line.keep_answerer(by);
+        if self.audio.connected_at().is_some() {
+            self.tell_answerer();
+        }
+    }
+
+    /// Tells the conversation who answered, if the carrier said so before the leg was up.
+    pub(crate) fn tell_answerer(&self) {
+        if let Some(by) = self.spec.line.as_ref().and_then(|line| line.take_answerer()) {
+            self.tell(Event::Answered { by });
         }
     }
 

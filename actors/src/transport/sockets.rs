@@ -142,6 +142,7 @@ impl Pump {
         let is_new = context.leg.greet();
         if context.audio.connect(context.clock.now()) {
             context.tell(Event::LegConnected);
+            context.tell_answerer();
         } else if is_new {
             self.limit = RateLimit::new(context.audio.format());
             self.backdrop = None;

@@ -147,7 +147,8 @@ impl Clerk<'_> {
     async fn answer(&self, id: Uuid, lease: Lease) -> Result<Greeting, Turned> {
         let sorry = |reason, problem: String| Turned { reason, words: APOLOGY.into(), problem };
         let mut request = self.request();
-        match (&self.known.view.assistant_id, &self.known.server) {
+        let server = self.known.server.clone().or_else(|| phone::server(self.app.node.settings()));
+        match (&self.known.view.assistant_id, &server) {
             (Some(assistant), _) => {
                 let org = &self.known.org;
                 let found = resources::find(self.app, org, Kind::Assistant, assistant).await;
@@ -175,7 +176,8 @@ impl Clerk<'_> {
                 }
             }
             (None, None) => {
-                let problem = "the number has neither assistantId nor server.url: set one of them";
+                let problem = "the number has neither assistantId nor server.url, and webhooks.url is not set: \
+                               set one of them";
                 return Err(sorry(EndedReason::NeitherAssistantNorServer, problem.into()));
             }
         }
@@ -290,7 +292,8 @@ impl Clerk<'_> {
         if let Some(to) = to {
             record.note_destination(&to.to_json());
         }
-        let (org, server) = (&self.known.org, self.known.server.clone());
+        let server = self.known.server.clone().or_else(|| phone::server(self.app.node.settings()));
+        let org = &self.known.org;
         let noted = self.app.node.end_unanswered(org, record, server, &reason, problem).await;
         if let Err(error) = noted {
             tracing::error!(call = %id, %error, "the record of the call is not on disk");

@@ -8,7 +8,6 @@ use axum::{
     response::IntoResponse,
 };
 use offhook_actors::CallContext;
-use offhook_core::Event as CallEvent;
 use offhook_transports::carrier::{
     Carrier, CarrierError, Client, Destination, call_of_client_state, send_digits,
     telnyx::{Answered, Event, Telnyx, Webhook as Told, parse},
@@ -77,12 +76,31 @@ pub async fn event(State(app): State<App>, Path(id): Path<String>, webhook: Webh
             if matches!(told.event, Event::HungUp(_) | Event::Bridged) {
                 app.desk.speech_over(&told.call_control_id);
             }
-            if let Some(context) = call_of(&app, &told).await {
-                report(&context, &told.event);
+            match call_of(&app, &told).await {
+                Some(context) => report(&context, &told.event),
+                None if told.event == Event::Answered && is_given_up(&app, &told) => {
+                    tokio::spawn(hang_up_on_nobody(app, known, told.call_control_id));
+                }
+                None => {}
             }
         }
     }
     Ok(done)
+}
+
+/// Whether it is about a call that we placed and that is over here. The other leg of a transfer may
+/// bear the same state while its call goes on.
+fn is_given_up(app: &App, told: &Told) -> bool {
+    let named = told.client_state.as_deref().and_then(call_of_client_state);
+    named.and_then(|id| parse_id(&id)).is_some_and(|id| app.node.call(id).is_none())
+}
+
+/// Ends a call that we placed and gave up before its id came back: nobody talks with whoever answered.
+async fn hang_up_on_nobody(app: App, known: Known, id: String) {
+    let Ok(Client::Telnyx { client, .. }) = known.client(&app) else { return };
+    if let Err(error) = client.hang_up(&id, &new_id()).await {
+        tracing::error!(%error, "a call that nobody here knows was not ended");
+    }
 }
 
 /// The call of ours that this is about.
@@ -108,7 +126,7 @@ fn report(context: &Arc<CallContext>, event: &Event) {
         }
         Event::AnsweredBy(by) => {
             if let Some(by) = answerer(*by) {
-                context.tell(CallEvent::Answered { by });
+                context.carrier_heard(by);
             }
         }
         Event::StreamFailed(reason) => {

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use offhook_actors::CallContext;
-use offhook_core::{Answerer, Event};
+use offhook_core::Answerer;
 use offhook_transports::carrier::{
     AnsweredBy, Carrier, Step, dial_verbs,
     twilio::{Form, Say, Verb, answered_by, step_of, twiml},
@@ -117,7 +117,7 @@ fn report(context: &CallContext, form: &Form<'_>) {
         context.carrier_reports(step);
     }
     if let Some(by) = answered_by(form).and_then(answerer) {
-        context.tell(Event::Answered { by });
+        context.carrier_heard(by);
     }
 }
 

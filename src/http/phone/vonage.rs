@@ -9,7 +9,6 @@ use axum::{
     response::IntoResponse,
 };
 use offhook_actors::CallContext;
-use offhook_core::Event as CallEvent;
 use offhook_transports::carrier::{
     Carrier, dial_actions,
     vonage::{Action, Event, ncco, parse_answer},
@@ -109,7 +108,7 @@ fn report(context: &CallContext, event: &Event) {
         context.carrier_reports(step);
     }
     if let Some(by) = event.answered_by.and_then(answerer) {
-        context.tell(CallEvent::Answered { by });
+        context.carrier_heard(by);
     }
 }
 
