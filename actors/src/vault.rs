@@ -124,7 +124,12 @@ pub fn scope(kind: Kind) -> Scope {
     match kind {
         Kind::Credential => Scope::Whole,
         Kind::PhoneNumber => Scope::Own,
-        Kind::Assistant | Kind::Call | Kind::ProviderHealth | Kind::Tool => Scope::Lists,
+        Kind::Assistant
+        | Kind::Call
+        | Kind::Campaign
+        | Kind::DoNotCall
+        | Kind::ProviderHealth
+        | Kind::Tool => Scope::Lists,
     }
 }
 

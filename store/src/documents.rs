@@ -26,7 +26,10 @@ use key::Scope;
 pub enum Kind {
     Assistant,
     Call,
+    Campaign,
     Credential,
+    /// A number that must not be called.
+    DoNotCall,
     PhoneNumber,
     /// What a node knows of its providers' outages.
     ProviderHealth,
@@ -39,7 +42,9 @@ impl Kind {
         match self {
             Self::Assistant => "assistant",
             Self::Call => "call",
+            Self::Campaign => "campaign",
             Self::Credential => "credential",
+            Self::DoNotCall => "do-not-call",
             Self::PhoneNumber => "phone-number",
             Self::ProviderHealth => "provider-health",
             Self::Tool => "tool",

@@ -47,18 +47,21 @@ pub(crate) enum Table {
     Documents,
     Journal,
     Outbox,
+    Campaigns,
     /// Facts about the store itself.
     Meta,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 4] = [Self::Documents, Self::Journal, Self::Outbox, Self::Meta];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Documents, Self::Journal, Self::Outbox, Self::Campaigns, Self::Meta];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Documents => "documents",
             Self::Journal => "journal",
             Self::Outbox => "outbox",
+            Self::Campaigns => "campaigns",
             Self::Meta => "meta",
         }
     }

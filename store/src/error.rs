@@ -42,6 +42,9 @@ pub enum StoreError {
     #[error("the journal of call {call} was dropped; nothing can be added to it")]
     JournalDropped { call: Uuid },
 
+    #[error("campaign {campaign} has another owner by now; nothing was added to it")]
+    Superseded { campaign: Uuid },
+
     #[error(
         "cannot start the threads of the store: {0}; the system's limit of processes may be reached"
     )]

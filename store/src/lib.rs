@@ -1,11 +1,12 @@
-//! What has to outlive the process: documents, the journal of each call, the outbox.
+//! What has to outlive the process: documents, the journal of each call, the rows of campaigns, the
+//! outbox.
 //!
 //! # What each kind of data is promised
 //!
 //! | data | written when | survives `kill -9` | survives a power cut |
 //! |---|---|---|---|
-//! | documents, [`Store::outbox_add`], [`JournalWriter::append_durable`] | before the answer | yes | yes |
-//! | [`JournalWriter::append`], [`Store::outbox_ack`] | at most 100 ms behind | all but the last 100 ms | what the kernel had written by then |
+//! | documents, [`Store::outbox_add`], [`JournalWriter::append_durable`], [`Append::Durable`] | before the answer | yes | yes |
+//! | [`JournalWriter::append`], [`Append::Behind`], [`Store::outbox_ack`] | at most 100 ms behind | all but the last 100 ms | what the kernel had written by then |
 //!
 //! The storage engine's own flush hands its pages to the kernel and waits for the disk to take them,
 //! but neither the file's length nor the disk's cache is covered by that. What must survive a power
@@ -21,6 +22,7 @@
 //! - Nothing here waits with a limit of its own: who awaits an answer bounds it. A write whose caller
 //!   gave up is carried out all the same.
 
+mod campaigns;
 mod documents;
 mod engine;
 mod error;
@@ -32,6 +34,7 @@ mod seal;
 mod store;
 mod writer;
 
+pub use campaigns::{Append, CAMPAIGN_ROWS_MAX, CampaignPart};
 pub use documents::{Bounds, Document, Kind, LIST_LIMIT_DEFAULT, ListFilter, Predicate};
 pub use engine::{EngineError, Faults};
 pub use error::StoreError;
