@@ -7,6 +7,7 @@ pub mod artifact;
 pub mod assistant;
 pub mod audio_format;
 pub mod call;
+pub mod campaign;
 pub mod contract;
 pub mod control;
 pub mod cost;
