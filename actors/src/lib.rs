@@ -6,6 +6,7 @@
 
 mod backdrop;
 pub mod call;
+pub mod campaign;
 mod child;
 mod clock;
 mod context;
