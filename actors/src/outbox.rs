@@ -78,6 +78,30 @@ impl OutboxItem {
         target: &ServerTarget,
         body: Value,
     ) -> Self {
+        let id = if event.is_of_the_end() { id_of(call, event) } else { Uuid::new_v4() };
+        Self::with_id(id, org, call, event.name(), target, body)
+    }
+
+    /// What a campaign tells its server. Its events are delivered one after the other, as those of a
+    /// call are.
+    pub fn of_campaign(
+        org: &str,
+        campaign: Uuid,
+        event: &str,
+        target: &ServerTarget,
+        body: Value,
+    ) -> Self {
+        Self::with_id(Uuid::new_v4(), org, campaign, event, target, body)
+    }
+
+    fn with_id(
+        id: Uuid,
+        org: &str,
+        call: Uuid,
+        event: &str,
+        target: &ServerTarget,
+        body: Value,
+    ) -> Self {
         let created_ms = Timestamp::now().as_millisecond();
         let target = StoredTarget {
             url: target.url.clone(),
@@ -86,8 +110,7 @@ impl OutboxItem {
             secret: target.secret.as_ref().map(|secret| secret.expose_secret().to_owned()),
             credential_id: target.credential_id.clone(),
         };
-        let id = if event.is_of_the_end() { id_of(call, event) } else { Uuid::new_v4() };
-        let (org, event) = (org.to_owned(), event.name().into());
+        let (org, event) = (org.to_owned(), event.to_owned());
         Self { id, org, call, event, target, body, created_ms, queued_ms: None, failure: None }
     }
 }

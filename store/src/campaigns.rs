@@ -21,6 +21,8 @@ pub const CAMPAIGN_ROWS_MAX: usize = 1_000;
 /// What a row of a campaign is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CampaignPart {
+    /// Whose it is: what finds a campaign before anything else of it is read.
+    Head,
     Contacts,
     Facts,
 }
@@ -29,6 +31,8 @@ impl CampaignPart {
     /// Its mark in keys: never changed once stored.
     const fn mark(self) -> u8 {
         match self {
+            // Sorts before the others.
+            Self::Head => b'a',
             Self::Contacts => b'c',
             Self::Facts => b'f',
         }
@@ -131,6 +135,35 @@ impl Store {
             .await
     }
 
+    /// How many rows a part has.
+    pub async fn campaign_len(
+        &self,
+        campaign: Uuid,
+        part: CampaignPart,
+    ) -> Result<u64, StoreError> {
+        self.read(move |engine| first_free(engine, campaign, part)).await
+    }
+
+    /// The campaigns that have rows, in the order of their ids, each with the first of them.
+    pub async fn campaigns(&self) -> Result<Vec<(Uuid, Vec<u8>)>, StoreError> {
+        self.write(Promise::Applied, |_| Ok(())).await?;
+        self.read(|engine| {
+            let mut campaigns = Vec::new();
+            let mut range = KeyRange { from: Bound::Unbounded, to: Bound::Unbounded };
+            loop {
+                let mut rows = engine.scan(Table::Campaigns, &range, Order::Ascending, 1)?;
+                let Some((key, row)) = rows.pop() else { return Ok(campaigns) };
+                let id = key.split_first_chunk().map(|(id, _)| Uuid::from_bytes(*id));
+                let what = || StoreError::Corrupt { what: "the rows of a campaign".into() };
+                let id = id.ok_or_else(what)?;
+                campaigns.push((id, row));
+                // Marks are letters.
+                range.from = Bound::Excluded([id.as_bytes().as_slice(), &[u8::MAX]].concat());
+            }
+        })
+        .await
+    }
+
     /// Forgets the rows of a part.
     pub async fn campaign_drop(
         &self,
@@ -217,6 +250,9 @@ mod tests {
         assert_eq!(page, [b"b"]);
         let row = store.campaign_row(CAMPAIGN, CampaignPart::Contacts, 2).await.unwrap();
         assert_eq!(row.unwrap(), b"c");
+        assert_eq!(store.campaign_len(CAMPAIGN, CampaignPart::Contacts).await, Ok(3));
+        assert_eq!(add(&store, CampaignPart::Head, &["head"]).await, Ok(0));
+        assert_eq!(store.campaigns().await.unwrap(), [(CAMPAIGN, b"head".to_vec())]);
         store.campaign_drop(CAMPAIGN, CampaignPart::Contacts).await.unwrap();
         assert_eq!(all(&store, CampaignPart::Contacts).await, []);
         assert_eq!(all(&store, CampaignPart::Facts).await, [(0, "x".to_owned())]);

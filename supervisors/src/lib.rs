@@ -4,6 +4,8 @@
 //! RootSupervisor
 //! ├─ OutboxActor
 //! ├─ ProberActor
+//! ├─ CampaignsSupervisor
+//! │  └─ CampaignActor (one per campaign that is not over)
 //! └─ CallsSupervisor
 //!    └─ CallSupervisor (one per call)
 //!       └─ the actors of `offhook_actors::ROLES`
@@ -15,6 +17,7 @@
 mod access;
 mod call;
 mod calls;
+mod campaigns;
 mod costs;
 mod fallback;
 mod finish;
@@ -29,6 +32,7 @@ mod root;
 mod slots;
 
 pub use call::Fault;
+pub use campaigns::{Added, CONTACTS_MAX, CampaignError, Campaigns, Dialer};
 pub use node::{Admission, AttachError, Node, NodeError, Prepared, StartCall, Started};
 pub use resumption::Resumption;
 pub use slots::{Lease, NoSlot, SlotLimits, Slots};

@@ -34,8 +34,9 @@ use tokio::{sync::watch, time::timeout};
 use uuid::Uuid;
 
 use crate::{
-    Fault, Lease, SlotLimits, Slots,
+    Campaigns, Fault, Lease, SlotLimits, Slots,
     calls::CallsMsg,
+    campaigns::Clock,
     recover::{self},
     resumption::Resumption,
     root::{RootArgs, RootSupervisor},
@@ -57,6 +58,7 @@ struct Inner {
     voice_cache: VoiceCache,
     health: ProviderHealth,
     slots: Slots,
+    campaigns: Campaigns,
     registry: Registry,
     draining: AtomicBool,
     root: ActorRef<crate::root::RootMsg>,
@@ -171,7 +173,16 @@ impl Node {
         let outbox = Outbox::new(store.clone(), egress.clone(), options);
         let registry = Registry::new();
         let health = ProviderHealth::default();
+        let slots = Slots::new(&settings.calls);
+        let campaigns = Campaigns::new(
+            store.clone(),
+            slots.clone(),
+            egress.clone(),
+            outbox.clone(),
+            Clock::Wall,
+        );
         let args = RootArgs {
+            campaigns: campaigns.clone(),
             outbox: outbox.clone(),
             registry: registry.clone(),
             health: health.clone(),
@@ -186,7 +197,6 @@ impl Node {
             let _ = running.await;
             told.send_replace(true);
         });
-        let slots = Slots::new(&settings.calls);
         let inner = Inner {
             settings,
             store,
@@ -197,6 +207,7 @@ impl Node {
             voice_cache,
             health,
             slots,
+            campaigns,
             registry,
             draining: AtomicBool::new(false),
             root,
@@ -237,6 +248,11 @@ impl Node {
     /// The slots of all calls, for those that name what they are for or wait.
     pub fn slots(&self) -> &Slots {
         &self.inner.slots
+    }
+
+    /// The campaigns; none is carried out before [`Campaigns::run`].
+    pub fn campaigns(&self) -> &Campaigns {
+        &self.inner.campaigns
     }
 
     pub fn slot_limits(&self) -> SlotLimits {
@@ -359,6 +375,7 @@ impl Node {
     /// Takes no new calls and waits for the running ones, up to the drain's limit.
     pub async fn drain(&self) {
         self.inner.draining.store(true, Ordering::Release);
+        self.inner.campaigns.drain();
         let limit = self.inner.settings.calls.drain_timeout;
         let _ = timeout(limit, self.inner.registry.wait_until(HashMap::is_empty)).await;
     }

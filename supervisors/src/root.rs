@@ -7,7 +7,12 @@ use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::time::Duration;
 use tokio::time::Instant;
 
-use crate::{calls::CallsSupervisor, node::Registry, prober::ProberActor};
+use crate::{
+    calls::CallsSupervisor,
+    campaigns::{Campaigns, CampaignsSupervisor},
+    node::Registry,
+    prober::ProberActor,
+};
 
 /// Starts what a node has once, and starts it again when it dies.
 pub(crate) struct RootSupervisor;
@@ -17,6 +22,7 @@ pub(crate) struct RootArgs {
     pub registry: Registry,
     pub health: ProviderHealth,
     pub store: Store,
+    pub campaigns: Campaigns,
 }
 
 /// What a node has once.
@@ -25,6 +31,7 @@ pub(crate) enum Part {
     Outbox,
     Prober,
     Calls,
+    Campaigns,
 }
 
 #[derive(Debug)]
@@ -62,7 +69,7 @@ impl Actor for RootSupervisor {
             budget: RestartBudget::new(INTENSITY),
             started: Instant::now(),
         };
-        for part in [Part::Outbox, Part::Prober, Part::Calls] {
+        for part in [Part::Outbox, Part::Prober, Part::Calls, Part::Campaigns] {
             state.start(part, &myself).await?;
         }
         Ok(state)
@@ -114,7 +121,7 @@ impl RootState {
         myself: &ActorRef<RootMsg>,
     ) -> Result<(), ActorProcessingErr> {
         let cell = myself.get_cell();
-        let RootArgs { outbox, registry, health, store } = &self.args;
+        let RootArgs { outbox, registry, health, store, campaigns } = &self.args;
         let id = match part {
             Part::Outbox => {
                 let (actor, _) =
@@ -131,6 +138,13 @@ impl RootState {
                 let (actor, _) = Actor::spawn_linked(None, CallsSupervisor, args, cell).await?;
                 let id = actor.get_id();
                 registry.set_supervisor(actor);
+                id
+            }
+            Part::Campaigns => {
+                let args = campaigns.clone();
+                let (actor, _) = Actor::spawn_linked(None, CampaignsSupervisor, args, cell).await?;
+                let id = actor.get_id();
+                campaigns.set_supervisor(actor);
                 id
             }
         };

@@ -71,6 +71,8 @@ pub enum Found {
 pub struct Filing {
     pub phase: Phase,
     pub counters: Counters,
+    /// Contacts of whom an answering machine was reached.
+    pub voicemails: u32,
     /// Whether somebody was called, or might have been: it was not over before it began.
     pub has_begun: bool,
 }

@@ -283,6 +283,7 @@ impl<D: Desk> Running<D> {
         let filing = Filing {
             phase: book.phase(),
             counters: book.counters(),
+            voicemails: Glance::of(book, None).voicemails,
             has_begun: book.contacts().any(|(_, contact)| contact.dialled().len() > 0),
         };
         let (args, myself) = (self.args.clone(), self.myself.clone());

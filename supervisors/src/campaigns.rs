@@ -1,0 +1,535 @@
+//! The campaigns of a node: the way in for the API, and what they share.
+
+mod desk;
+mod supervisor;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock, RwLockWriteGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use offhook_actors::{
+    Outbox,
+    campaign::{
+        CampaignMsg, CampaignSpec, ContactGlance, ContactsAsk, Glance, Loaded, Numbers, Ownership,
+        load, page,
+    },
+    egress::Egress,
+};
+use offhook_api::campaign::{CampaignView, ContactRow, number_key};
+use offhook_core::campaign::{Event, NumberKey, Phase};
+use offhook_store::{
+    Append, CAMPAIGN_ROWS_MAX, CampaignPart, Document, Kind, ListFilter, Store, StoreError,
+};
+use ractor::{ActorRef, RpcReplyPort, rpc::CallResult};
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, Semaphore};
+use uuid::Uuid;
+
+pub(crate) use self::desk::Clock;
+pub use self::desk::Dialer;
+pub(crate) use self::supervisor::{CampaignsMsg, CampaignsSupervisor};
+use crate::{Lease, Slots};
+
+/// Contacts of one campaign: a hundred bytes of memory each.
+pub const CONTACTS_MAX: u64 = 1_000_000;
+
+/// Longest wait for a campaign's actor, which may have to wait for the disk itself.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// Longest wait for the end of a campaign to be stored.
+const FILE_MAX: Duration = Duration::from_secs(10);
+
+/// Campaigns that are read from the disk at once, for somebody who looks at one that is over.
+const READ_AT_ONCE: usize = 2;
+
+/// Lists that are being filled and whose numbers are kept in memory.
+const DRAFTS_MAX: usize = 16;
+
+/// How far back calls of campaigns that are over count for caps of numbers.
+const CALLS_MATTER: Duration = Duration::from_secs(8 * 24 * 60 * 60);
+
+/// The campaigns of a node; cheap to clone.
+#[derive(Clone)]
+pub struct Campaigns {
+    pub(crate) shared: Arc<Shared>,
+}
+
+type CampaignRef = ActorRef<CampaignMsg<Lease>>;
+
+pub(crate) struct Shared {
+    store: Store,
+    slots: Slots,
+    egress: Egress,
+    outbox: Outbox,
+    clock: Clock,
+    numbers: Numbers,
+    dialer: OnceLock<Arc<dyn Dialer>>,
+    supervisor: RwLock<Option<ActorRef<CampaignsMsg>>>,
+    open: RwLock<HashMap<Uuid, Open>>,
+    /// Numbers of lists that are being filled.
+    drafts: Mutex<HashMap<Uuid, HashSet<NumberKey>>>,
+    /// Organisations whose do-not-call lists are in memory.
+    listed: Mutex<HashSet<Arc<str>>>,
+    has_history: Mutex<bool>,
+    readers: Semaphore,
+    draining: AtomicBool,
+}
+
+/// A campaign that is to be carried out.
+struct Open {
+    spec: Arc<CampaignSpec>,
+    ownership: Ownership,
+    actor: Option<CampaignRef>,
+    is_filed: Arc<AtomicBool>,
+}
+
+/// Why something was not done to a campaign.
+#[derive(Debug, thiserror::Error)]
+pub enum CampaignError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(
+        "the campaign does not answer; whether it was done is not certain, look before you try again"
+    )]
+    NoAnswer,
+    #[error("a campaign has at most {CONTACTS_MAX} contacts; begin another one")]
+    TooMany,
+    #[error("dialing has begun: contacts and settings stay as they are")]
+    HasBegun,
+}
+
+/// What became of contacts that were to be added.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Added {
+    pub added: usize,
+    /// Places in what was given of those whose numbers are on the list already.
+    pub duplicates: Vec<usize>,
+}
+
+impl Campaigns {
+    pub(crate) fn new(
+        store: Store,
+        slots: Slots,
+        egress: Egress,
+        outbox: Outbox,
+        clock: Clock,
+    ) -> Self {
+        let shared = Shared {
+            store,
+            slots,
+            egress,
+            outbox,
+            clock,
+            numbers: Numbers::default(),
+            dialer: OnceLock::new(),
+            supervisor: RwLock::new(None),
+            open: RwLock::default(),
+            drafts: Mutex::default(),
+            listed: Mutex::default(),
+            has_history: Mutex::new(false),
+            readers: Semaphore::new(READ_AT_ONCE),
+            draining: AtomicBool::new(false),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Takes up the campaigns of the store, and from here on carries out those that are begun.
+    pub async fn run(&self, dialer: Arc<dyn Dialer>) -> Result<(), StoreError> {
+        if self.shared.dialer.set(dialer).is_err() {
+            return Ok(());
+        }
+        for (id, head) in self.shared.store.campaigns().await? {
+            let Some(org) = org_of(&head) else { continue };
+            match self.shared.store.get(&org, Kind::Campaign, id).await {
+                Ok(Some(document)) if is_open(&document.body) => {
+                    if let Err(error) = self.start(&document).await {
+                        tracing::error!(campaign = %id, %error, "campaign cannot be taken up");
+                    }
+                }
+                Ok(Some(_)) => {}
+                // Its creation was never acknowledged.
+                Ok(None) => self.drop_rows(id).await?,
+                Err(error) => {
+                    tracing::error!(campaign = %id, %error, "campaign cannot be read");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores a campaign with its contacts, whose numbers must differ; `Ok`: it is on disk.
+    pub async fn create(
+        &self,
+        document: Document,
+        contacts: &[ContactRow],
+    ) -> Result<(), CampaignError> {
+        let head = json!({ "org": document.org }).to_string().into_bytes();
+        let store = &self.shared.store;
+        store
+            .campaign_append(document.id, CampaignPart::Head, vec![head], Append::Durable, || true)
+            .await?;
+        self.write_contacts(document.id, contacts).await?;
+        store.put(document.clone()).await?;
+        if is_open(&document.body) {
+            self.start(&document).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds contacts to a campaign that is not begun; numbers that it has already are left out.
+    pub async fn add_contacts(
+        &self,
+        document: &Document,
+        contacts: Vec<ContactRow>,
+    ) -> Result<Added, CampaignError> {
+        if is_open(&document.body) || is_over(&document.body) {
+            return Err(CampaignError::HasBegun);
+        }
+        let mut drafts = self.shared.drafts.lock().await;
+        if !drafts.contains_key(&document.id) {
+            let store = &self.shared.store;
+            let see = |known: &mut HashSet<NumberKey>, _, row: &[u8]| {
+                known.extend(ContactRow::decode_head(row).map(|(number, ..)| number));
+                Ok(())
+            };
+            let part = CampaignPart::Contacts;
+            let known = store.campaign_fold(document.id, part, HashSet::new(), see).await?;
+            if drafts.len() >= DRAFTS_MAX {
+                drafts.clear();
+            }
+            drafts.insert(document.id, known);
+        }
+        let known = drafts.entry(document.id).or_default();
+        let mut added = Added::default();
+        let mut fresh = Vec::new();
+        let mut numbers = HashSet::new();
+        for (index, contact) in contacts.into_iter().enumerate() {
+            if known.contains(&contact.number) || !numbers.insert(contact.number) {
+                added.duplicates.push(index);
+            } else {
+                fresh.push(contact);
+            }
+        }
+        if known.len() as u64 + fresh.len() as u64 > CONTACTS_MAX {
+            return Err(CampaignError::TooMany);
+        }
+        let written = self.write_contacts(document.id, &fresh).await;
+        if let Err(error) = written {
+            // How far it came is on the disk alone.
+            drafts.remove(&document.id);
+            return Err(error);
+        }
+        known.extend(numbers);
+        added.added = fresh.len();
+        Ok(added)
+    }
+
+    /// Takes new contacts for those that a campaign had; nobody may have been called.
+    pub async fn replace_contacts(
+        &self,
+        id: Uuid,
+        contacts: &[ContactRow],
+    ) -> Result<(), CampaignError> {
+        self.shared.drafts.lock().await.remove(&id);
+        self.shared.store.campaign_drop(id, CampaignPart::Contacts).await?;
+        self.write_contacts(id, contacts).await
+    }
+
+    /// Has a campaign carried out.
+    pub async fn start(&self, document: &Document) -> Result<(), CampaignError> {
+        let spec = spec_of(document)?;
+        self.shared.drafts.lock().await.remove(&spec.id);
+        self.list_barred(&spec.org).await?;
+        let caps = &spec.view.plan.caps;
+        if caps.number_per_day.is_some() || caps.number_per_week.is_some() {
+            self.recall_calls().await?;
+        }
+        let id = spec.id;
+        self.shared.open().entry(id).or_insert_with(|| Open {
+            spec,
+            ownership: Ownership::default(),
+            actor: None,
+            is_filed: Arc::default(),
+        });
+        if let Some(supervisor) = self.supervisor() {
+            // A supervisor that is gone has a successor, which starts all of them.
+            let _ = supervisor.cast(CampaignsMsg::Start(id));
+        }
+        Ok(())
+    }
+
+    /// Takes a campaign out of the hands of its actor, provided that nobody was called.
+    pub async fn withdraw(&self, document: &Document) -> Result<(), CampaignError> {
+        if let Some(supervisor) = self.supervisor() {
+            let ask = |reply| CampaignsMsg::Withdraw(document.id, reply);
+            let asked = supervisor.call(ask, Some(ANSWER_MAX)).await;
+            if !matches!(asked, Ok(CallResult::Success(()))) {
+                return Err(CampaignError::NoAnswer);
+            }
+        }
+        let glance = self.read(document).await?;
+        if glance.book.phase() == Phase::Scheduled {
+            return Ok(());
+        }
+        self.start(document).await?;
+        Err(CampaignError::HasBegun)
+    }
+
+    /// Forgets a campaign that is not carried out.
+    pub async fn remove(&self, document: &Document) -> Result<(), CampaignError> {
+        self.shared.store.delete(&document.org, Kind::Campaign, document.id).await?;
+        self.drop_rows(document.id).await?;
+        Ok(())
+    }
+
+    /// Pauses, resumes or stops a campaign; `Ok`: it is on disk, and nobody is dialled against it.
+    pub async fn act(&self, id: Uuid, event: Event) -> Result<(), CampaignError> {
+        self.ask(id, |reply| CampaignMsg::Do(event, reply)).await
+    }
+
+    /// Whether a campaign has an actor.
+    pub fn is_running(&self, id: Uuid) -> bool {
+        self.shared.open().contains_key(&id)
+    }
+
+    /// A campaign in numbers.
+    pub async fn glance(&self, document: &Document) -> Result<Glance, CampaignError> {
+        if self.is_running(document.id)
+            && let Ok(glance) = self.ask(document.id, CampaignMsg::Glance).await
+        {
+            return Ok(glance);
+        }
+        Ok(Glance::of(&self.read(document).await?.book, None))
+    }
+
+    /// A page of a campaign's contacts with their documents, and how many there are in all.
+    pub async fn contacts(
+        &self,
+        document: &Document,
+        ask: ContactsAsk,
+    ) -> Result<(usize, Vec<(ContactGlance, Value)>), CampaignError> {
+        let asked = ask.clone();
+        let answered = match self.is_running(document.id) {
+            true => self.ask(document.id, |reply| CampaignMsg::Contacts(asked, reply)).await.ok(),
+            false => None,
+        };
+        let (total, glances) = match answered {
+            Some(found) => found,
+            None => {
+                let Loaded { book, reasons, .. } = self.read(document).await?;
+                page(document.id, &book, &reasons, &ask)
+            }
+        };
+        let mut contacts = Vec::with_capacity(glances.len());
+        for run in glances.chunk_by(|one, next| one.id.0 + 1 == next.id.0) {
+            let from = run.first().map_or(0, |glance| u64::from(glance.id.0));
+            let part = CampaignPart::Contacts;
+            let rows = self.shared.store.campaign_rows(document.id, part, from, run.len()).await?;
+            for (glance, row) in run.iter().zip(rows) {
+                let customer = ContactRow::decode(&row).map(|row| row.customer);
+                contacts.push((glance.clone(), customer.unwrap_or_default()));
+            }
+        }
+        Ok((total, contacts))
+    }
+
+    /// Has a number not be called any more, from the next dial on.
+    pub fn bar(&self, org: &str, number: NumberKey) {
+        self.shared.numbers.bar(org, number);
+        for open in self.shared.open().values() {
+            if &*open.spec.org == org
+                && let Some(actor) = &open.actor
+            {
+                // An actor that is gone has a successor, which asks the list.
+                let _ = actor.cast(CampaignMsg::Barred(number));
+            }
+        }
+    }
+
+    pub fn unbar(&self, org: &str, number: NumberKey) {
+        self.shared.numbers.unbar(org, number);
+    }
+
+    /// Dials nobody any more; calls under way go on.
+    pub(crate) fn drain(&self) {
+        self.shared.draining.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn set_supervisor(&self, actor: ActorRef<CampaignsMsg>) {
+        *self.shared.supervisor.write().unwrap_or_else(PoisonError::into_inner) = Some(actor);
+    }
+
+    fn supervisor(&self) -> Option<ActorRef<CampaignsMsg>> {
+        self.shared.supervisor.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        id: Uuid,
+        message: impl FnOnce(RpcReplyPort<T>) -> CampaignMsg<Lease>,
+    ) -> Result<T, CampaignError> {
+        let actor = self.shared.open().get(&id).and_then(|open| open.actor.clone());
+        let asked = actor.ok_or(CampaignError::NoAnswer)?.call(message, Some(ANSWER_MAX)).await;
+        match asked {
+            Ok(CallResult::Success(answer)) => Ok(answer),
+            Ok(CallResult::Timeout | CallResult::SenderError) | Err(_) => {
+                Err(CampaignError::NoAnswer)
+            }
+        }
+    }
+
+    async fn read(&self, document: &Document) -> Result<Loaded, CampaignError> {
+        let _turn = self.shared.readers.acquire().await.map_err(|_| CampaignError::NoAnswer)?;
+        let spec = spec_of(document)?;
+        Ok(load(&self.shared.store, spec.id, &spec.view).await?)
+    }
+
+    async fn write_contacts(&self, id: Uuid, contacts: &[ContactRow]) -> Result<(), CampaignError> {
+        for contacts in contacts.chunks(CAMPAIGN_ROWS_MAX) {
+            let rows = contacts.iter().map(ContactRow::encode).collect();
+            let part = CampaignPart::Contacts;
+            let append = Append::Durable;
+            self.shared.store.campaign_append(id, part, rows, append, || true).await?;
+        }
+        Ok(())
+    }
+
+    async fn drop_rows(&self, id: Uuid) -> Result<(), StoreError> {
+        // The head last: by it the others are found should the process die.
+        for part in [CampaignPart::Facts, CampaignPart::Contacts, CampaignPart::Head] {
+            self.shared.store.campaign_drop(id, part).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes an organisation's do-not-call list into memory.
+    async fn list_barred(&self, org: &Arc<str>) -> Result<(), StoreError> {
+        let mut listed = self.shared.listed.lock().await;
+        if listed.contains(org) {
+            return Ok(());
+        }
+        let filter = ListFilter { limit: usize::MAX, ..ListFilter::default() };
+        let barred = self.shared.store.list(org, Kind::DoNotCall, filter, None).await?;
+        for number in barred.iter().filter_map(|it| number_key(it.body["number"].as_str()?)) {
+            self.shared.numbers.bar(org, number);
+        }
+        listed.insert(org.clone());
+        Ok(())
+    }
+
+    /// Takes the calls of campaigns that are over into memory, as far as they matter for caps.
+    async fn recall_calls(&self) -> Result<(), CampaignError> {
+        let mut has_history = self.shared.has_history.lock().await;
+        if *has_history {
+            return Ok(());
+        }
+        let since_ms = Timestamp::now().as_millisecond() - CALLS_MATTER.as_millis() as i64;
+        for (id, head) in self.shared.store.campaigns().await? {
+            let Some(org) = org_of(&head) else { continue };
+            let found = self.shared.store.get(&org, Kind::Campaign, id).await?;
+            let matters =
+                |document: &Document| is_over(&document.body) && document.updated_at_ms > since_ms;
+            let Some(document) = found.filter(matters) else { continue };
+            let Loaded { book, .. } = self.read(&document).await?;
+            for (_, contact) in book.contacts() {
+                for at in contact.dialled() {
+                    self.shared.numbers.note_call(contact.number, id, at);
+                }
+            }
+        }
+        *has_history = true;
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn open(&self) -> RwLockWriteGuard<'_, HashMap<Uuid, Open>> {
+        self.open.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes all campaigns from their actors; names them.
+    fn take_over(&self) -> Vec<Uuid> {
+        let mut open = self.open();
+        for actor in open.values_mut().filter_map(|open| open.actor.take()) {
+            actor.kill();
+        }
+        open.keys().copied().collect()
+    }
+
+    /// A campaign that is to be carried out and has no actor.
+    fn waiting(&self, id: Uuid) -> Option<(Arc<CampaignSpec>, Ownership)> {
+        let open = self.open();
+        let waiting = open.get(&id).filter(|open| open.actor.is_none())?;
+        Some((waiting.spec.clone(), waiting.ownership.clone()))
+    }
+
+    fn set_actor(&self, id: Uuid, actor: CampaignRef) {
+        if let Some(open) = self.open().get_mut(&id) {
+            open.actor = Some(actor);
+        }
+    }
+
+    fn forget_actor(&self, id: Uuid) {
+        if let Some(open) = self.open().get_mut(&id) {
+            open.actor = None;
+        }
+    }
+
+    fn close(&self, id: Uuid) -> Option<CampaignRef> {
+        let open = self.open().remove(&id)?;
+        // Whoever still has it writes nothing any more.
+        open.ownership.take();
+        open.actor
+    }
+
+    fn note_filed(&self, id: Uuid) {
+        if let Some(open) = self.open().get(&id) {
+            open.is_filed.store(true, Ordering::Release);
+        }
+    }
+
+    fn is_filed(&self, id: Uuid) -> bool {
+        self.open().get(&id).is_none_or(|open| open.is_filed.load(Ordering::Acquire))
+    }
+
+    fn dialer(&self) -> Option<Arc<dyn Dialer>> {
+        self.dialer.get().cloned()
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+}
+
+/// Whether a campaign was begun and is not over.
+fn is_open(document: &Value) -> bool {
+    document["paused"].as_bool() != Some(true) && !is_over(document)
+}
+
+/// Whether a campaign was filed.
+fn is_over(document: &Value) -> bool {
+    document.get("filed").is_some()
+}
+
+fn org_of(head: &[u8]) -> Option<String> {
+    let head: Value = serde_json::from_slice(head).ok()?;
+    Some(head["org"].as_str()?.to_owned())
+}
+
+fn spec_of(document: &Document) -> Result<Arc<CampaignSpec>, CampaignError> {
+    let id = document.id;
+    let view = CampaignView::read(&document.body).map_err(|problems| StoreError::Corrupt {
+        what: format!("campaign {id}: {}", problems.join(", ")),
+    })?;
+    let org = document.org.as_str().into();
+    Ok(Arc::new(CampaignSpec { id, org, view, document: document.body.clone() }))
+}
+
+#[cfg(test)]
+mod tests;

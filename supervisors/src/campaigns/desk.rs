@@ -1,0 +1,191 @@
+//! What the node does for its campaigns: slots, calls, webhooks, documents.
+
+use std::sync::Arc;
+
+use futures_util::{FutureExt, future::BoxFuture};
+use jiff::Timestamp;
+use offhook_actors::{
+    campaign::{CampaignSpec, Desk, DialError, DialOrder, Filing, Found, Live},
+    egress::Post,
+    outbox::OutboxItem,
+};
+use offhook_api::{campaign as wire, server_fields};
+use offhook_core::{
+    campaign::{Close, Phase, Predial, WallTime},
+    slots::{SlotRequest, Source},
+};
+use offhook_store::Kind;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::{FILE_MAX, Shared};
+use crate::Lease;
+
+/// Places the calls of campaigns, and finds out about them.
+pub trait Dialer: Send + Sync {
+    /// Places a call whose id is the order's intent, at most once. The slot is the call's from here on.
+    /// Whoever drops the answer has died: a request that has not left must not leave any more.
+    fn place(&self, order: DialOrder, slot: Lease) -> BoxFuture<'static, Result<Live, DialError>>;
+
+    /// Finds out what became of an order that may have been placed, also by a former process.
+    fn look_up(&self, order: DialOrder) -> BoxFuture<'static, Found>;
+}
+
+/// Where campaigns have the time from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Clock {
+    /// Windows are of the world outside: when its clock is set, they move along.
+    Wall,
+    /// Of tests: the runtime's time, from this moment on.
+    #[cfg(test)]
+    Since(WallTime, tokio::time::Instant),
+}
+
+impl Clock {
+    fn now(self) -> WallTime {
+        match self {
+            Self::Wall => {
+                let ms = Timestamp::now().as_millisecond();
+                WallTime::from_millis(u64::try_from(ms).unwrap_or_default())
+            }
+            #[cfg(test)]
+            Self::Since(at, began) => at + began.elapsed(),
+        }
+    }
+}
+
+/// The node, as a campaign sees it.
+pub struct NodeDesk {
+    pub(super) shared: Arc<Shared>,
+    pub(super) dialer: Arc<dyn Dialer>,
+}
+
+impl Desk for NodeDesk {
+    type Slot = Lease;
+
+    fn now(&self) -> WallTime {
+        self.shared.clock.now()
+    }
+
+    fn take_slot(
+        &self,
+        campaign: &CampaignSpec,
+        line: Option<&Arc<str>>,
+    ) -> BoxFuture<'static, Option<Lease>> {
+        let request = SlotRequest {
+            source: Source::Campaign(campaign.id.to_string().into()),
+            org: campaign.org.clone(),
+            assistant: campaign.view.assistant_id.clone(),
+            number: line.cloned(),
+            carrier: None,
+        };
+        let shared = self.shared.clone();
+        async move {
+            if shared.is_draining() {
+                return None;
+            }
+            match shared.slots.take_in_turn(request).await {
+                Ok(lease) => Some(lease).filter(|_| !shared.is_draining()),
+                Err(error) => {
+                    tracing::debug!(%error, "no slot for a campaign");
+                    None
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn place(&self, order: DialOrder, slot: Lease) -> BoxFuture<'static, Result<Live, DialError>> {
+        self.dialer.place(order, slot)
+    }
+
+    fn look_up(&self, order: DialOrder) -> BoxFuture<'static, Found> {
+        self.dialer.look_up(order)
+    }
+
+    fn ask_server(&self, campaign: Arc<CampaignSpec>, body: Value) -> BoxFuture<'static, Predial> {
+        let egress = self.shared.egress.clone();
+        async move {
+            let Some(target) = &campaign.view.server else { return Predial::Failed };
+            let event_id = Uuid::new_v4().to_string();
+            let post = Post { target, org: &campaign.org, body: &body, event_id: &event_id };
+            let answer = match egress.post(post).await {
+                Ok(answer) if (200..300).contains(&answer.status) => answer.body,
+                Ok(answer) => {
+                    tracing::warn!(campaign = %campaign.id, status = answer.status, "campaign.predial refused");
+                    return Predial::Failed;
+                }
+                Err(error) => {
+                    tracing::warn!(campaign = %campaign.id, %error, "campaign.predial failed");
+                    return Predial::Failed;
+                }
+            };
+            let answer = serde_json::from_slice::<Value>(&answer).unwrap_or_default();
+            match answer.get("eligible").and_then(Value::as_bool) {
+                Some(true) => Predial::Eligible,
+                Some(false) => Predial::NotEligible,
+                None => Predial::Failed,
+            }
+        }
+        .boxed()
+    }
+
+    fn tell_server(&self, campaign: &CampaignSpec, event: &'static str, body: Value) {
+        if let Some(target) = &campaign.view.server {
+            let item = OutboxItem::of_campaign(&campaign.org, campaign.id, event, target, body);
+            self.shared.outbox.send(item);
+        }
+    }
+
+    fn file(&self, campaign: Arc<CampaignSpec>, filing: Filing) -> BoxFuture<'static, bool> {
+        let shared = self.shared.clone();
+        async move {
+            let now_ms = Timestamp::now().as_millisecond();
+            let change = move |document: &mut offhook_store::Document| {
+                document.updated_at_ms = now_ms;
+                note_filing(&mut document.body, &filing);
+                server_fields::stamp_updated(&mut document.body, now_ms);
+            };
+            let filed = shared.store.update(&campaign.org, Kind::Campaign, campaign.id, change);
+            match timeout(FILE_MAX, filed).await {
+                Ok(Ok(_)) => {
+                    shared.note_filed(campaign.id);
+                    tracing::info!(campaign = %campaign.id, "campaign over");
+                    true
+                }
+                Ok(Err(error)) => {
+                    tracing::error!(campaign = %campaign.id, %error, "campaign's end cannot be stored");
+                    false
+                }
+                Err(_) => false,
+            }
+        }
+        .boxed()
+    }
+}
+
+/// Writes into a document that its campaign is over.
+fn note_filing(document: &mut Value, filing: &Filing) {
+    document["status"] = wire::phase_status(filing.phase).into();
+    let ended_reason = match filing.phase {
+        Phase::Ended(Close::Done) => Some("campaign.ended.success"),
+        Phase::Ended(Close::Stopped) if filing.has_begun => {
+            Some("campaign.in-progress.ended-by-user")
+        }
+        Phase::Ended(Close::Stopped) => Some("campaign.scheduled.ended-by-user"),
+        // The contract has no reason for a campaign whose time was over.
+        Phase::Ended(Close::TooLate) | Phase::Scheduled | Phase::Running | Phase::Paused => None,
+    };
+    if let Some(reason) = ended_reason {
+        document["endedReason"] = reason.into();
+    }
+    let counters = filing.counters;
+    document["filed"] = json!({
+        "pending": counters.pending, "dispatched": counters.dispatched,
+        "completed": counters.completed, "failed": counters.failed,
+        "skipped": counters.skipped, "predialFailed": counters.predial_failed,
+        "unclear": counters.unclear, "dialed": counters.dialled,
+        "connected": counters.connected, "voicemails": filing.voicemails,
+    });
+}
