@@ -3,6 +3,7 @@
 mod contact;
 mod message;
 mod rules;
+pub mod variables;
 mod zones;
 
 use std::{collections::HashSet, sync::Arc};

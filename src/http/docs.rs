@@ -70,6 +70,12 @@ fn complete(document: OpenApi) -> Value {
         describe_resource(resource, &mut document["paths"]);
     }
     describe_pages(&super::phone_numbers::RESOURCE, &mut document["paths"]);
+    for (tag, operations) in
+        [("Campaign", super::campaigns::OPERATIONS), ("DoNotCall", super::do_not_call::OPERATIONS)]
+    {
+        roots.extend(operations.iter().filter_map(|(.., shape)| *shape));
+        describe_operations(tag, operations, &mut document["paths"]);
+    }
     let mut schemas = contract::components(&roots);
     schemas.insert("Error".into(), json!({
         "type": "object",
@@ -160,6 +166,34 @@ fn describe_pages(resource: &Resource, paths: &mut Value) {
         "parameters": parameters,
         "responses": {"200": {"description": "`results`, newest first, and `metadata` of the pages"}},
     }});
+}
+
+/// Operations that are written out: path, method, summary, id, body.
+fn describe_operations(
+    tag: &str,
+    operations: &[(&str, &str, &str, &str, Option<&str>)],
+    paths: &mut Value,
+) {
+    for (path, method, summary, id, body) in operations {
+        let status = if *method == "post" { "201" } else { "200" };
+        let mut operation = json!({
+            "tags": [format!("{tag}s")],
+            "summary": summary,
+            "operationId": format!("{tag}Controller_{id}"),
+            "responses": {status: {"description": summary}},
+        });
+        if let Some(shape) = body {
+            operation["requestBody"] = body_of(shape);
+            operation["responses"]["400"] = json!({"description": "What is wrong with it"});
+        }
+        if path.contains("{id}") {
+            operation["parameters"] = json!([
+                {"name": "id", "in": "path", "required": true, "schema": {"type": "string"}}
+            ]);
+            operation["responses"]["404"] = json!({"description": "There is none of this id"});
+        }
+        paths[path][method] = operation;
+    }
 }
 
 fn describe_answers(operation: &mut Value) {

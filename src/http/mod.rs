@@ -3,6 +3,8 @@
 mod body;
 mod call_setup;
 mod calls;
+mod campaigns;
+mod do_not_call;
 mod docs;
 mod leg;
 mod monitor;
@@ -81,6 +83,8 @@ pub fn router(app: App) -> Router {
         .merge(recordings::absent_routes())
         .merge(resources::routes())
         .merge(phone_numbers::routes())
+        .merge(campaigns::routes())
+        .merge(do_not_call::routes())
         .layer(middleware::from_fn_with_state(app.clone(), authenticate))
         .merge(monitor::control_routes())
         .layer(DefaultBodyLimit::max(settings.server.body_limit as usize));

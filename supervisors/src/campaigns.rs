@@ -20,6 +20,7 @@ use offhook_actors::{
         load, page,
     },
     egress::Egress,
+    outbox::OutboxItem,
 };
 use offhook_api::campaign::{CampaignView, ContactRow, number_key};
 use offhook_core::campaign::{Event, NumberKey, Phase};
@@ -349,6 +350,20 @@ impl Campaigns {
                 // An actor that is gone has a successor, which asks the list.
                 let _ = actor.cast(CampaignMsg::Barred(number));
             }
+        }
+    }
+
+    /// Tells a campaign's server something of its document.
+    pub fn tell(&self, document: &Document, event: &'static str) {
+        let Ok(spec) = spec_of(document) else { return };
+        if let Some(target) = spec.view.server.as_ref().filter(|_| spec.view.tells(event)) {
+            let body = json!({"message": {
+                "type": event,
+                "timestamp": Timestamp::now().as_millisecond(),
+                "campaignId": spec.id,
+            }});
+            let item = OutboxItem::of_campaign(&spec.org, spec.id, event, target, body);
+            self.shared.outbox.send(item);
         }
     }
 

@@ -1,0 +1,445 @@
+//! `/campaign` and `/v2/campaign`: outbound calls to many.
+//!
+//! A campaign's document holds its settings; its contacts and what became of them lie in rows that
+//! its actor keeps.
+
+mod change;
+mod rules;
+mod shown;
+
+use std::collections::BTreeMap;
+
+use axum::{
+    Extension, Router,
+    extract::{Path, Query, State},
+    response::Response,
+    routing::{get, post},
+};
+use offhook_actors::campaign::ContactsAsk;
+use offhook_api::{
+    ApiError, PageQuery,
+    campaign::{self, ContactRow, contact_status},
+    contract::{MAX_VIOLATIONS, Mode},
+    server_fields,
+};
+use offhook_core::campaign::ContactStatus;
+use offhook_store::{CampaignPart, Document, Kind, ListFilter, Place};
+use offhook_supervisors::CampaignError;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    App, Org,
+    body::{self, Json},
+    calls::to_its_end,
+    now_ms,
+    reply::{self, Reply},
+    resources::{self, Pairs},
+};
+use crate::auth::parse_id;
+
+/// Operations as the reference page lists them: path, method, summary, id, body.
+pub const OPERATIONS: &[(&str, &str, &str, &str, Option<&str>)] = &[
+    ("/campaign", "post", "Create Campaign", "create", Some("CreateCampaignDTO")),
+    ("/campaign", "get", "List Campaigns", "findAll", None),
+    ("/campaign/{id}", "get", "Get Campaign", "findOne", None),
+    ("/campaign/{id}", "patch", "Update Campaign", "update", Some("UpdateCampaignDTO")),
+    ("/campaign/{id}", "delete", "Delete Campaign", "remove", None),
+    (
+        "/campaign/{id}/contacts",
+        "post",
+        "Add Contacts to Campaign",
+        "addContacts",
+        Some("AddCampaignContactsDTO"),
+    ),
+    ("/v2/campaign", "post", "Create Campaign", "createV2", Some("CreateCampaignDTO")),
+    ("/v2/campaign", "get", "List Campaigns", "findAllV2", None),
+    ("/v2/campaign/{id}", "get", "Get Campaign", "findOneV2", None),
+    ("/v2/campaign/{id}", "patch", "Update Campaign", "updateV2", Some("UpdateCampaignDTO")),
+    ("/v2/campaign/{id}", "delete", "Delete Campaign", "removeV2", None),
+    ("/v2/campaign/{id}/contacts", "get", "List Contacts", "getCampaignV2Contacts", None),
+];
+
+/// Campaigns of one organisation that a list looks at.
+const CAMPAIGNS_MAX: usize = 10_000;
+
+/// Contacts on a page unless the client says otherwise.
+const CONTACTS_DEFAULT: usize = 100;
+const CONTACTS_MAX: usize = 1_000;
+
+pub fn routes() -> Router<App> {
+    let whole = get(read).patch(update).delete(remove);
+    Router::new()
+        .route("/campaign", post(create).get(list))
+        .route("/campaign/{id}", whole.clone())
+        .route("/campaign/{id}/contacts", post(add_contacts))
+        .route("/v2/campaign", post(create).get(list_summaries))
+        .route("/v2/campaign/{id}", get(read_summary).patch(update).delete(remove))
+        .route("/v2/campaign/{id}/contacts", get(contacts))
+}
+
+async fn create(
+    State(app): State<App>,
+    Extension(Org(org)): Extension<Org>,
+    Json(body): Json,
+) -> Reply {
+    to_its_end(create_campaign(app, org, body)).await
+}
+
+async fn create_campaign(app: App, org: String, body: Value) -> Reply {
+    body::check("CreateCampaignDTO", &body, Mode::Create)?;
+    let is_draft = body["paused"] == true;
+    let mut body = duplicated(&app, &org, body).await?;
+    if !is_draft && let Value::Object(fields) = &mut body {
+        fields.shift_remove("paused");
+    }
+    let rules::Checked { contacts, warnings } = rules::check(&app, &org, &body, !is_draft).await?;
+    campaign::without_customers(&mut body);
+    let (kind, id, now) = (Kind::Campaign, Uuid::new_v4(), now_ms());
+    let mut body = server_fields::stamp_new(body, id, &org, now);
+    body["status"] = "scheduled".into();
+    if !warnings.is_empty() {
+        body["warnings"] = warnings.into();
+    }
+    app.node.vault().seal(Place { org: &org, kind, id }, &mut body).map_err(resources::vault)?;
+    let document = Document { org, kind, id, created_at_ms: now, updated_at_ms: now, body };
+    app.node.campaigns().create(document.clone(), &contacts).await.map_err(failed)?;
+    Ok(reply::created(shown::whole(&app, &document, campaign::CUSTOMERS_MAX).await?))
+}
+
+/// A new campaign's document over that of the one it is made after.
+async fn duplicated(app: &App, org: &str, body: Value) -> Result<Value, Response> {
+    let Some(id) = body["duplicateFromCampaignId"].as_str() else { return Ok(body) };
+    let source = find(app, org, id).await.map_err(|_| {
+        reply::bad_request(vec![format!("duplicateFromCampaignId {id} does not name a campaign")])
+    })?;
+    let mut whole = source.body.clone();
+    let Value::Object(fields) = &mut whole else { return Ok(body) };
+    for own in ["id", "orgId", "createdAt", "updatedAt"] {
+        fields.shift_remove(own);
+    }
+    for own in ["status", "endedReason", "filed", "archived", "warnings", "paused"] {
+        fields.shift_remove(own);
+    }
+    let given = |field: &str| body.get(field).is_some_and(|value| !value.is_null());
+    if given("phoneNumberId") || given("customers") {
+        fields.shift_remove("dialPlan");
+    }
+    if given("dialPlan") {
+        fields.shift_remove("phoneNumberId");
+    }
+    if !given("customers") && !given("dialPlan") {
+        let ask = ContactsAsk { max: campaign::CUSTOMERS_MAX + 1, ..ContactsAsk::default() };
+        let contacts = app.node.campaigns().contacts(&source, ask).await.map_err(failed)?.1;
+        let mut pools: BTreeMap<u16, Vec<Value>> = BTreeMap::new();
+        let rows = app
+            .node
+            .store()
+            .campaign_rows(source.id, CampaignPart::Contacts, 0, contacts.len())
+            .await
+            .map_err(reply::store)?;
+        for row in rows.iter().filter_map(|row| ContactRow::decode(row)) {
+            pools.entry(row.pool).or_default().push(row.customer);
+        }
+        match fields.get_mut("dialPlan").and_then(Value::as_array_mut) {
+            Some(entries) => {
+                for (pool, entry) in (0..).zip(entries) {
+                    entry["customers"] = pools.remove(&pool).unwrap_or_default().into();
+                }
+            }
+            None => {
+                let all: Vec<Value> = pools.into_values().flatten().collect();
+                fields.insert("customers".into(), all.into());
+            }
+        }
+    }
+    if let Value::Object(own) = body {
+        fields.extend(own);
+    }
+    Ok(whole)
+}
+
+async fn list(
+    State(app): State<App>,
+    Extension(Org(org)): Extension<Org>,
+    Query(pairs): Pairs,
+) -> Reply {
+    let (mut page, found) = page(&app, &org, &pairs, &[]).await?;
+    let mut results = Vec::with_capacity(found.len());
+    for document in &found {
+        results.push(shown::whole(&app, document, 0).await?);
+    }
+    page["results"] = results.into();
+    Ok(reply::ok(page))
+}
+
+async fn list_summaries(
+    State(app): State<App>,
+    Extension(Org(org)): Extension<Org>,
+    Query(pairs): Pairs,
+) -> Reply {
+    let has_counters = includes_counters(&pairs)?;
+    let (mut page, found) = page(&app, &org, &pairs, &["includeCounters"]).await?;
+    let mut results = Vec::with_capacity(found.len());
+    for document in &found {
+        results.push(shown::summary(&app, document, has_counters).await?);
+    }
+    page["results"] = results.into();
+    Ok(reply::ok(page))
+}
+
+async fn read(
+    State(app): State<App>,
+    Extension(Org(org)): Extension<Org>,
+    Path(id): Path<String>,
+) -> Reply {
+    let found = find(&app, &org, &id).await?;
+    Ok(reply::ok(shown::whole(&app, &found, campaign::CUSTOMERS_MAX).await?))
+}
+
+async fn read_summary(
+    State(app): State<App>,
+    Extension(Org(org)): Extension<Org>,
+    Path(id): Path<String>,
+    Query(pairs): Pairs,
+) -> Reply {
+    let has_counters = includes_counters(&pairs)?;
+    let found = find(&app, &org, &id).await?;
+    Ok(reply::ok(shown::summary(&app, &found, has_counters).await?))
+}
+
+async fn update(
+    State(app): State<App>,
+    Extension(Org(org)): Extension<Org>,
+    Path(id): Path<String>,
+    Json(changes): Json,
+) -> Reply {
+    to_its_end(async move {
+        let found = find(&app, &org, &id).await?;
+        let changed = change::update(&app, &org, found, changes).await?;
+        Ok(reply::ok(shown::whole(&app, &changed, campaign::CUSTOMERS_MAX).await?))
+    })
+    .await
+}
+
+async fn remove(
+    State(app): State<App>,
+    Extension(Org(org)): Extension<Org>,
+    Path(id): Path<String>,
+) -> Reply {
+    to_its_end(async move {
+        let found = find(&app, &org, &id).await?;
+        let before = shown::whole(&app, &found, 0).await?;
+        let gone = change::remove(&app, found).await?;
+        if gone.body["archived"] == true
+            && let Ok(archived) = shown::whole(&app, &gone, 0).await
+        {
+            return Ok(reply::ok(archived));
+        }
+        Ok(reply::ok(before))
+    })
+    .await
+}
+
+async fn contacts(
+    State(app): State<App>,
+    Extension(Org(org)): Extension<Org>,
+    Path(id): Path<String>,
+    Query(pairs): Pairs,
+) -> Reply {
+    let found = find(&app, &org, &id).await?;
+    let (ask, page) = contacts_ask(&pairs)?;
+    let (total, contacts) =
+        app.node.campaigns().contacts(&found, ask.clone()).await.map_err(failed)?;
+    let results: Vec<Value> = contacts
+        .iter()
+        .map(|(glance, customer)| shown::contact(found.id, glance, customer))
+        .collect();
+    Ok(reply::ok(json!({
+        "results": results,
+        "metadata": {
+            "itemsPerPage": ask.max,
+            "totalItems": total,
+            "currentPage": page,
+            "totalPages": total.div_ceil(ask.max),
+            "hasNextPage": ask.skip.saturating_add(ask.max) < total,
+        },
+    })))
+}
+
+async fn add_contacts(
+    State(app): State<App>,
+    Extension(Org(org)): Extension<Org>,
+    Path(id): Path<String>,
+    Json(body): Json,
+) -> Reply {
+    to_its_end(add_to_campaign(app, org, id, body)).await
+}
+
+async fn add_to_campaign(app: App, org: String, id: String, body: Value) -> Reply {
+    body::check("AddCampaignContactsDTO", &body, Mode::Create)?;
+    let document = find(&app, &org, &id).await?;
+    if document.body.get("dialPlan").is_some() {
+        return Err(reply::bad_request(vec![
+            "contacts can be added to campaigns with a phoneNumberId; this one has a dialPlan"
+                .into(),
+        ]));
+    }
+    let mut problems = Vec::new();
+    let mut list = rules::List::new(&Value::Null, &document.body);
+    let customers = body["customers"].as_array().map_or(&[][..], Vec::as_slice);
+    let mut places = Vec::with_capacity(customers.len());
+    let mut duplicates = Vec::new();
+    for (index, customer) in customers.iter().enumerate() {
+        let before = (list.contacts.len(), problems.len());
+        list.add(&format!("customers.{index}"), 0, customer, &mut problems);
+        if list.contacts.len() > before.0 {
+            places.push(index);
+        } else if problems.len() == before.1 {
+            duplicates.push(index);
+        }
+    }
+    if !problems.is_empty() {
+        problems.truncate(MAX_VIOLATIONS);
+        return Err(reply::bad_request(problems));
+    }
+    let campaigns = app.node.campaigns();
+    let added = campaigns.add_contacts(&document, list.contacts).await.map_err(failed)?;
+    duplicates.extend(added.duplicates.iter().filter_map(|&place| places.get(place)));
+    duplicates.sort_unstable();
+    Ok(reply::created(json!({"added": added.added, "duplicates": duplicates})))
+}
+
+async fn find(app: &App, org: &str, id: &str) -> Result<Document, Response> {
+    let uuid = parse_id(id).ok_or_else(|| reply::not_found("campaign", id))?;
+    let found = app.node.store().get(org, Kind::Campaign, uuid).await.map_err(reply::store)?;
+    found.ok_or_else(|| reply::not_found("campaign", id))
+}
+
+/// A page of campaigns, and what surrounds it. Archived ones are shown to those who ask for them.
+async fn page(
+    app: &App,
+    org: &str,
+    pairs: &[(String, String)],
+    passed_over: &[&str],
+) -> Result<(Value, Vec<Document>), Response> {
+    let value =
+        |name: &str| pairs.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
+    let own = ["id", "status"];
+    let rest = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let rest = rest.filter(|(name, _)| !own.contains(name) && !passed_over.contains(name));
+    let query = PageQuery::parse(rest).map_err(reply::bad_request)?;
+    let wanted = value("status");
+    let known = ["scheduled", "in-progress", "ended", "cancelled", "archived"];
+    if wanted.is_some_and(|status| !known.contains(&status)) {
+        let known = known.join(", ");
+        return Err(reply::bad_request(vec![format!(
+            "status must be one of the following values: {known}"
+        )]));
+    }
+    let filter = ListFilter { limit: CAMPAIGNS_MAX, ..super::calls::list_filter(&query.list) };
+    let id = value("id").map(str::to_owned);
+    let is_it =
+        move |document: &Document| id.as_ref().is_none_or(|id| document.id.to_string() == *id);
+    let store = app.node.store();
+    let listed = store.list(org, Kind::Campaign, filter, Some(Box::new(is_it))).await;
+    let mut found: BTreeMap<String, Document> = BTreeMap::new();
+    let mut bodies = Vec::new();
+    for document in listed.map_err(reply::store)? {
+        let status = match shown::status(&document.body) {
+            Some(status) => status.to_owned(),
+            None if wanted.is_none() => String::new(),
+            None => {
+                let summary = shown::summary(app, &document, false).await?;
+                summary["status"].as_str().unwrap_or_default().to_owned()
+            }
+        };
+        let fits = match wanted {
+            Some(wanted) => status == wanted,
+            None => status != "archived",
+        };
+        if fits && query.is_in(&document.body, &["name"]) {
+            let id = document.id.to_string();
+            bodies.push(Value::from(id.clone()));
+            found.insert(id, document);
+        }
+    }
+    let page = query.cut(bodies);
+    let ids = page["results"].as_array().map_or(&[][..], Vec::as_slice);
+    let shown = ids.iter().filter_map(|id| found.remove(id.as_str()?)).collect();
+    Ok((page, shown))
+}
+
+fn includes_counters(pairs: &[(String, String)]) -> Result<bool, Response> {
+    match pairs.iter().find(|(name, _)| name == "includeCounters").map(|(_, it)| it.as_str()) {
+        Some("true") => Ok(true),
+        Some("false") | None => Ok(false),
+        Some(_) => Err(reply::bad_request(vec!["includeCounters must be a boolean value".into()])),
+    }
+}
+
+fn contacts_ask(pairs: &[(String, String)]) -> Result<(ContactsAsk, usize), Response> {
+    let mut ask = ContactsAsk { max: CONTACTS_DEFAULT, ..ContactsAsk::default() };
+    let (mut page, mut problems) = (1, Vec::new());
+    for (name, value) in pairs {
+        match (name.as_str(), value.as_str()) {
+            ("status" | "status[]", statuses) => {
+                for name in statuses.split(',') {
+                    match status_named(name) {
+                        Some(status) => ask.statuses.push(status),
+                        None => problems.push(format!(
+                            "each value in status must be one of the following values: {}",
+                            STATUSES.map(contact_status).join(", ")
+                        )),
+                    }
+                }
+            }
+            ("limit", number) => match whole_number(number, CONTACTS_MAX) {
+                Some(limit) => ask.max = limit,
+                None => problems.push(format!("limit must be from 1 to {CONTACTS_MAX}")),
+            },
+            ("page", number) => match whole_number(number, u32::MAX as usize) {
+                Some(number) => page = number,
+                None => problems.push("page must be an integer number not less than 1".into()),
+            },
+            ("sortBy", "position") => ask.by_status = false,
+            ("sortBy", "status") => ask.by_status = true,
+            ("sortBy", _) => {
+                problems.push("sortBy must be one of the following values: position, status".into())
+            }
+            (other, _) => problems.push(format!("property {other} should not exist")),
+        }
+    }
+    ask.skip = (page - 1).saturating_mul(ask.max);
+    if problems.is_empty() { Ok((ask, page)) } else { Err(reply::bad_request(problems)) }
+}
+
+const STATUSES: [ContactStatus; 6] = [
+    ContactStatus::Pending,
+    ContactStatus::Dispatched,
+    ContactStatus::Completed,
+    ContactStatus::Failed,
+    ContactStatus::Skipped,
+    ContactStatus::PredialFailed,
+];
+
+fn status_named(name: &str) -> Option<ContactStatus> {
+    STATUSES.into_iter().find(|&status| contact_status(status) == name)
+}
+
+/// Numbers may be written as `2.0`: one of the official clients does.
+fn whole_number(text: &str, max: usize) -> Option<usize> {
+    let number: f64 = text.parse().ok()?;
+    (number.fract() == 0.0 && (1.0..=max as f64).contains(&number)).then_some(number as usize)
+}
+
+/// Answers what could not be done to a campaign.
+fn failed(error: CampaignError) -> Response {
+    match error {
+        CampaignError::Store(error) => reply::store(error),
+        CampaignError::NoAnswer => reply::error(ApiError::unavailable(error.to_string())),
+        CampaignError::TooMany | CampaignError::HasBegun => {
+            reply::error(ApiError::conflict(error.to_string()))
+        }
+    }
+}
