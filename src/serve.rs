@@ -53,6 +53,8 @@ pub async fn run(args: &SettingsArgs) -> Result<(), String> {
         orgs: auth::organisations(&settings).into_iter().map(|org| org.id).collect(),
         desk: Arc::default(),
     };
+    let dialer = Arc::new(http::CallDialer::new(app.clone()));
+    node.campaigns().run(dialer).await.map_err(|error| error.to_string())?;
     if let Some(key) = new_key {
         eprintln!("offhook: no API key is configured; made one, shown only now: {key}");
     }

@@ -4,6 +4,7 @@
 //! its actor keeps.
 
 mod change;
+mod dialer;
 mod rules;
 mod shown;
 
@@ -28,6 +29,7 @@ use offhook_supervisors::CampaignError;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+pub use self::dialer::CallDialer;
 use super::{
     App, Org,
     body::{self, Json},

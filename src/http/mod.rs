@@ -40,6 +40,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{auth::Keys, signer::Signer};
 
+pub use campaigns::CallDialer;
 pub use operations::text as metrics_text;
 pub use phone::Desk;
 pub use phone_numbers::finish_setups;
