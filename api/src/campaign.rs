@@ -15,7 +15,7 @@ use crate::{ServerTarget, lenient, time};
 
 pub use self::{
     contact::{ContactRow, RowError, number_key, number_of},
-    message::{contact_status, fact_message, phase_status, predial_message},
+    message::{contact_status, ended_reason, fact_message, phase_status, predial_message},
     zones::Zones,
 };
 

@@ -14,6 +14,17 @@ pub const fn phase_status(phase: Phase) -> &'static str {
     }
 }
 
+/// Why a campaign ended, in the contract; `has_begun`: somebody was called, or might have been.
+pub const fn ended_reason(phase: Phase, has_begun: bool) -> Option<&'static str> {
+    match phase {
+        Phase::Ended(Close::Done) => Some("campaign.ended.success"),
+        Phase::Ended(Close::Stopped) if has_begun => Some("campaign.in-progress.ended-by-user"),
+        Phase::Ended(Close::Stopped) => Some("campaign.scheduled.ended-by-user"),
+        // The contract has no reason for a campaign whose time was over.
+        Phase::Ended(Close::TooLate) | Phase::Scheduled | Phase::Running | Phase::Paused => None,
+    }
+}
+
 /// A contact's status in the contract.
 pub const fn contact_status(status: ContactStatus) -> &'static str {
     match status {

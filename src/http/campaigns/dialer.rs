@@ -188,6 +188,8 @@ fn ending_of(record: &CallDocument) -> Ending {
     let reason = record.as_value()["endedReason"].as_str().unwrap_or_default();
     let was_connected = record.started_at_ms().is_some();
     let outcome = match EndedReason::deserialize(Value::from(reason)) {
+        // Who hung up had picked up, whether we were there or not.
+        Ok(EndedReason::CustomerEndedCall) => Outcome::Answered,
         Ok(reason) => Outcome::of(&reason, was_connected),
         Err(_) if was_connected => Outcome::Answered,
         Err(_) => Outcome::Failed,

@@ -25,6 +25,7 @@ pub struct Numbers {
     voicemails: u32,
     status: &'static str,
     is_paused: bool,
+    ended_reason: Option<&'static str>,
 }
 
 impl Numbers {
@@ -61,7 +62,9 @@ impl Numbers {
                 phase_status(phase)
             }
         });
-        Ok(Self { counters, voicemails, status, is_paused })
+        let has_begun = counters.dialled > 0 || counters.unclear > 0;
+        let ended_reason = wire::ended_reason(phase, has_begun);
+        Ok(Self { counters, voicemails, status, is_paused, ended_reason })
     }
 }
 
@@ -174,6 +177,9 @@ fn fields(document: &Document, numbers: &Numbers) -> Map<String, Value> {
         shown.shift_remove(*field);
     }
     shown.insert("status".into(), numbers.status.into());
+    if let Some(reason) = numbers.ended_reason {
+        shown.insert("endedReason".into(), reason.into());
+    }
     if numbers.is_paused {
         shown.insert("paused".into(), true.into());
     } else {

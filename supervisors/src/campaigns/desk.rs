@@ -11,7 +11,7 @@ use offhook_actors::{
 };
 use offhook_api::{campaign as wire, server_fields};
 use offhook_core::{
-    campaign::{Close, Phase, Predial, WallTime},
+    campaign::{Predial, WallTime},
     slots::{SlotRequest, Source},
 };
 use offhook_store::Kind;
@@ -168,15 +168,7 @@ impl Desk for NodeDesk {
 /// Writes into a document that its campaign is over.
 fn note_filing(document: &mut Value, filing: &Filing) {
     document["status"] = wire::phase_status(filing.phase).into();
-    let ended_reason = match filing.phase {
-        Phase::Ended(Close::Done) => Some("campaign.ended.success"),
-        Phase::Ended(Close::Stopped) if filing.has_begun => {
-            Some("campaign.in-progress.ended-by-user")
-        }
-        Phase::Ended(Close::Stopped) => Some("campaign.scheduled.ended-by-user"),
-        // The contract has no reason for a campaign whose time was over.
-        Phase::Ended(Close::TooLate) | Phase::Scheduled | Phase::Running | Phase::Paused => None,
-    };
+    let ended_reason = wire::ended_reason(filing.phase, filing.has_begun);
     if let Some(reason) = ended_reason {
         document["endedReason"] = reason.into();
     }

@@ -1,0 +1,347 @@
+//! Campaigns as their clients and the people on the phone see them.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod phones;
+mod support;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use phones::{Phones, merged};
+use serde_json::{Value, json};
+use support::{Receiver, Server, eventually};
+
+/// Longest campaign of a test: what a dead process left unclear is asked after forty seconds.
+const LIMIT: Duration = Duration::from_secs(120);
+
+const MISSING: &str = "00000000-0000-4000-8000-000000000000";
+
+fn number(index: usize) -> String {
+    format!("+141555503{index:02}")
+}
+
+fn customers(count: usize) -> Value {
+    (0..count).map(|index| json!({"number": number(index), "name": format!("n{index}")})).collect()
+}
+
+fn path(campaign: &Value) -> String {
+    format!("/v2/campaign/{}", campaign["id"].as_str().unwrap())
+}
+
+struct Subject {
+    phones: Phones,
+    assistant: Value,
+}
+
+impl Subject {
+    /// People who hang up when they heard the greeting.
+    async fn start(fields: Value) -> Self {
+        let phones = Phones::answered_by("twilio", json!({})).await;
+        phones.introduce("", json!({"lines": [{"wait_ms": 10}, "hang_up"]})).await;
+        let assistant = phones.assistant(fields);
+        let assistant = phones.client().create("/assistant", &assistant).await;
+        Self { phones, assistant }
+    }
+
+    fn body(&self, fields: Value) -> Value {
+        let body = json!({
+            "name": "reminders", "assistantId": self.assistant["id"],
+            "phoneNumberId": self.phones.number["id"], "maxConcurrency": 5,
+            "dialingPlan": {"callsPerSecond": 20},
+        });
+        merged(body, fields)
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let answer = self.phones.client().get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        answer.body
+    }
+
+    async fn over(&self, campaign: &Value) -> Value {
+        let path = format!("{}?includeCounters=true", path(campaign));
+        let ended = async {
+            loop {
+                let found = self.get(&path).await;
+                if ["ended", "cancelled"].contains(&found["status"].as_str().unwrap())
+                    && found["contactCounters"]["dispatched"] == 0
+                {
+                    return found;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        match tokio::time::timeout(LIMIT, ended).await {
+            Ok(campaign) => campaign,
+            Err(_) => panic!("it does not end: {}", self.get(&path).await),
+        }
+    }
+
+    /// How often each number was dialled.
+    async fn dials(&self) -> BTreeMap<String, usize> {
+        let mut dials = BTreeMap::new();
+        for call in self.phones.all_at_carrier().await {
+            *dials.entry(call["to"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+        dials
+    }
+}
+
+#[tokio::test]
+async fn everybody_is_called_once_and_the_client_sees_what_became_of_it() {
+    let server = Receiver::start().await;
+    let subject = Subject::start(json!({})).await;
+    subject.phones.introduce(&number(1), json!({"answers": "busy"})).await;
+    let body = subject.body(json!({
+        "customers": customers(4), "server": {"url": server.url()},
+        "assistantOverrides": {"variableValues": {"shop": "A"}},
+    }));
+    let created = subject.phones.client().create("/campaign", &body).await;
+    assert_eq!(created["status"], "scheduled", "{created}");
+    assert_eq!(created["customers"][3]["name"], "n3");
+    let over = subject.over(&created).await;
+    assert_eq!(
+        (&over["status"], &over["endedReason"]),
+        (&json!("ended"), &json!("campaign.ended.success"))
+    );
+    assert_eq!(over["contactCounters"]["completed"], 4, "{over}");
+    assert_eq!(over["callMetrics"], json!({"dialed": 4, "connected": 3}));
+    assert_eq!(over.get("customers"), None);
+    let dials = subject.dials().await;
+    assert_eq!((dials.len(), dials.values().max()), (4, Some(&1)));
+
+    let contacts = subject.get(&format!("{}/contacts?limit=2&page=1", path(&created))).await;
+    assert_eq!(contacts["metadata"]["totalItems"], 4);
+    assert_eq!(contacts["metadata"]["hasNextPage"], true);
+    let busy = &contacts["results"][1];
+    assert_eq!(
+        (&busy["number"], &busy["endedReason"]),
+        (&json!(number(1)), &json!("customer-busy"))
+    );
+    assert_eq!(busy["status"], "contact.completed");
+    let call = subject.get(&format!("/call/{}", busy["callId"].as_str().unwrap())).await;
+    assert_eq!(call["endedReason"], "customer-busy");
+    assert_eq!(call["customer"]["number"], number(1));
+    let whole = subject.get(&format!("/campaign/{}", created["id"].as_str().unwrap())).await;
+    assert_eq!(whole["calls"].as_object().unwrap().len(), 4);
+    assert_eq!(
+        (&whole["callsCounterEnded"], &whole["callsCounterScheduled"]),
+        (&json!(4), &json!(0))
+    );
+
+    eventually("the end of the campaign", async || {
+        server.taken().iter().any(|kind| kind == "campaign.ended").then_some(())
+    })
+    .await;
+    let taken = server.taken();
+    let count = |kind: &str| taken.iter().filter(|it| *it == kind).count();
+    assert_eq!((count("campaign.started"), count("contact.dispatched")), (1, 4), "{taken:?}");
+    assert_eq!(count("contact.completed"), 4, "{taken:?}");
+    let ready = subject.get("/readyz").await;
+    assert_eq!(ready["activeCalls"], 0);
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_dials_nobody_twice_and_forgets_nobody() {
+    let mut subject = Subject::start(json!({})).await;
+    let body =
+        subject.body(json!({"customers": customers(12), "dialingPlan": {"callsPerSecond": 4}}));
+    let created = subject.phones.client().create("/v2/campaign", &body).await;
+    eventually("some calls", async || (subject.dials().await.len() >= 3).then_some(())).await;
+    subject.phones = subject.phones.kill_and_restart().await;
+    let over = subject.over(&created).await;
+    let dials = subject.dials().await;
+    assert_eq!(dials.len(), 12, "{dials:?}");
+    assert!(dials.values().all(|&count| count == 1), "{dials:?}");
+    assert_eq!(over["callMetrics"]["dialed"], 12, "{over}");
+    assert_eq!(over["contactCounters"]["pending"], 0);
+}
+
+#[tokio::test]
+async fn a_list_is_filled_while_the_campaign_is_paused_and_a_number_is_on_it_once() {
+    let subject = Subject::start(json!({"firstMessage": "Hello {{name}}"})).await;
+    let client = subject.phones.client();
+    let draft = client.create("/campaign", &subject.body(json!({"paused": true}))).await;
+    assert_eq!((&draft["status"], &draft["paused"]), (&json!("scheduled"), &json!(true)));
+    let nobody = client.patch(&path(&draft), &json!({"paused": false})).await;
+    assert_eq!(nobody.status, 400, "{}", nobody.text);
+    let list = format!("/campaign/{}/contacts", draft["id"].as_str().unwrap());
+    let added = client.post(&list, &json!({"customers": customers(3)})).await;
+    assert_eq!((added.status, &added.body), (201, &json!({"added": 3, "duplicates": []})));
+    let mut again = customers(4);
+    again[3]["number"] = "hello".into();
+    let refused = client.post(&list, &json!({"customers": again})).await;
+    assert_eq!(refused.status, 400);
+    assert!(
+        refused.text.contains("customers.3.number must be in E.164 format"),
+        "{}",
+        refused.text
+    );
+    let added = client.post(&list, &json!({"customers": customers(4)})).await;
+    assert_eq!(added.body, json!({"added": 1, "duplicates": [0, 1, 2]}));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(subject.dials().await.is_empty());
+    let begun = client.patch(&path(&draft), &json!({"paused": false})).await;
+    assert_eq!(begun.status, 200, "{}", begun.text);
+    let late = client.post(&list, &json!({"customers": customers(5)})).await;
+    assert_eq!(late.status, 409, "{}", late.text);
+    subject.over(&draft).await;
+    assert_eq!(subject.dials().await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_campaign_that_is_stopped_dials_nobody_more_and_is_archived_then_removed() {
+    let subject = Subject::start(json!({})).await;
+    let client = subject.phones.client();
+    let body =
+        subject.body(json!({"customers": customers(50), "dialingPlan": {"callsPerSecond": 1}}));
+    let created = client.create("/campaign", &body).await;
+    eventually("a call", async || (!subject.dials().await.is_empty()).then_some(())).await;
+    let paused = client.patch(&path(&created), &json!({"paused": true})).await;
+    assert_eq!(
+        (&paused.body["status"], &paused.body["paused"]),
+        (&json!("in-progress"), &json!(true))
+    );
+    let stopped = client.patch(&path(&created), &json!({"status": "cancelled"})).await;
+    assert_eq!(stopped.status, 200, "{}", stopped.text);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = subject.dials().await.len();
+    let over = subject.over(&created).await;
+    assert_eq!(over["status"], "cancelled");
+    assert_eq!(over["endedReason"], "campaign.in-progress.ended-by-user");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(subject.dials().await.len(), before);
+    let skipped = subject.get(&format!("{}/contacts?status=contact.skipped", path(&created))).await;
+    assert_eq!(skipped["metadata"]["totalItems"], 50 - before);
+    let again = client.patch(&path(&created), &json!({"paused": false})).await;
+    assert_eq!(again.status, 409, "{}", again.text);
+
+    let archived = client.delete(&path(&created)).await;
+    assert_eq!((archived.status, &archived.body["status"]), (200, &json!("archived")));
+    assert_eq!(subject.get("/v2/campaign").await["results"], json!([]));
+    let listed = subject.get("/v2/campaign?status=archived").await;
+    assert_eq!(listed["metadata"]["totalItems"], 1);
+    assert_eq!(client.delete(&path(&created)).await.status, 200);
+    assert_eq!(client.get(&path(&created)).await.status, 404);
+}
+
+#[tokio::test]
+async fn whoever_is_on_the_do_not_call_list_is_not_called() {
+    let subject = Subject::start(json!({})).await;
+    let client = subject.phones.client();
+    let barred =
+        client.create("/do-not-call", &json!({"number": number(0), "reason": "asked"})).await;
+    let again = client.create("/do-not-call", &json!({"number": number(0)})).await;
+    assert_eq!(barred["id"], again["id"]);
+    assert_eq!(client.post("/do-not-call", &json!({"number": "0155"})).await.status, 400);
+    let body = subject.body(json!({"customers": customers(2)}));
+    let created = client.create("/campaign", &body).await;
+    let over = subject.over(&created).await;
+    assert_eq!(
+        (&over["contactCounters"]["skipped"], &over["contactCounters"]["completed"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(Vec::from_iter(subject.dials().await.into_keys()), [number(1)]);
+    let gone = client.delete(&format!("/do-not-call/{}", barred["id"].as_str().unwrap())).await;
+    assert_eq!(gone.status, 200);
+    assert_eq!(client.get("/do-not-call").await.body, json!([]));
+}
+
+#[tokio::test]
+async fn what_cannot_be_carried_out_is_refused_and_nobody_is_dialled() {
+    let subject = Subject::start(json!({"firstMessage": "Hello {{name}}"})).await;
+    let client = subject.phones.client();
+    for (fields, expected) in [
+        (json!({}), "customers must be given: there is nobody to call"),
+        (
+            json!({"customers": [{"number": "4155550100"}]}),
+            "customers.0.number must be in E.164 format",
+        ),
+        (
+            json!({"customers": [{"sipUri": "sip:a@b"}]}),
+            "customers.0.sipUri cannot be called by a campaign",
+        ),
+        (json!({"customers": customers(1), "assistantId": MISSING}), "does not name an assistant"),
+        (
+            json!({"customers": customers(1), "phoneNumberId": MISSING}),
+            "does not name a phone number",
+        ),
+        (
+            json!({"customers": customers(1), "squadId": "s"}),
+            "squadId is not acted on by this version",
+        ),
+        (
+            json!({"customers": customers(1), "dialPlan": []}),
+            "phoneNumberId and dialPlan cannot be given together",
+        ),
+        (json!({"customers": customers(1), "predialPlan": {}}), "predialPlan needs a server"),
+        (
+            json!({"customers": customers(1), "schedulePlan": {"earliestAt": "2020-01-01T00:00:00Z", "latestAt": "2020-01-02T00:00:00Z"}}),
+            "schedulePlan.latestAt has passed",
+        ),
+        (
+            json!({"customers": customers(1), "dialingPlan": {"windows": [{"from": "17:00", "to": "09:00"}]}}),
+            "calling window 0",
+        ),
+        (
+            json!({"customers": [{"number": "+18005550100"}], "dialingPlan": {"windows": [{"from": "09:00", "to": "17:00"}]}}),
+            "customers.0.number does not tell its time zone",
+        ),
+        (
+            json!({"customers": customers(1), "maxConcurrency": 0}),
+            "maxConcurrency must not be less than 1",
+        ),
+        (json!({"customers": customers(1), "colour": "red"}), "property colour should not exist"),
+        (
+            json!({"customers": customers(1), "duplicateFromCampaignId": MISSING}),
+            "does not name a campaign",
+        ),
+    ] {
+        let answer = client.post("/campaign", &subject.body(fields)).await;
+        assert_eq!(answer.status, 400, "{expected}: {}", answer.text);
+        assert!(answer.text.contains(expected), "{expected}: {}", answer.text);
+    }
+    assert_eq!(subject.get("/campaign").await["metadata"]["totalItems"], 0);
+    for query in ["status=done", "page=0", "includeCounters=maybe", "colour=red"] {
+        let answer = client.get(&format!("/v2/campaign?{query}")).await;
+        assert_eq!(answer.status, 400, "{query}: {}", answer.text);
+    }
+
+    let mut twice = customers(2);
+    twice[1]["number"] = number(0).into();
+    let late = json!({"earliestAt": "2099-01-01T00:00:00Z"});
+    let body = subject.body(json!({"customers": twice, "schedulePlan": late}));
+    let created = client.create("/campaign", &body).await;
+    let warnings = created["warnings"].as_array().unwrap();
+    assert_eq!(warnings[0], "customers.1.number is that of customers.0: it is called once");
+    assert!(warnings[1].as_str().unwrap().starts_with("the assistant uses {{name}}"), "{created}");
+    let changed =
+        client.patch(&path(&created), &json!({"name": "later", "maxConcurrency": 3})).await;
+    assert_eq!(
+        (&changed.body["name"], &changed.body["maxConcurrency"]),
+        (&json!("later"), &json!(3)),
+        "{}",
+        changed.text
+    );
+    let copy = json!({"name": "copy", "duplicateFromCampaignId": created["id"]});
+    let copy = client.create("/campaign", &copy).await;
+    assert_eq!(
+        (&copy["maxConcurrency"], &copy["customers"][0]["number"]),
+        (&json!(3), &json!(number(0)))
+    );
+    assert_eq!(copy["status"], "scheduled");
+    let stranger = subject.phones.server.stranger();
+    assert_eq!(stranger.get(&path(&created)).await.status, 404);
+    let cancelled = client.patch(&path(&copy), &json!({"status": "ended"})).await;
+    assert_eq!(cancelled.status, 200, "{}", cancelled.text);
+    let over = subject.over(&copy).await;
+    assert_eq!(over["endedReason"], "campaign.scheduled.ended-by-user");
+    assert!(subject.dials().await.is_empty());
+}
+
+#[tokio::test]
+async fn nobody_sees_campaigns_without_a_key() {
+    let server = Server::start().await;
+    let anonymous = server.client.with_key(None);
+    assert_eq!(anonymous.get("/v2/campaign").await.status, 401);
+}
