@@ -7,8 +7,8 @@ use offhook_config::Settings;
 use tokio::runtime::Builder;
 
 use crate::{
-    bench, call_command, chaos_command, config_command, demo, doctor, fakes_command,
-    outbox_command, serve,
+    bench, call_command, campaign_command, chaos_command, config_command, demo, doctor,
+    fakes_command, outbox_command, serve,
 };
 
 /// A self-hosted, fault-tolerant runtime for voice agents on the phone.
@@ -32,6 +32,12 @@ enum Command {
         after_help = "Example:\n  offhook call --assistant assistant.json --say \"What are your opening hours?\" --out call.wav"
     )]
     Call(call_command::CallArgs),
+    /// Call many: import contacts, watch a campaign, export what became of it
+    #[command(
+        after_help = "Examples:\n  offhook campaign import contacts.csv --dry-run\n  offhook campaign watch 7e10…\n  \
+                      offhook campaign export 7e10… --out outcomes.csv"
+    )]
+    Campaign(Box<campaign_command::CampaignArgs>),
     /// Check configuration, programs, keys, providers and stored documents, and say what to do
     #[command(after_help = "Example:\n  offhook doctor --config offhook.toml --probe")]
     Doctor(doctor::DoctorArgs),
@@ -109,6 +115,7 @@ pub fn run() -> ExitCode {
         match command {
             Command::Serve(args) => serve::run(&args).await.map(|()| ExitCode::SUCCESS),
             Command::Call(args) => call_command::run(args).await,
+            Command::Campaign(args) => campaign_command::run(*args).await,
             Command::Doctor(args) => doctor::run(&args).await,
             Command::Config(args) => config_command::run(&args),
             Command::Bench(args) => bench::run(*args).await,

@@ -57,6 +57,10 @@ impl Client {
         self.send(Method::POST, path, Some(body)).await
     }
 
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<Value, String> {
+        self.send(Method::PATCH, path, Some(body)).await
+    }
+
     pub async fn get(&self, path: &str) -> Result<Value, String> {
         self.send(Method::GET, path, None).await
     }

@@ -3,6 +3,7 @@
 mod auth;
 mod bench;
 mod call_command;
+mod campaign_command;
 mod chaos_command;
 mod cli;
 mod client;

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use phones::{Phones, merged};
 use serde_json::{Value, json};
-use support::{Receiver, Server, eventually};
+use support::{Client, KEY, Receiver, Server, eventually, within};
 
 /// Longest campaign of a test: what a dead process left unclear is asked after forty seconds.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -337,6 +337,58 @@ async fn what_cannot_be_carried_out_is_refused_and_nobody_is_dialled() {
     let over = subject.over(&copy).await;
     assert_eq!(over["endedReason"], "campaign.scheduled.ended-by-user");
     assert!(subject.dials().await.is_empty());
+}
+
+/// Runs `offhook campaign` against the server; its exit code and what it printed.
+async fn command(client: &Client, args: &[&str]) -> (Option<i32>, String) {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_offhook"));
+    command.arg("campaign").args(args).args(["--server", client.url(), "--key", KEY]);
+    let output = within("end of the command", command.output()).await.unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[tokio::test]
+async fn a_file_is_checked_imported_watched_and_its_outcomes_exported() {
+    let subject = Subject::start(json!({"firstMessage": "Hello {{name}}, {{due}}"})).await;
+    let client = subject.phones.client();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("reminders.csv");
+    let bad = format!("number,name\n{},Ada\n4155550101,Bob\n", number(0));
+    std::fs::write(&file, bad).unwrap();
+    let file_name = file.to_str().unwrap();
+    let assistant = subject.assistant["id"].as_str().unwrap();
+    let line = subject.phones.number["id"].as_str().unwrap();
+    let import = ["import", file_name, "--assistant", assistant, "--phone-number", line];
+    let (code, said) = command(client, &import).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("line 3: number must be in E.164 format"), "{said}");
+    assert_eq!(subject.get("/v2/campaign").await["results"], json!([]));
+
+    let good = format!("\u{feff}number,name\n{0},Ada\n{1},Bob\n{0},Ada\n", number(0), number(1));
+    std::fs::write(&file, good).unwrap();
+    let (code, said) = command(client, &["import", file_name, "--dry-run"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("2 contacts, 1 repeated, 0 rows"), "{said}");
+    assert_eq!(subject.get("/v2/campaign").await["results"], json!([]));
+    let (code, said) = command(client, &[&import[..], &["--start"]].concat()).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("the assistant uses {{due}}, which 2 contacts lack"), "{said}");
+    assert!(said.contains("2 contacts added, 1 on its list already"), "{said}");
+    let campaign = subject.get("/v2/campaign").await["results"][0].clone();
+    assert_eq!(campaign["name"], "reminders");
+    let id = campaign["id"].as_str().unwrap();
+    let (code, said) = command(client, &["watch", id]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("ended, 2 completed, 2 dialled, 2 picked up"), "{said}");
+    let outcomes = folder.path().join("outcomes.csv");
+    let (code, said) = command(client, &["export", id, "--out", outcomes.to_str().unwrap()]).await;
+    assert_eq!((code, said.trim()), (Some(0), "2 contacts"));
+    let outcomes = std::fs::read_to_string(outcomes).unwrap();
+    let row = format!("{},Bob,,contact.completed,customer-ended-call,1,", number(1));
+    assert!(outcomes.lines().nth(2).unwrap().starts_with(&row), "{outcomes}");
+    let (code, said) = command(client, &["stop", id]).await;
+    assert_eq!(code, Some(1), "{said}");
 }
 
 #[tokio::test]

@@ -92,6 +92,10 @@ async fn the_shapes_of_the_document_are_those_that_bodies_are_checked_against() 
         ("/call", "post", "CreateCallDTO"),
         ("/call/{id}", "patch", "UpdateCallDTO"),
         ("/call/{id}", "delete", "DeleteCallDTO"),
+        ("/campaign", "post", "CreateCampaignDTO"),
+        ("/v2/campaign/{id}", "patch", "UpdateCampaignDTO"),
+        ("/campaign/{id}/contacts", "post", "AddCampaignContactsDTO"),
+        ("/do-not-call", "post", "CreateDoNotCallDTO"),
     ] {
         let body = &document["paths"][path][method]["requestBody"];
         let schema = &body["content"]["application/json"]["schema"]["$ref"];

@@ -45,12 +45,8 @@ impl Numbers {
                 connected: count("connected"),
             };
             let status = status(&document.body).unwrap_or("ended");
-            return Ok(Self {
-                counters,
-                voicemails: count("voicemails"),
-                status,
-                is_paused: false,
-            });
+            let voicemails = count("voicemails");
+            return Ok(Self { counters, voicemails, status, is_paused: false, ended_reason: None });
         }
         let Glance { phase, counters, voicemails, .. } =
             app.node.campaigns().glance(document).await.map_err(failed)?;
