@@ -248,6 +248,22 @@ async fn whoever_is_on_the_do_not_call_list_is_not_called() {
 }
 
 #[tokio::test]
+async fn whoever_opts_out_by_key_is_on_the_list_when_the_call_is_over() {
+    let subject = Subject::start(json!({})).await;
+    let says = json!([{"keys": "9"}, {"wait_ms": 3_500}, "hang_up"]);
+    subject.phones.introduce(&number(0), json!({"lines": says})).await;
+    let body = subject.body(json!({
+        "customers": customers(1),
+        "dialingPlan": {"callsPerSecond": 20, "optOut": {"keys": "9"}},
+    }));
+    let created = subject.phones.client().create("/campaign", &body).await;
+    subject.over(&created).await;
+    let listed = subject.get("/do-not-call").await;
+    assert_eq!(listed[0]["number"], number(0), "{listed}");
+    assert!(listed[0]["reason"].as_str().unwrap().starts_with("keys in call"), "{listed}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_carried_out_is_refused_and_nobody_is_dialled() {
     let subject = Subject::start(json!({"firstMessage": "Hello {{name}}"})).await;
     let client = subject.phones.client();

@@ -40,7 +40,7 @@ pub use failure::{FailureClass, Stage, StageFailure};
 pub use health::{Breaker, BreakerState, Latencies, RetryBudget};
 pub use hedge::{HedgeBudget, hedge_after};
 pub use hook::{Hook, HookAction, HookTrigger};
-pub use keypad::KeypadPlan;
+pub use keypad::{KeypadEntry, KeypadPlan};
 pub use message::{Entry, Message, ToolCall};
 pub use options::{
     CallOptions, Fillers, FirstMessageMode, StopSpeaking, ToolKind, ToolMessage, ToolSpec,

@@ -5,6 +5,7 @@
 
 mod change;
 mod dialer;
+mod opt_out;
 mod rules;
 mod shown;
 

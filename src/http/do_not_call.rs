@@ -8,7 +8,9 @@ use axum::{
     routing::{get, post},
 };
 use offhook_api::{campaign::number_key, contract::Mode, server_fields};
-use offhook_store::{Document, Kind};
+use offhook_core::campaign::NumberKey;
+use offhook_store::{Document, Kind, StoreError};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -45,14 +47,30 @@ async fn create(
     let key = number_key(number).ok_or_else(|| {
         reply::bad_request(vec!["number must be in E.164 format, for example +14155550100".into()])
     })?;
-    let (kind, id, now) = (Kind::DoNotCall, id_of(&org, number), now_ms());
-    let body = server_fields::stamp_new(body, id, &org, now);
+    let reason = body.get("reason").cloned();
+    add(&app, &org, number, key, reason).await.map(reply::created).map_err(reply::store)
+}
+
+/// Puts a number on the list; `Ok`: it is on disk, and no campaign dials it from here on.
+pub async fn add(
+    app: &App,
+    org: &str,
+    number: &str,
+    key: NumberKey,
+    reason: Option<Value>,
+) -> Result<Value, StoreError> {
+    let (kind, id, now) = (Kind::DoNotCall, id_of(org, number), now_ms());
+    let mut body = json!({ "number": number });
+    if let Some(reason) = reason {
+        body["reason"] = reason;
+    }
+    let body = server_fields::stamp_new(body, id, org, now);
     let shown = body.clone();
     let document =
-        Document { org: org.clone(), kind, id, created_at_ms: now, updated_at_ms: now, body };
-    app.node.store().put(document).await.map_err(reply::store)?;
-    app.node.campaigns().bar(&org, key);
-    Ok(reply::created(shown))
+        Document { org: org.into(), kind, id, created_at_ms: now, updated_at_ms: now, body };
+    app.node.store().put(document).await?;
+    app.node.campaigns().bar(org, key);
+    Ok(shown)
 }
 
 async fn list(

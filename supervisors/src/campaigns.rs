@@ -23,7 +23,7 @@ use offhook_actors::{
     outbox::OutboxItem,
 };
 use offhook_api::campaign::{CampaignView, ContactRow, number_key};
-use offhook_core::campaign::{Event, NumberKey, Phase};
+use offhook_core::campaign::{Counters, Event, NumberKey, Phase};
 use offhook_store::{
     Append, CAMPAIGN_ROWS_MAX, CampaignPart, Document, Kind, ListFilter, Store, StoreError,
 };
@@ -305,6 +305,18 @@ impl Campaigns {
             && let Ok(glance) = self.ask(document.id, CampaignMsg::Glance).await
         {
             return Ok(glance);
+        }
+        let store = &self.shared.store;
+        if store.campaign_len(document.id, CampaignPart::Facts).await? == 0 {
+            // Nothing has happened to anybody.
+            let contacts = store.campaign_len(document.id, CampaignPart::Contacts).await?;
+            let pending = u32::try_from(contacts).unwrap_or(u32::MAX);
+            return Ok(Glance {
+                phase: Phase::Scheduled,
+                counters: Counters { pending, ..Counters::default() },
+                voicemails: 0,
+                pace: None,
+            });
         }
         Ok(Glance::of(&self.read(document).await?.book, None))
     }

@@ -28,6 +28,7 @@ use super::super::{
     App,
     phone::outbound::{self, Dialled, PlaceCall, Slot},
 };
+use super::opt_out;
 
 /// How far a carrier's clock may be behind ours when a call is looked for by its time.
 const CLOCK_SKEW_S: i64 = 5;
@@ -110,7 +111,10 @@ async fn place(app: App, order: DialOrder, slot: Lease) -> Result<Live, DialErro
     let call = PlaceCall { org: org.clone(), intent, request, slot: Slot::Taken(slot) };
     match outbound::place(&app, call).await {
         Ok(placed) => match placed.dialled {
-            Dialled::Yes => Ok(live(app, org, placed.id)),
+            Dialled::Yes => {
+                tracing::debug!(campaign = %order.campaign.id, call = %placed.id, "contact dialled");
+                Ok(live(app, order))
+            }
             Dialled::Maybe(_) => Err(DialError::Unclear),
             Dialled::No(_) => Err(DialError::Refused(ending_of(&placed.record))),
         },
@@ -168,12 +172,16 @@ fn merged(of_all: Option<&Value>, own: Value) -> Map<String, Value> {
 }
 
 /// A call that goes on, and how it will have ended.
-fn live(app: App, org: String, id: Uuid) -> Live {
+fn live(app: App, order: DialOrder) -> Live {
     let over = async move {
+        let (org, id) = (order.campaign.org.clone(), order.intent);
         app.node.wait_ended(id).await;
         for _ in 0..RECORD_TRIES {
             match record(app.node.store(), &org, id).await {
-                Ok(Some(record)) if record.has_ended() => return ending_of(&record),
+                Ok(Some(record)) if record.has_ended() => {
+                    opt_out::heed(&app, &order, &record).await;
+                    return ending_of(&record);
+                }
                 // Its owner deleted it when it was over.
                 Ok(None) => break,
                 Ok(Some(_)) | Err(()) => sleep(RECORD_EVERY).await,
@@ -211,8 +219,11 @@ async fn look_up(app: App, order: DialOrder) -> Found {
     let has_begun = is_known || record.started_at_ms().is_some();
     if has_begun {
         return match (is_live, record.has_ended()) {
-            (true, _) => Found::Live(live(app, org, id)),
-            (false, true) => Found::Over(ending_of(&record)),
+            (true, _) => Found::Live(live(app, order)),
+            (false, true) => {
+                opt_out::heed(&app, &order, &record).await;
+                Found::Over(ending_of(&record))
+            }
             // It is about to be taken up, or its end to be written.
             (false, false) => Found::Unreachable,
         };
@@ -220,7 +231,7 @@ async fn look_up(app: App, order: DialOrder) -> Found {
     // The carrier's answer never came: it alone knows.
     match ask_carrier(&app, &org, &order, &record).await {
         Asked::Failed => Found::Unreachable,
-        Asked::Live if is_live => Found::Live(live(app, org, id)),
+        Asked::Live if is_live => Found::Live(live(app, order)),
         Asked::Live => Found::Unreachable,
         Asked::Over(outcome) => {
             let reason = record.as_value()["endedReason"].as_str().unwrap_or("unknown");
