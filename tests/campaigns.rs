@@ -7,12 +7,12 @@ mod support;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use phones::{Phones, merged};
+use phones::{OUR_OTHER, OURS, Phones, merged};
 use serde_json::{Value, json};
 use support::{Client, KEY, Receiver, Server, eventually, within};
 
 /// Longest campaign of a test: what a dead process left unclear is asked after forty seconds.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 
 const MISSING: &str = "00000000-0000-4000-8000-000000000000";
 
@@ -36,7 +36,11 @@ struct Subject {
 impl Subject {
     /// People who hang up when they heard the greeting.
     async fn start(fields: Value) -> Self {
-        let phones = Phones::answered_by("twilio", json!({})).await;
+        Self::at("twilio", fields).await
+    }
+
+    async fn at(carrier: &'static str, fields: Value) -> Self {
+        let phones = Phones::answered_by(carrier, json!({})).await;
         phones.introduce("", json!({"lines": [{"wait_ms": 10}, "hang_up"]})).await;
         let assistant = phones.assistant(fields);
         let assistant = phones.client().create("/assistant", &assistant).await;
@@ -75,6 +79,15 @@ impl Subject {
             Ok(campaign) => campaign,
             Err(_) => panic!("it does not end: {}", self.get(&path).await),
         }
+    }
+
+    /// Contacts that are left to a human.
+    async fn unclear(&self, campaign: &Value) -> usize {
+        let path = format!("{}/contacts?status=contact.failed&limit=1000", path(campaign));
+        let failed = self.get(&path).await;
+        let reasons = failed["results"].as_array().unwrap().iter();
+        let unclear = reasons.map(|contact| contact["endedReason"].as_str().unwrap_or_default());
+        unclear.filter(|reason| *reason == "campaign.contact.unclear-whether-dialed").count()
     }
 
     /// How often each number was dialled.
@@ -142,9 +155,9 @@ async fn everybody_is_called_once_and_the_client_sees_what_became_of_it() {
 }
 
 /// Kills the server at random instants of a campaign, also in the middle of asking the carrier.
-async fn killed(contacts: usize, kills: u64, seed: u64) {
-    println!("seed {seed}");
-    let mut subject = Subject::start(json!({})).await;
+async fn killed(carrier: &'static str, contacts: usize, kills: u64, seed: u64) {
+    eprintln!("seed {seed}");
+    let mut subject = Subject::at(carrier, json!({})).await;
     let body = subject.body(json!({"customers": customers(contacts), "maxConcurrency": 20}));
     let created = subject.phones.client().create("/v2/campaign", &body).await;
     let mut dice = seed;
@@ -157,10 +170,15 @@ async fn killed(contacts: usize, kills: u64, seed: u64) {
     }
     let over = subject.over(&created).await;
     let dials = subject.dials().await;
-    assert_eq!(dials.len(), contacts, "somebody was forgotten: {over}");
+    let unclear = subject.unclear(&over).await;
+    if carrier == "twilio" {
+        assert_eq!((dials.len(), unclear), (contacts, 0), "somebody was forgotten: {over}");
+    }
+    assert!(dials.len() + unclear >= contacts, "somebody was forgotten: {over}");
     let twice: Vec<_> = dials.iter().filter(|(_, count)| **count > 1).collect();
     assert!(twice.is_empty(), "{twice:?}");
-    assert_eq!(over["callMetrics"]["dialed"], contacts, "{over}");
+    let dialled = over["callMetrics"]["dialed"].as_u64().unwrap() as usize;
+    assert!(dialled <= dials.len() && dialled + unclear >= contacts, "{unclear} unclear: {over}");
     let counters = &over["contactCounters"];
     let done = counters["completed"].as_u64().unwrap() + counters["failed"].as_u64().unwrap();
     assert_eq!((done, &counters["pending"]), (contacts as u64, &json!(0)), "{over}");
@@ -174,7 +192,7 @@ async fn killed(contacts: usize, kills: u64, seed: u64) {
 
 #[tokio::test]
 async fn a_server_that_is_killed_dials_nobody_twice_and_forgets_nobody() {
-    killed(25, 3, 1).await;
+    killed("twilio", 25, 3, 1).await;
 }
 
 /// `dialer_killed` as it is promised: run it with `--ignored`, other seeds with `OFFHOOK_SEED`.
@@ -182,7 +200,16 @@ async fn a_server_that_is_killed_dials_nobody_twice_and_forgets_nobody() {
 #[ignore = "it takes minutes"]
 async fn a_thousand_contacts_outlive_fifty_kills() {
     let seed = std::env::var("OFFHOOK_SEED").ok().and_then(|seed| seed.parse().ok());
-    killed(1_000, 50, seed.unwrap_or(1)).await;
+    killed("twilio", 1_000, 50, seed.unwrap_or(1)).await;
+}
+
+/// Telnyx does not tell whom a call was for: who was being asked when the server died may be left to
+/// a human.
+#[tokio::test]
+#[ignore = "it takes minutes"]
+async fn at_telnyx_nobody_is_dialled_twice_and_nobody_forgotten_either() {
+    let seed = std::env::var("OFFHOOK_SEED").ok().and_then(|seed| seed.parse().ok());
+    killed("telnyx", 300, 20, seed.unwrap_or(1)).await;
 }
 
 #[tokio::test]
@@ -251,6 +278,41 @@ async fn a_campaign_that_is_stopped_dials_nobody_more_and_is_archived_then_remov
     assert_eq!(listed["metadata"]["totalItems"], 1);
     assert_eq!(client.delete(&path(&created)).await.status, 200);
     assert_eq!(client.get(&path(&created)).await.status, 404);
+}
+
+#[tokio::test]
+async fn each_entry_of_a_dial_plan_calls_from_its_own_number() {
+    let subject = Subject::start(json!({})).await;
+    let client = subject.phones.client();
+    let other = subject.phones.buy(OUR_OTHER, json!({})).await;
+    let entry = |line: &Value, index: usize| json!({"phoneNumberId": line["id"], "customers": [{"number": number(index)}]});
+    let later = json!({"earliestAt": "2099-01-01T00:00:00Z"});
+    let ours = &subject.phones.number;
+    let body = subject.body(json!({
+        "phoneNumberId": null, "schedulePlan": later,
+        "dialPlan": [entry(ours, 0), entry(&other, 1)],
+        "assistantOverrides": {"credentials": [{"provider": "openai", "apiKey": "of-the-campaign"}]},
+    }));
+    let mut body = body;
+    body.as_object_mut().unwrap().remove("phoneNumberId");
+    let created = client.create("/campaign", &body).await;
+    assert_eq!(created["dialPlan"][1], entry(&other, 1), "{created}");
+    assert!(
+        !created.to_string().contains("of-the-campaign") && !created.to_string().contains("sealed")
+    );
+    let plan = json!([entry(&other, 0), entry(ours, 1), entry(ours, 2)]);
+    let now = json!({"dialPlan": plan, "schedulePlan": null});
+    let changed = client.patch(&path(&created), &now).await;
+    assert_eq!((changed.status, &changed.body["dialPlan"]), (200, &plan), "{}", changed.text);
+    subject.over(&created).await;
+    let calls = subject.phones.all_at_carrier().await;
+    let mut pairs: Vec<_> = calls
+        .iter()
+        .map(|call| (call["to"].as_str().unwrap(), call["from"].as_str().unwrap()))
+        .collect();
+    pairs.sort_unstable();
+    let [first, second, third] = [number(0), number(1), number(2)];
+    assert_eq!(pairs, [(&*first, OUR_OTHER), (&*second, OURS), (&*third, OURS)]);
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! The campaigns of a node: the way in for the API, and what they share.
 
 mod desk;
+mod shared;
 mod supervisor;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     sync::{
-        Arc, OnceLock, PoisonError, RwLock, RwLockWriteGuard,
+        Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -34,6 +35,8 @@ use uuid::Uuid;
 
 pub(crate) use self::desk::Clock;
 pub use self::desk::Dialer;
+use self::shared::Open;
+pub(crate) use self::shared::Shared;
 pub(crate) use self::supervisor::{CampaignsMsg, CampaignsSupervisor};
 use crate::{Lease, Slots};
 
@@ -59,35 +62,6 @@ const CALLS_MATTER: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 #[derive(Clone)]
 pub struct Campaigns {
     pub(crate) shared: Arc<Shared>,
-}
-
-type CampaignRef = ActorRef<CampaignMsg<Lease>>;
-
-pub(crate) struct Shared {
-    store: Store,
-    slots: Slots,
-    egress: Egress,
-    outbox: Outbox,
-    clock: Clock,
-    numbers: Numbers,
-    dialer: OnceLock<Arc<dyn Dialer>>,
-    supervisor: RwLock<Option<ActorRef<CampaignsMsg>>>,
-    open: RwLock<HashMap<Uuid, Open>>,
-    /// Numbers of lists that are being filled.
-    drafts: Mutex<HashMap<Uuid, HashSet<NumberKey>>>,
-    /// Organisations whose do-not-call lists are in memory.
-    listed: Mutex<HashSet<Arc<str>>>,
-    has_history: Mutex<bool>,
-    readers: Semaphore,
-    draining: AtomicBool,
-}
-
-/// A campaign that is to be carried out.
-struct Open {
-    spec: Arc<CampaignSpec>,
-    ownership: Ownership,
-    actor: Option<CampaignRef>,
-    is_filed: Arc<AtomicBool>,
 }
 
 /// Why something was not done to a campaign.
@@ -189,12 +163,15 @@ impl Campaigns {
         document: &Document,
         contacts: Vec<ContactRow>,
     ) -> Result<Added, CampaignError> {
-        if is_open(&document.body) || is_over(&document.body) {
+        let mut drafts = self.shared.drafts.lock().await;
+        // Whoever begins the campaign changes its document, and then waits for us.
+        let store = &self.shared.store;
+        let current = store.get(&document.org, Kind::Campaign, document.id).await?;
+        let is_draft = |it: &Document| !is_open(&it.body) && !is_over(&it.body);
+        if !current.as_ref().is_some_and(is_draft) {
             return Err(CampaignError::HasBegun);
         }
-        let mut drafts = self.shared.drafts.lock().await;
         if !drafts.contains_key(&document.id) {
-            let store = &self.shared.store;
             let see = |known: &mut HashSet<NumberKey>, _, row: &[u8]| {
                 known.extend(ContactRow::decode_head(row).map(|(number, ..)| number));
                 Ok(())
@@ -321,12 +298,12 @@ impl Campaigns {
         Ok(Glance::of(&self.read(document).await?.book, None))
     }
 
-    /// A page of a campaign's contacts with their documents, and how many there are in all.
+    /// A page of a campaign's contacts with their rows, and how many there are in all.
     pub async fn contacts(
         &self,
         document: &Document,
         ask: ContactsAsk,
-    ) -> Result<(usize, Vec<(ContactGlance, Value)>), CampaignError> {
+    ) -> Result<(usize, Vec<(ContactGlance, ContactRow)>), CampaignError> {
         let asked = ask.clone();
         let answered = match self.is_running(document.id) {
             true => self.ask(document.id, |reply| CampaignMsg::Contacts(asked, reply)).await.ok(),
@@ -345,8 +322,10 @@ impl Campaigns {
             let part = CampaignPart::Contacts;
             let rows = self.shared.store.campaign_rows(document.id, part, from, run.len()).await?;
             for (glance, row) in run.iter().zip(rows) {
-                let customer = ContactRow::decode(&row).map(|row| row.customer);
-                contacts.push((glance.clone(), customer.unwrap_or_default()));
+                let damaged = || StoreError::Corrupt {
+                    what: format!("contact {} of campaign {}", glance.id.0, document.id),
+                };
+                contacts.push((glance.clone(), ContactRow::decode(&row).ok_or_else(damaged)?));
             }
         }
         Ok((total, contacts))
@@ -472,65 +451,6 @@ impl Campaigns {
         }
         *has_history = true;
         Ok(())
-    }
-}
-
-impl Shared {
-    fn open(&self) -> RwLockWriteGuard<'_, HashMap<Uuid, Open>> {
-        self.open.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes all campaigns from their actors; names them.
-    fn take_over(&self) -> Vec<Uuid> {
-        let mut open = self.open();
-        for actor in open.values_mut().filter_map(|open| open.actor.take()) {
-            actor.kill();
-        }
-        open.keys().copied().collect()
-    }
-
-    /// A campaign that is to be carried out and has no actor.
-    fn waiting(&self, id: Uuid) -> Option<(Arc<CampaignSpec>, Ownership)> {
-        let open = self.open();
-        let waiting = open.get(&id).filter(|open| open.actor.is_none())?;
-        Some((waiting.spec.clone(), waiting.ownership.clone()))
-    }
-
-    fn set_actor(&self, id: Uuid, actor: CampaignRef) {
-        if let Some(open) = self.open().get_mut(&id) {
-            open.actor = Some(actor);
-        }
-    }
-
-    fn forget_actor(&self, id: Uuid) {
-        if let Some(open) = self.open().get_mut(&id) {
-            open.actor = None;
-        }
-    }
-
-    fn close(&self, id: Uuid) -> Option<CampaignRef> {
-        let open = self.open().remove(&id)?;
-        // Whoever still has it writes nothing any more.
-        open.ownership.take();
-        open.actor
-    }
-
-    fn note_filed(&self, id: Uuid) {
-        if let Some(open) = self.open().get(&id) {
-            open.is_filed.store(true, Ordering::Release);
-        }
-    }
-
-    fn is_filed(&self, id: Uuid) -> bool {
-        self.open().get(&id).is_none_or(|open| open.is_filed.load(Ordering::Acquire))
-    }
-
-    fn dialer(&self) -> Option<Arc<dyn Dialer>> {
-        self.dialer.get().cloned()
-    }
-
-    fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
     }
 }
 

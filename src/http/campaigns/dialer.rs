@@ -13,7 +13,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use offhook_actors::campaign::{DialError, DialOrder, Ending, Found, Live};
 use offhook_api::CallDocument;
 use offhook_core::{EndedReason, campaign::Outcome};
-use offhook_store::{Kind, Store};
+use offhook_store::{Kind, Place, Store};
 use offhook_supervisors::{
     Dialer, Lease,
     numbers::{CarrierAccount, StoredNumber, carrier_account},
@@ -107,7 +107,13 @@ fn lock(placing: &Mutex<HashSet<Uuid>>) -> std::sync::MutexGuard<'_, HashSet<Uui
 
 async fn place(app: App, order: DialOrder, slot: Lease) -> Result<Live, DialError> {
     let (org, intent) = (order.campaign.org.to_string(), order.intent);
-    let request = request_of(&order);
+    let mut document = order.campaign.document.clone();
+    let place = Place { org: &org, kind: Kind::Campaign, id: order.campaign.id };
+    if let Err(error) = app.node.vault().open(place, &mut document) {
+        tracing::warn!(campaign = %order.campaign.id, %error, "a call of a campaign was not placed");
+        return Err(DialError::Refused(refused()));
+    }
+    let request = request_of(&document, &order);
     let call = PlaceCall { org: org.clone(), intent, request, slot: Slot::Taken(slot) };
     match outbound::place(&app, call).await {
         Ok(placed) => match placed.dialled {
@@ -122,15 +128,19 @@ async fn place(app: App, order: DialOrder, slot: Lease) -> Result<Live, DialErro
         Err(_) if app.node.is_draining() => Err(DialError::Unclear),
         Err(_) => {
             tracing::warn!(campaign = %order.campaign.id, call = %intent, "a call of a campaign was not placed");
-            let reason = "call.start.error-get-resources-validation".into();
-            Err(DialError::Refused(Ending { outcome: Outcome::Failed, reason }))
+            Err(DialError::Refused(refused()))
         }
     }
 }
 
-/// The body that `POST /call` would have had.
-fn request_of(order: &DialOrder) -> Value {
-    let document = &order.campaign.document;
+/// How a call ends that cannot be set up.
+fn refused() -> Ending {
+    let reason = "call.start.error-get-resources-validation".into();
+    Ending { outcome: Outcome::Failed, reason }
+}
+
+/// The body that `POST /call` would have had. `document`: the campaign's, its secrets opened.
+fn request_of(document: &Value, order: &DialOrder) -> Value {
     let mut customer = order.customer.clone();
     let mut own = Value::Null;
     if let Value::Object(fields) = &mut customer {

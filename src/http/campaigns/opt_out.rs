@@ -24,7 +24,7 @@ pub async fn heed(app: &App, order: &DialOrder, record: &CallDocument) {
 /// How a call's messages ask for it.
 fn asked(plan: &Value, record: &Value) -> Option<String> {
     let tool = plan["tool"].as_str();
-    let keys = plan["keys"].as_str().map(|keys| entry(keys));
+    let keys = plan["keys"].as_str().map(entry);
     let messages = record["artifact"]["messages"].as_array()?;
     for message in messages {
         match message["role"].as_str()? {

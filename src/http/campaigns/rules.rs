@@ -132,6 +132,12 @@ impl List {
                 "{path}.squadOverrides is not acted on by this version; use assistantOverrides"
             ));
         }
+        let credentials = &customer["assistantOverrides"]["credentials"];
+        if !credentials.is_null() {
+            problems.push(format!(
+                "{path}.assistantOverrides.credentials should not exist; give credentials in the campaign's assistantOverrides"
+            ));
+        }
         let (own, plan) = (row.time_zone.as_deref(), self.time_zone.as_deref());
         if self.needs_zone && !Zones::can_tell(row.number, own, plan) {
             problems.push(format!(

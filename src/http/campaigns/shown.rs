@@ -1,9 +1,12 @@
 //! Campaigns and their contacts as clients see them.
 
+use std::collections::BTreeMap;
+
 use axum::response::Response;
 use offhook_actors::campaign::{ContactGlance, ContactsAsk, Glance, contact_uuid};
 use offhook_api::{
     campaign::{self as wire, phase_status},
+    secrets::{self, Scope},
     time,
 };
 use offhook_core::campaign::{Counters, Phase};
@@ -85,17 +88,16 @@ pub async fn whole(
     if customers_max > 0 {
         let ask = ContactsAsk { max: customers_max, ..ContactsAsk::default() };
         let (_, contacts) = app.node.campaigns().contacts(document, ask).await.map_err(failed)?;
-        let mut customers = Vec::with_capacity(contacts.len());
-        for (glance, customer) in contacts {
+        let mut pools: BTreeMap<u16, Vec<Value>> = BTreeMap::new();
+        for (glance, row) in contacts {
             if let Some(call) = glance.call {
                 calls.insert(call.to_string(), call_of(&glance));
             }
-            customers.push(customer);
+            pools.entry(row.pool).or_default().push(row.customer);
         }
-        // Where there is a dial plan, whose number is whose is told by the contacts alone.
-        if !shown.contains_key("dialPlan") {
-            shown.insert("customers".into(), customers.into());
-        }
+        place(&mut shown, pools);
+    } else if shown.contains_key("dialPlan") {
+        place(&mut shown, BTreeMap::new());
     }
     let counters = numbers.counters;
     shown.insert("calls".into(), Value::Object(calls));
@@ -105,6 +107,21 @@ pub async fn whole(
     shown.insert("callsCounterEndedVoicemail".into(), numbers.voicemails.into());
     shown.insert("callsCounterEnded".into(), (counters.completed + counters.failed).into());
     Ok(Value::Object(shown))
+}
+
+/// Puts contacts where their client had them: into the entries of the dial plan, or on the one list.
+pub fn place(shown: &mut Map<String, Value>, mut pools: BTreeMap<u16, Vec<Value>>) {
+    match shown.get_mut("dialPlan").and_then(Value::as_array_mut) {
+        Some(entries) => {
+            for (pool, entry) in (0..).zip(entries) {
+                entry["customers"] = pools.remove(&pool).unwrap_or_default().into();
+            }
+        }
+        None => {
+            let all: Vec<Value> = pools.into_values().flatten().collect();
+            shown.insert("customers".into(), all.into());
+        }
+    }
 }
 
 /// The contract's `CampaignSummary`.
@@ -168,7 +185,9 @@ fn call_of(glance: &ContactGlance) -> Value {
 }
 
 fn fields(document: &Document, numbers: &Numbers) -> Map<String, Value> {
-    let mut shown = document.body.as_object().cloned().unwrap_or_default();
+    let mut body = document.body.clone();
+    secrets::redact(&mut body, Scope::Lists);
+    let Value::Object(mut shown) = body else { return Map::new() };
     for field in INNER {
         shown.shift_remove(*field);
     }

@@ -123,7 +123,7 @@ async fn a_campaign_is_carried_out_and_what_became_of_it_stays() {
     let ask = ContactsAsk { skip: 10, max: 5, ..ContactsAsk::default() };
     let (total, page) = campaigns.contacts(&filed, ask).await.unwrap();
     assert_eq!((total, page.len()), (12, 2));
-    assert_eq!(page[1].1["number"], "+14155550011");
+    assert_eq!(page[1].1.customer["number"], "+14155550011");
     assert_eq!(page[1].0.reason.as_deref(), Some("customer-ended-call"));
     assert_eq!(campaigns.shared.slots.limits().in_use, 0);
 }
