@@ -58,8 +58,8 @@ fn list() -> Result<ExitCode, String> {
     let console = Console::new();
     for row in rows::all() {
         console.line(format_args!("{:<30} {}", row.name, row.promise));
-        if let offhook_chaos::scenario::row::Form::Missing(what) = row.form {
-            console.line(format_args!("{:<30} not run: this version has no {what}", ""));
+        if let offhook_chaos::scenario::row::Form::Elsewhere(command) = row.form {
+            console.line(format_args!("{:<30} run by: {command}", ""));
         }
     }
     Ok(ExitCode::SUCCESS)

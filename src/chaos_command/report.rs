@@ -109,12 +109,12 @@ fn of_row(body: &mut String, row: &Row, results: &Results, sockets: Option<&serd
 
 fn not_run(body: &mut String, row: &Row, sockets: Option<&serde_json::Value>) {
     let state = match row.form {
-        Form::Missing(_) => ("missing", "not in this version"),
+        Form::Elsewhere(_) => ("missing", "by another command"),
         Form::Sockets | Form::Both | Form::Virtual => ("missing", "over sockets only"),
     };
     heading(body, row, state);
-    if let Form::Missing(what) = row.form {
-        put(body, &format!("<p>Needs {}.</p>", escaped(what)));
+    if let Form::Elsewhere(command) = row.form {
+        put(body, &format!("<p>Run by <code>{}</code>.</p>", escaped(command)));
     }
     put(body, "<table>");
     socket_lines(body, row.name, sockets);

@@ -40,6 +40,8 @@ pub enum Fault {
     Actor { role: &'static str, how: supervisors::Fault },
     /// What the store writes fails for a while.
     DiskFull { lasts: Duration },
+    /// What is written waits for so long.
+    DiskStalls { lasts: Duration },
     /// The receiver of webhooks is down for a while.
     Receiver { trouble: ReceiverTrouble, lasts: Duration },
     /// The server of the tool has this trouble from here on.
@@ -143,6 +145,7 @@ impl fmt::Display for Fault {
             Self::Drop { who } => write!(f, "{who} drops its sessions"),
             Self::Actor { role, how } => write!(f, "actor {role}: {how:?}"),
             Self::DiskFull { lasts } => write!(f, "the disk is full for {lasts:?}"),
+            Self::DiskStalls { lasts } => write!(f, "the disk answers nobody for {lasts:?}"),
             Self::Receiver { trouble, lasts } => write!(f, "the receiver {trouble} for {lasts:?}"),
             Self::Tool(trouble) => write!(f, "the tool's server {trouble}"),
             Self::Standstill(time) => write!(f, "the process stands still for {time:?}"),

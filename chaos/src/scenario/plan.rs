@@ -114,7 +114,9 @@ impl Plan {
 
     /// Whether the disk fails in it.
     pub fn breaks_store(&self) -> bool {
-        self.faults.iter().any(|timed| matches!(timed.fault, Fault::DiskFull { .. }))
+        self.faults
+            .iter()
+            .any(|timed| matches!(timed.fault, Fault::DiskFull { .. } | Fault::DiskStalls { .. }))
     }
 
     /// Whether nothing of the call goes on for as long as it takes to find that out.
@@ -131,6 +133,7 @@ impl Plan {
             Fault::Trouble { who, .. } | Fault::Drop { who } => Some(*who),
             Fault::Actor { .. }
             | Fault::DiskFull { .. }
+            | Fault::DiskStalls { .. }
             | Fault::Receiver { .. }
             | Fault::Tool(_)
             | Fault::Standstill(_)

@@ -21,8 +21,8 @@ pub enum Form {
     Virtual,
     /// Over sockets only: what breaks is the process itself.
     Sockets,
-    /// Not yet: what it needs is not in this version.
-    Missing(&'static str),
+    /// By this command: it is no matter of one call.
+    Elsewhere(&'static str),
 }
 
 /// What a measure may come to at most.

@@ -90,6 +90,14 @@ impl Saboteur {
                     store.fail_writes(None);
                 });
             }
+            Fault::DiskStalls { lasts } => {
+                let (store, lasts) = (self.store.clone(), *lasts);
+                store.stall(true);
+                tokio::spawn(async move {
+                    sleep(lasts).await;
+                    store.stall(false);
+                });
+            }
             Fault::Receiver { trouble, lasts } => {
                 let (postbox, lasts) = (self.postbox.clone(), *lasts);
                 postbox.set(Some(*trouble));

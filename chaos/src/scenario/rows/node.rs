@@ -71,9 +71,9 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "store_slow",
         promise: "calls go on; what could not be journalled is counted and said",
-        plan: |seed| usual("store_slow", seed).0,
+        plan: store_slow,
         bounds: &NO_WORD_LOST,
-        form: Form::Missing("a store that can be slowed down"),
+        form: Form::Virtual,
     },
     Row {
         name: "clock_jumps",
@@ -96,7 +96,7 @@ pub const ROWS: &[Row] = &[
                   forgotten",
         plan: |seed| usual("dialer_killed", seed).0,
         bounds: &NO_WORD_LOST,
-        form: Form::Missing("campaigns"),
+        form: Form::Elsewhere("cargo nextest run --test campaigns --run-ignored all"),
     },
 ];
 
@@ -149,6 +149,14 @@ fn disk_full(seed: u64) -> Plan {
     let lasts = chance.between(Duration::from_secs(1), Duration::from_secs(15));
     let when = When::At(chance.between(Duration::from_millis(50), Duration::from_secs(12)));
     plan.faults.push(Timed { when, fault: Fault::DiskFull { lasts } });
+    plan
+}
+
+fn store_slow(seed: u64) -> Plan {
+    let (mut plan, chance) = usual("store_slow", seed);
+    let lasts = chance.between(Duration::from_millis(200), Duration::from_secs(10));
+    let when = When::At(chance.between(Duration::from_millis(50), Duration::from_secs(12)));
+    plan.faults.push(Timed { when, fault: Fault::DiskStalls { lasts } });
     plan
 }
 
