@@ -153,6 +153,6 @@ async fn an_extension_is_dialled_once_the_call_is_answered() {
 }
 
 #[tokio::test]
-async fn ten_calls_outlive_a_kill_and_hear_the_agent_within_three_seconds() {
-    scenes::many_calls_outlive_a_kill("telnyx", 10).await;
+async fn fifty_calls_outlive_a_kill_and_hear_the_agent_within_three_seconds() {
+    scenes::many_calls_outlive_a_kill("telnyx", 50).await;
 }

@@ -255,6 +255,6 @@ async fn a_webhook_that_comes_again_is_one_call() {
 }
 
 #[tokio::test]
-async fn ten_calls_outlive_a_kill_and_hear_the_agent_within_three_seconds() {
-    scenes::many_calls_outlive_a_kill("twilio", 10).await;
+async fn fifty_calls_outlive_a_kill_and_hear_the_agent_within_three_seconds() {
+    scenes::many_calls_outlive_a_kill("twilio", 50).await;
 }

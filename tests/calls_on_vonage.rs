@@ -132,6 +132,6 @@ async fn a_call_that_rings_when_the_server_is_killed_is_answered_by_the_next() {
 }
 
 #[tokio::test]
-async fn ten_calls_outlive_a_kill_and_hear_the_agent_within_three_seconds() {
-    scenes::many_calls_outlive_a_kill("vonage", 10).await;
+async fn fifty_calls_outlive_a_kill_and_hear_the_agent_within_three_seconds() {
+    scenes::many_calls_outlive_a_kill("vonage", 50).await;
 }
