@@ -49,6 +49,9 @@ const ON_OCCASION: &[&str] = &[
     "offhook_failovers_total",
     "offhook_failover_gap_seconds",
     "offhook_provider_breaker_state",
+    "offhook_campaign_contacts",
+    "offhook_carrier_failovers_total",
+    "offhook_webhooks_refused_total",
 ];
 
 #[tokio::test]
