@@ -42,7 +42,13 @@ enum Mode {
     /// Threads of their own do the work, since the disk blocks.
     Threads(Threads),
     /// Whoever asks does the work: nothing blocks, and tests in virtual time stay exact.
-    Inline(Mutex<Option<Writer>>),
+    Inline(Mutex<Inline>),
+}
+
+struct Inline {
+    writer: Option<Writer>,
+    /// What was asked for while the store is stalled, in order; as much as a test asks for.
+    held: Option<Vec<Request>>,
 }
 
 struct Threads {
@@ -72,7 +78,7 @@ impl Store {
         let (journals, size) = (Journals::new(&options), Arc::<Size>::default());
         let outbox_sequence = OutboxSequence::default();
         let writer = Writer::new(engine, journals.clone(), size.clone(), options.flush_every);
-        let mode = Mode::Inline(Mutex::new(Some(writer)));
+        let mode = Mode::Inline(Mutex::new(Inline { writer: Some(writer), held: None }));
         Self { inner: Arc::new(Inner { mode, journals, outbox_sequence, size }) }
     }
 
@@ -123,8 +129,8 @@ impl Store {
                 let mut alive = threads.alive.lock().await;
                 while alive.recv().await.is_some() {}
             }
-            Mode::Inline(writer) => {
-                writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+            Mode::Inline(inline) => {
+                inline.lock().unwrap_or_else(PoisonError::into_inner).writer.take();
             }
         }
         flushed
@@ -151,12 +157,30 @@ impl Store {
                 let writer = writer.as_ref().ok_or(StoreError::Closed)?;
                 writer.send(request).map_err(|_| StoreError::Closed)
             }
-            Mode::Inline(writer) => {
-                let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+            Mode::Inline(inline) => {
+                let mut inline = inline.lock().unwrap_or_else(PoisonError::into_inner);
+                let Inline { writer, held } = &mut *inline;
                 let writer = writer.as_mut().ok_or(StoreError::Closed)?;
-                writer.process(std::iter::once(request));
+                match held {
+                    Some(held) => held.push(request),
+                    None => writer.process(std::iter::once(request)),
+                }
                 Ok(())
             }
+        }
+    }
+
+    /// Has a store in memory do nothing of what is written from here, or do it now. Reads see what was
+    /// written before. A store on a disk takes no notice.
+    pub fn stall(&self, is_stalled: bool) {
+        let Mode::Inline(inline) = &self.inner.mode else { return };
+        let mut inline = inline.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_stalled {
+            inline.held.get_or_insert_default();
+        } else if let Some(held) = inline.held.take()
+            && let Some(writer) = &mut inline.writer
+        {
+            writer.process(held.into_iter());
         }
     }
 
@@ -200,10 +224,10 @@ impl Store {
                 readers.send(read).map_err(|_| StoreError::Closed)?;
                 answered
             }
-            Mode::Inline(writer) => {
-                let writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-                let engine = writer.as_ref().ok_or(StoreError::Closed)?.engine();
-                drop(writer);
+            Mode::Inline(inline) => {
+                let inline = inline.lock().unwrap_or_else(PoisonError::into_inner);
+                let engine = inline.writer.as_ref().ok_or(StoreError::Closed)?.engine();
+                drop(inline);
                 return guarded(|| work(&*engine));
             }
         };

@@ -304,7 +304,7 @@ impl Feed {
     fn watch_progress(&mut self) -> Result<(), ProviderError> {
         let speaks = self.context.caller_speaks();
         if speaks {
-            if !self.was_speaking && !self.context.slots.transcriber.owes.load(Ordering::Acquire) {
+            if !self.was_speaking && self.is_told_before_speech() {
                 self.forget_silence_before_speech();
             }
             self.context.slots.transcriber.owes.store(true, Ordering::Release);
@@ -329,6 +329,11 @@ impl Feed {
             }
         }
         self.was_speaking = speaks;
+        // Whoever hears silence again, at a pace of their own, has nothing to say to it.
+        if self.is_behind() && self.cursor < self.context.caller_onset() {
+            self.heard_at = Instant::now();
+            self.speaking_since = self.speaking_since.map(|_| self.heard_at);
+        }
         let limit = self.context.settings.calls.stt_stall_timeout;
         // Who has begun to say what was said goes on, whether the VAD hears a voice or not.
         let is_at_it = self.unfinished && self.capabilities.final_within.is_some();
@@ -352,6 +357,15 @@ impl Feed {
             FailureClass::Stalled,
             format!("the caller spoke and the transcriber has said nothing for {silent:.1?}"),
         ))
+    }
+
+    /// Whether nothing is owed for what was said before the caller began to speak: a partial of their
+    /// first word may be quicker than the VAD.
+    fn is_told_before_speech(&self) -> bool {
+        let slot = &self.context.slots.transcriber;
+        let tolerance = self.context.audio.format().samples_in(END_TOLERANCE);
+        let committed = slot.committed.load(Ordering::Acquire) + tolerance;
+        !slot.owes.load(Ordering::Acquire) || committed >= self.context.caller_fell_silent()
     }
 
     /// What lies between the last final text and the onset of speech need not be heard again: at

@@ -91,7 +91,7 @@ impl Saboteur {
                 });
             }
             Fault::DiskStalls { lasts } => {
-                let (store, lasts) = (self.store.clone(), *lasts);
+                let (store, lasts) = (self.world.store.clone(), *lasts);
                 store.stall(true);
                 tokio::spawn(async move {
                     sleep(lasts).await;

@@ -2,27 +2,19 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use super::{Change, Engine, EngineError, KeyRange, Order, Reach, Row, Table};
 
 /// Makes a store in memory fail on demand.
 #[derive(Clone, Debug, Default)]
-pub struct Faults(Arc<FaultSlot>);
-
-#[derive(Debug, Default)]
-struct FaultSlot {
-    state: Mutex<FaultState>,
-    /// The disk answers again.
-    moving: Condvar,
-}
+pub struct Faults(Arc<Mutex<FaultState>>);
 
 #[derive(Debug, Default)]
 struct FaultState {
     writes: Option<String>,
     flushes: Option<String>,
-    is_stalled: bool,
 }
 
 impl Faults {
@@ -34,19 +26,6 @@ impl Faults {
     /// Fails every flush from here with this reason, or lets them pass again.
     pub fn fail_flushes(&self, reason: Option<&str>) {
         self.with(|state| state.flushes = reason.map(str::to_owned));
-    }
-
-    /// Has the disk answer nobody from here, or go on with what was asked of it.
-    pub fn stall(&self, is_stalled: bool) {
-        self.with(|state| state.is_stalled = is_stalled);
-        self.0.moving.notify_all();
-    }
-
-    /// Returns once the disk answers.
-    fn pass(&self) {
-        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let passed = self.0.moving.wait_while(state, |state| state.is_stalled);
-        drop(passed.unwrap_or_else(PoisonError::into_inner));
     }
 
     fn check(
@@ -63,7 +42,7 @@ impl Faults {
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut FaultState) -> T) -> T {
-        f(&mut self.0.state.lock().unwrap_or_else(PoisonError::into_inner))
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -90,7 +69,6 @@ impl Engine for MemoryEngine {
     }
 
     fn write(&self, table: Table, changes: Vec<Change>) -> Result<(), EngineError> {
-        self.faults.pass();
         self.faults.check("write to", |state| &state.writes)?;
         let mut tree = self.trees[table as usize].write().unwrap_or_else(PoisonError::into_inner);
         for change in changes {
@@ -119,7 +97,6 @@ impl Engine for MemoryEngine {
     }
 
     fn flush(&self, _reach: Reach) -> Result<(), EngineError> {
-        self.faults.pass();
         self.faults.check("flush", |state| &state.flushes)
     }
 
