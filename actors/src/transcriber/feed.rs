@@ -304,7 +304,7 @@ impl Feed {
     fn watch_progress(&mut self) -> Result<(), ProviderError> {
         let speaks = self.context.caller_speaks();
         if speaks {
-            if !self.was_speaking && self.is_told_before_speech() {
+            if !self.was_speaking && !self.context.slots.transcriber.owes.load(Ordering::Acquire) {
                 self.forget_silence_before_speech();
             }
             self.context.slots.transcriber.owes.store(true, Ordering::Release);
@@ -357,15 +357,6 @@ impl Feed {
             FailureClass::Stalled,
             format!("the caller spoke and the transcriber has said nothing for {silent:.1?}"),
         ))
-    }
-
-    /// Whether nothing is owed for what was said before the caller began to speak: a partial of their
-    /// first word may be quicker than the VAD.
-    fn is_told_before_speech(&self) -> bool {
-        let slot = &self.context.slots.transcriber;
-        let tolerance = self.context.audio.format().samples_in(END_TOLERANCE);
-        let committed = slot.committed.load(Ordering::Acquire) + tolerance;
-        !slot.owes.load(Ordering::Acquire) || committed >= self.context.caller_fell_silent()
     }
 
     /// What lies between the last final text and the onset of speech need not be heard again: at
