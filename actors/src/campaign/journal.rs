@@ -33,8 +33,8 @@ const RETRY_EVERY: Duration = Duration::from_secs(1);
 pub struct Entry {
     #[serde(flatten)]
     pub fact: Fact,
-    /// The ended reason of a call that finished.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The ended reason of a call that finished. Its name in the row is none that a fact has.
+    #[serde(rename = "ended", default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
 
@@ -188,6 +188,39 @@ async fn write(
                     Item::Barrier(told) => !told.is_closed(),
                 });
                 sleep(RETRY_EVERY).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use offhook_core::campaign::{Close, LineId, Outcome, Skip, WallTime};
+
+    use super::*;
+
+    #[test]
+    fn every_fact_is_read_as_it_was_written() {
+        let (contact, attempt, at) = (ContactId(7), Attempt(2), WallTime::ZERO);
+        let (line, how, why) = (LineId(1), Close::TooLate, Skip::DoNotCall);
+        let outcome = Outcome::Busy;
+        let facts = [
+            Fact::Began,
+            Fact::Paused,
+            Fact::Resumed,
+            Fact::Closed { how },
+            Fact::Intended { contact, attempt, line, at },
+            Fact::Revoked { contact, attempt },
+            Fact::Placed { contact, attempt },
+            Fact::Finished { contact, attempt, outcome, retry_at: Some(at) },
+            Fact::Skipped { contact, why },
+            Fact::PredialFailed { contact },
+            Fact::Unclear { contact, attempt },
+        ];
+        for fact in facts {
+            for why in [None, Some("customer-busy".to_owned())] {
+                let entry = Entry { fact, why };
+                assert_eq!(Entry::decode(&entry.encode()), Some(entry));
             }
         }
     }
