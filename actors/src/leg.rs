@@ -129,9 +129,9 @@ impl LegSlot {
         let socket = Some(Arc::new(AsyncMutex::new(socket)));
         let seat = Seat { socket, is_new: true, was_taken: true };
         let before = std::mem::replace(&mut *self.seat(), seat);
-        // Whoever uses the old one tells it so; one that nobody uses yet is told here.
-        if let Some(Ok(unused)) = before.socket.map(AsyncMutex::try_lock_owned) {
-            tokio::spawn(dismiss(unused));
+        if let Some(old) = before.socket {
+            // Whoever uses it lets go of it once it sees the new one.
+            tokio::spawn(async move { dismiss(old.lock_owned().await).await });
         }
         self.arrived.notify_one();
     }
@@ -145,9 +145,12 @@ impl LegSlot {
         self.seat().socket.clone()
     }
 
-    /// Whether a socket came that nobody has greeted; true once a socket.
-    pub(crate) fn greet(&self) -> bool {
-        std::mem::take(&mut self.seat().is_new)
+    /// Whether nobody has greeted this socket yet; true once a socket. One that another has replaced
+    /// is not greeted, and takes nothing from its successor's greeting.
+    pub(crate) fn greet(&self, socket: &Arc<AsyncMutex<LegSocket>>) -> bool {
+        let mut seat = self.seat();
+        let is_present = seat.socket.as_ref().is_some_and(|present| Arc::ptr_eq(present, socket));
+        is_present && std::mem::take(&mut seat.is_new)
     }
 
     /// Gives up a socket that is of no use any more; does nothing when another lies here by now.
@@ -216,5 +219,41 @@ impl LegSlot {
 
     pub(crate) fn note_goodbye(&self) {
         self.goodbye.send_replace(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{sink, stream};
+    use serde_json::json;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// A socket on which nothing comes, and what is sent on it.
+    fn socket() -> (LegSocket, mpsc::Receiver<Outgoing>) {
+        let (sender, sent) = mpsc::channel(8);
+        let writer = sink::unfold(sender, |sender, message| async move {
+            sender.send(message).await.map_err(|error| error.to_string())?;
+            Ok(sender)
+        });
+        let codec = offhook_transports::build(&json!({ "provider": "vapi.websocket" })).unwrap();
+        (LegSocket::new(Box::pin(stream::pending()), Box::pin(writer), codec), sent)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_socket_that_was_replaced_before_it_was_greeted_takes_nothing_from_the_next() {
+        let slot = LegSlot::default();
+        let (first, mut told) = socket();
+        slot.put(first);
+        // The pump has it in its hands, and has not begun.
+        let seat = slot.get().unwrap();
+        slot.put(socket().0);
+        assert!(matches!(told.recv().await, Some(Outgoing::Close { code: 1008, .. })));
+        assert!(slot.has_newer(&seat));
+        assert!(!slot.greet(&seat));
+        let newer = slot.get().unwrap();
+        assert!(slot.greet(&newer));
+        assert!(!slot.greet(&newer));
     }
 }

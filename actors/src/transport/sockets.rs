@@ -53,9 +53,16 @@ pub(super) async fn run(context: Arc<CallContext>) -> LegEnd {
     loop {
         let Some(seat) = pump.wait_for_socket().await else { return LegEnd::Closed };
         drop(seeking.take());
-        // A predecessor that is being torn down lets go of the socket within a poll.
-        let mut socket = seat.clone().lock_owned().await;
-        pump.welcome();
+        // A predecessor that is being torn down lets go of the socket within a poll; one that has
+        // been replaced by now is being told so.
+        let mut socket = tokio::select! {
+            socket = seat.clone().lock_owned() => socket,
+            () = context.leg.arrived() => continue,
+        };
+        if context.leg.has_newer(&seat) {
+            continue;
+        }
+        pump.welcome(&seat);
         match pump.serve(&seat, &mut socket).await {
             Parting::Over(end) => {
                 context.leg.note_goodbye();
@@ -82,7 +89,6 @@ pub(super) async fn run(context: Arc<CallContext>) -> LegEnd {
                 tracing::info!(call = %context.spec.id, "media socket replaced by a newer one");
                 let wait = context.settings.calls.leg_reconnect.max(REPLACED_WAIT);
                 pump.lose(pump.heard_peer, EndedReason::CustomerEndedCall, wait);
-                tokio::spawn(dismiss(socket));
             }
         }
     }
@@ -134,12 +140,12 @@ impl Pump {
     }
 
     /// Begins with a socket: that of a successor, or one that has just come.
-    fn welcome(&mut self) {
+    fn welcome(&mut self, seat: &Seat) {
         let context = self.context.clone();
         let now = Instant::now();
         (self.heard_peer, self.pinged, self.unanswered) = (now, now, None);
         self.looked = Looked { at: now, for_a_frame: false };
-        let is_new = context.leg.greet();
+        let is_new = context.leg.greet(seat);
         if context.audio.connect(context.clock.now()) {
             context.tell(Event::LegConnected);
             context.tell_answerer();
