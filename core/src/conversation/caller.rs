@@ -13,6 +13,10 @@ use crate::{
     TranscriptType,
 };
 
+/// Words by which partials lag behind the caller. Where a failure kept so few of them back until
+/// the answer sounded, it goes on: it answers a question that lacked no more than that.
+const TAIL_WORDS: usize = 2;
+
 impl Conversation {
     pub(super) fn voice_started(&mut self, at: CallTime) {
         if self.utterance.voice_started(at.min(self.now)) {
@@ -256,19 +260,41 @@ impl Conversation {
         let Some(parted) = seam.part(text, !self.utterance.was_voiced(), self.now) else {
             return text.to_owned();
         };
+        // Told again after a failure, and answered by now: the end of what is being answered.
+        let is_tail = self.utterance.is_replayed()
+            && self.heard_an_answer_to(seam.entry())
+            && parted.new.split_whitespace().count() <= TAIL_WORDS;
+        let (tail, new) = if is_tail { (parted.new, "") } else { ("", parted.new) };
         if !is_final {
-            let new = parted.new.to_owned();
+            let new = new.to_owned();
             self.seam = Some(seam);
             return new;
         }
         if !parted.last_turn.is_empty() {
-            let corrected = join(seam.prefix(), parted.last_turn);
+            let corrected = join(&join(seam.prefix(), parted.last_turn), tail);
             if self.history.user_text(seam.entry()) != Some(&corrected) {
                 self.history.set_user_text(seam.entry(), corrected, CallTime::ZERO);
                 self.publish(ServerEvent::ConversationUpdate);
             }
         }
-        parted.new.to_owned()
+        new.to_owned()
+    }
+
+    /// Whether the answer to a question of the caller's sounds, or has sounded.
+    fn heard_an_answer_to(&self, entry: Key) -> bool {
+        match &self.floor {
+            Floor::Assistant(turn) if turn.answers == Some(entry) => {
+                turn.began_speaking || self.speeches.is_audible()
+            }
+            Floor::Idle { .. } => true,
+            Floor::Assistant(_)
+            | Floor::Ringing
+            | Floor::Caller
+            | Floor::Paused(_)
+            | Floor::Away(_)
+            | Floor::Closing(_)
+            | Floor::Ended => false,
+        }
     }
 
     fn publish_caller_speech(&mut self, status: SpeechStatus) {

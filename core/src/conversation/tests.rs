@@ -18,6 +18,7 @@ mod keypad;
 mod language;
 mod noisy_lines;
 mod properties;
+mod replayed_words;
 mod replies;
 mod speculation;
 mod start_speaking;

@@ -283,6 +283,11 @@ impl Utterance {
         self.lost_at.is_some()
     }
 
+    /// Whether words that come now were spoken a while ago, and nothing since.
+    pub(super) fn is_replayed(&self) -> bool {
+        self.is_behind && !self.was_voiced()
+    }
+
     pub(super) fn had_end_of_turn(&self) -> bool {
         self.end_of_turn_at.is_some()
     }
