@@ -157,7 +157,7 @@ impl Failover {
                 false
             }
         };
-        let fresh = self.next_fresh(now, is_allowed);
+        let fresh = self.next_fresh(now, &is_allowed);
         let was_lost_lately = self.again_at.is_some_and(|at| now.after(at) < LATELY);
         let helps = match class {
             FailureClass::Closed | FailureClass::Protocol => loss == Loss::Broken,
@@ -181,17 +181,19 @@ impl Failover {
         }
         match fresh {
             Some(to) => self.promote(to, Pace::AtOnce),
-            None => self.without_fresh(now, is_spent, loss, class),
+            None => self.without_fresh(now, is_spent, loss, class, is_allowed),
         }
     }
 
-    /// Nobody is left who has not failed lately: whoever did so longest ago, until time is up.
+    /// Nobody is left who has not failed lately: whoever did so longest ago, until time is up, and
+    /// first of all those whom the node has not given up.
     fn without_fresh(
         &mut self,
         now: CallTime,
         is_spent: bool,
         loss: Loss,
         class: FailureClass,
+        is_allowed: impl Fn(usize) -> bool,
     ) -> Next {
         let refused = self.refused_since.map_or(Duration::ZERO, |since| now.after(since));
         let left = self.refused_max.saturating_sub(refused);
@@ -201,7 +203,8 @@ impl Failover {
             return Next::GiveUp;
         }
         let usable = (0..self.candidates.len()).filter(|&it| !self.candidates[it].is_excluded);
-        let Some(to) = usable.min_by_key(|&it| (self.candidates[it].failed_at, it)) else {
+        let order = |&it: &usize| (!is_allowed(it), self.candidates[it].failed_at, it);
+        let Some(to) = usable.min_by_key(order) else {
             return Next::GiveUp;
         };
         let pace = match class.retry_after().filter(|_| to == self.current) {

@@ -277,15 +277,13 @@ impl Feed {
                 self.finalize(session).await?;
             }
         }
-        let slot = &self.context.slots.transcriber;
-        let committed = slot.committed.load(Ordering::Acquire) + format.samples_in(END_TOLERANCE);
-        let is_told = !self.unfinished && committed >= self.context.caller_fell_silent();
+        let is_told = self.is_told(self.context.caller_fell_silent());
         let is_caught_up = match self.reached_at {
             Some(at) => speaks || is_told || at.elapsed() >= LAST_WORDS_DUE,
             None => is_told && !speaks,
         };
         if is_caught_up {
-            slot.is_behind.store(false, Ordering::Release);
+            self.context.slots.transcriber.is_behind.store(false, Ordering::Release);
             self.context.tell(Event::TranscriberCaughtUp);
         }
         Ok(())
@@ -307,9 +305,14 @@ impl Feed {
             if !self.was_speaking && !self.context.slots.transcriber.owes.load(Ordering::Acquire) {
                 self.forget_silence_before_speech();
             }
-            self.context.slots.transcriber.owes.store(true, Ordering::Release);
             self.quiet_since = Instant::now();
-            self.speaking_since.get_or_insert_with(Instant::now);
+            // The VAD hears a voice for a while after its last word.
+            if !self.is_told(self.context.audio.caller_end()) {
+                self.context.slots.transcriber.owes.store(true, Ordering::Release);
+                let is_within_speech = self.committed() > self.context.caller_onset();
+                let since = if is_within_speech { self.heard_at } else { Instant::now() };
+                self.speaking_since.get_or_insert(since);
+            }
         } else {
             // Too short to hold a word: a click. What a former session owed is none.
             if self.was_speaking
@@ -319,6 +322,10 @@ impl Feed {
             {
                 self.speaking_since = None;
                 self.context.slots.transcriber.owes.store(self.unfinished, Ordering::Release);
+            }
+            if !self.has_inherited && self.is_told(self.context.caller_fell_silent()) {
+                self.speaking_since = None;
+                self.context.slots.transcriber.owes.store(false, Ordering::Release);
             }
             self.forget_silence();
             let owes =
@@ -396,6 +403,16 @@ impl Feed {
         let Some(since) = self.speaking_since else { return SEND_TIMEOUT };
         let due = since.max(self.heard_at) + self.context.settings.calls.stt_stall_timeout;
         due.saturating_duration_since(Instant::now()).clamp(SEND_MIN, SEND_TIMEOUT)
+    }
+
+    fn committed(&self) -> u64 {
+        self.context.slots.transcriber.committed.load(Ordering::Acquire)
+    }
+
+    /// Whether final text has all that was said up to a position, but for less than a word.
+    fn is_told(&self, position: u64) -> bool {
+        let tolerance = self.context.audio.format().samples_in(END_TOLERANCE);
+        !self.unfinished && self.committed() + tolerance >= position
     }
 
     fn commit(&self, until: u64) {

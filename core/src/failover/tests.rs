@@ -17,6 +17,7 @@ fn at(ms: u64) -> CallTime {
 
 const CLOSED: FailureClass = FailureClass::Closed;
 const REFUSED: FailureClass = FailureClass::Unavailable;
+const STALLED: FailureClass = FailureClass::Stalled;
 
 fn lose(failover: &mut Failover, ms: u64, loss: Loss, class: FailureClass) -> Next {
     failover.on_lost(at(ms), loss, class, |_| true, true)
@@ -109,6 +110,16 @@ fn a_candidate_whose_breaker_is_open_is_passed_over() {
     let mut failover = of(3);
     let next = failover.on_lost(at(0), Loss::Refused, REFUSED, |it| it != 1, true);
     assert_eq!(next, promote(2));
+}
+
+#[test]
+fn who_may_have_had_nothing_to_say_is_asked_again_where_all_others_are_given_up() {
+    let mut failover = of(2);
+    failover.on_other_failed(1, at(0), REFUSED);
+    let next = failover.on_lost(at(1_000), Loss::Suspected, STALLED, |it| it != 1, true);
+    assert_eq!(next, Next::Again(Pace::AtOnce));
+    let next = failover.on_lost(at(2_000), Loss::Refused, REFUSED, |it| it != 1, true);
+    assert!(matches!(next, Next::Again(Pace::Paced(_))), "{next:?}");
 }
 
 #[test]
