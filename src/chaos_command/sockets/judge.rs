@@ -9,10 +9,11 @@ use offhook_chaos::scenario::{
 };
 use offhook_media::AudioFormat;
 use offhook_testkit::{
-    caller::{CallerOptions, Heard, Line, Spoken, call_over},
+    caller::{CallerOptions, Line, Spoken, call_over},
     tones::{self, Word},
 };
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
 use super::{
     is_measured, line,
@@ -25,7 +26,9 @@ use crate::call_command::{transport, websocket_url};
 pub struct Held {
     pub id: String,
     nth: u32,
-    heard: Heard,
+    /// The agent's words, as they were heard: the audio itself would fill the memory of a long run.
+    words: Vec<Word>,
+    latencies: Vec<Duration>,
     /// When its media began.
     began: Instant,
     ended: Instant,
@@ -80,7 +83,10 @@ pub async fn hold(scene: &Scene, nth: u32, recipe: &Recipe) -> Result<Held, Stri
     let ended = Instant::now();
     // A server that was told to stop is gone with its last call; its report says how that ended.
     let call = client.ended_call(&id, END_LIMIT).await.unwrap_or_default();
-    Ok(Held { id, nth, heard, began, ended, call })
+    let latencies = heard.turns.iter().map(|turn| turn.latency()).collect();
+    let listened = move || tones::words_of(&heard.agent, heard.sample_rate_hz);
+    let words = spawn_blocking(listened).await.map_err(|error| error.to_string())?;
+    Ok(Held { id, nth, words, latencies, began, ended, call })
 }
 
 fn assistant(receiver: &str, fallback: bool) -> Value {
@@ -156,15 +162,15 @@ pub fn judge(
     (measured, broken)
 }
 
-struct Judged {
+struct Judged<'a> {
     agent: Compared,
     caller: Compared,
-    words: Vec<Word>,
+    words: &'a [Word],
 }
 
-impl Judged {
-    fn of(recipe: &Recipe, call: &Held) -> Self {
-        let words = tones::words_of(&call.heard.agent, call.heard.sample_rate_hz);
+impl<'a> Judged<'a> {
+    fn of(recipe: &Recipe, call: &'a Held) -> Self {
+        let words = &call.words;
         let is_broken_off = recipe.ending != Ending::Answered;
         let stretch = |text: String| Stretch { text, may_be_cut: is_broken_off };
         let answers = (0..TURNS).map(|turn| stretch(format!("{} {ANSWER}", keys(call.nth, turn))));
@@ -252,7 +258,7 @@ fn figure(measure: Measure, held: &[Held], judged: &[Judged], happened: &Happene
         Measure::CallerWordsRepeated => worst(&|call| call.caller.repeated.len()),
         Measure::Gap => ms(judged.iter().map(gap).max()?),
         Measure::DeadAir => {
-            let waits = held.iter().flat_map(|call| &call.heard.turns).map(|turn| turn.latency());
+            let waits = held.iter().flat_map(|call| &call.latencies).copied();
             ms(waits.chain(judged.iter().map(gap)).max()?)
         }
         Measure::End => {
@@ -262,7 +268,7 @@ fn figure(measure: Measure, held: &[Held], judged: &[Judged], happened: &Happene
         Measure::Bridge => {
             let back = happened.back?;
             let both = held.iter().zip(judged);
-            ms(both.filter_map(|(call, judged)| call.heard_after(back, &judged.words)).max()?)
+            ms(both.filter_map(|(call, judged)| call.heard_after(back, judged.words)).max()?)
         }
         Measure::ToolsTwice
         | Measure::TranscribingAgain
