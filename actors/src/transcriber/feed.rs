@@ -46,10 +46,10 @@ const WORD_MIN: Duration = Duration::from_millis(300);
 /// Sessions given up in a row for saying nothing: after so many, what sounds is no speech.
 const SILENT_SESSIONS_MAX: u32 = 4;
 
-/// Silence kept when silence is forgotten, so that the next word has an onset: the VAD may miss a
-/// short first word. Final text needs no such margin: it ends between two words, and audio before it
-/// would be understood twice.
-const SILENCE_KEPT: Duration = Duration::from_millis(600);
+/// Silence kept when silence is forgotten, so that the next word has an onset: the VAD may miss the
+/// first two short words, and a slow transcriber may not have told of them by then. Final text needs
+/// no such margin: it ends between two words, and audio before it would be understood twice.
+const SILENCE_KEPT: Duration = Duration::from_secs(1);
 
 /// Nothing: a session only ends by failing or by being dropped.
 pub(super) enum Never {}
