@@ -8,7 +8,8 @@
 //! Assumptions:
 //! - Times are compared between processes of one machine (`CLOCK_MONOTONIC`); without fakes only the
 //!   callers' own clock counts, and the server may be anywhere.
-//! - The leg is Vapi's websocket transport.
+//! - The leg is Vapi's websocket transport, unless callers dial the number of a fake carrier, which
+//!   runs in this program.
 //!
 //! How turns are taken is measured by callers who speak: see [`turns`].
 
@@ -18,6 +19,7 @@ mod call;
 mod caller;
 mod clock;
 mod dice;
+mod exchange;
 mod fakes;
 mod fleet;
 mod hearing;
@@ -29,6 +31,7 @@ mod process;
 mod progress;
 mod results;
 mod samples;
+mod setups;
 mod stage;
 mod table;
 mod turns;
@@ -42,6 +45,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::{
     console::{Console, Style},
+    fake_carriers::Carrier,
     server_child::told_to_stop,
 };
 use caller::Conduct;
@@ -54,6 +58,7 @@ use phrase::Speech;
 use process::Process;
 use progress::Progress;
 use results::Results;
+use setups::{Rate, Setups};
 use stage::Stage;
 use usage::Usage;
 
@@ -76,7 +81,10 @@ pub async fn run(args: BenchArgs) -> Result<ExitCode, String> {
 }
 
 async fn run_calls(load: Load, options: Options) -> Result<ExitCode, String> {
-    let format = options.format.audio();
+    let format = match options.carrier {
+        Some(_) => exchange::FORMAT,
+        None => options.format.audio(),
+    };
     let conduct = Conduct {
         format,
         speech: Speech::read(&options.wav, format)?,
@@ -84,6 +92,7 @@ async fn run_calls(load: Load, options: Options) -> Result<ExitCode, String> {
         barge_in: options.barge_in,
         words: options.words,
         patience: options.patience,
+        is_greeted: options.carrier.is_some(),
         seed: options.seed,
     };
     let mut progress = Progress::new(load.total);
@@ -128,7 +137,10 @@ fn headline(results: &Results, options: &Options) -> String {
         "offhook bench: {calls} calls at a time, {total} in all, {} turns each, {}, {}, {:.0} % \
          interrupted, seed {}",
         options.turns,
-        options::name(options.format),
+        match options.carrier {
+            Some(carrier) => format!("over {}", carrier.name()),
+            None => options::name(options.format),
+        },
         options::name(options.transcriber),
         options.barge_in * 100.0,
         options.seed
@@ -170,14 +182,30 @@ async fn measure(
     progress.say(&format!("placing {} calls, {} at a time", load.total, load.calls));
     let settings = settings(load, options, stage);
     let mut results = new_results(settings, load, stage, knows_words);
-    hold(&mut results, stage, conduct, progress).await?;
+    hold(&mut results, stage, conduct.clone(), progress).await?;
     if let (0, Some((_, reason))) = (results.setup.count(), results.failures.first()) {
         return Err(format!("no call could be placed: {reason}"));
     }
     if let Some(url) = &stage.fakes_url {
         results.compare(FakesReport::fetch(url).await?, least);
     }
+    if let Some(rate) = options.setups() {
+        results.setups = Some(set_up(stage, rate, conduct).await?);
+    }
     Ok(results)
+}
+
+/// Has calls come at a rate; each hangs up when it was greeted.
+async fn set_up(stage: &Stage, rate: Rate, conduct: Conduct) -> Result<Setups, String> {
+    sleep(SETTLE).await;
+    let load = rate.load();
+    let mut progress = Progress::new(load.calls);
+    progress.say(&format!("placing {} calls a second", rate.calls_per_second));
+    let mut results = new_results(json!({}), load, stage, false);
+    let greeted = Conduct { turns: 0, ..conduct };
+    hold(&mut results, stage, greeted, &mut progress).await?;
+    progress.finish();
+    Ok(Setups::of(rate, results))
 }
 
 fn new_results(settings: Value, load: Load, stage: &Stage, knows_words: bool) -> Results {
@@ -197,7 +225,10 @@ async fn hold(
 ) -> Result<(), String> {
     let began = Moment::now();
     let load = results.load;
-    let mut news = fleet::start(load, stage.target.clone(), Arc::new(conduct))?;
+    let mut news = match &stage.exchange {
+        Some(exchange) => exchange.start(load, Arc::new(conduct)),
+        None => fleet::start(load, stage.target.clone(), Arc::new(conduct))?,
+    };
     let mut sampling = interval(SAMPLE_EVERY);
     sampling.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let (mut up, mut ended, mut was_full, mut is_falling) = (0, 0, false, false);
@@ -249,6 +280,7 @@ fn settings(load: Load, options: &Options, stage: &Stage) -> Value {
         "turns": options.turns,
         "words": options.words,
         "barge_in": options.barge_in,
+        "carrier": options.carrier.map(Carrier::name),
         "format": options::name(options.format),
         "transcriber": options::name(options.transcriber),
         "patience_ms": options.patience.as_millis() as u64,

@@ -11,6 +11,7 @@ mod config_command;
 mod console;
 mod demo;
 mod doctor;
+mod fake_carriers;
 mod fakes_command;
 mod http;
 mod logs;

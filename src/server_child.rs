@@ -202,7 +202,7 @@ fn tail(path: &Path) -> String {
 }
 
 /// An address that nobody listens on.
-fn free_address() -> Result<SocketAddr, String> {
+pub fn free_address() -> Result<SocketAddr, String> {
     TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .map_err(|error| format!("no free port on 127.0.0.1: {error}"))

@@ -24,6 +24,7 @@ use std::{
 };
 
 use axum::Router;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::chance::Chance;
@@ -31,6 +32,7 @@ use crate::chance::Chance;
 mod call;
 mod control;
 mod faults;
+mod guest;
 mod handset;
 mod line;
 mod options;
@@ -42,6 +44,7 @@ mod twilio;
 mod vonage;
 mod webhooks;
 
+pub use guest::Guest;
 pub use options::{CallbackOptions, CarriersOptions, Persona};
 
 use call::Call;
@@ -71,6 +74,8 @@ struct State {
     order: Vec<String>,
     /// What people do who are called, by number; the empty number is everybody else.
     people: HashMap<String, Persona>,
+    /// Who is on the phone in the next call of a number.
+    guests: HashMap<String, Box<dyn Guest>>,
     numbers: BTreeMap<(&'static str, String), Number>,
     rooms: HashMap<String, Arc<Room>>,
 }
@@ -112,7 +117,73 @@ impl Carriers {
         })
     }
 
-    pub(crate) fn options(&self) -> CarriersOptions {
+    /// A number of the customer's at a carrier, which knows nothing else of it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such carrier.
+    pub fn sell(&self, carrier: &str, number: &str) -> Result<(), String> {
+        self.change_number(known(carrier)?, number, |_| {});
+        Ok(())
+    }
+
+    /// Breaks something, as `POST /carriers/fault` does.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with the fault.
+    pub fn break_something(self: &Arc<Self>, fault: &Value) -> Result<(), String> {
+        let fault = serde_json::from_value(fault.clone()).map_err(|error| error.to_string())?;
+        faults::add(self, fault)
+    }
+
+    /// The key that Telnyx's signatures are checked with.
+    pub fn telnyx_key(self: &Arc<Self>) -> String {
+        telnyx::public_key(self)
+    }
+
+    /// The next call from or to this number is this person's.
+    pub fn invite(&self, number: &str, guest: Box<dyn Guest>) {
+        self.state().guests.insert(number.to_owned(), guest);
+    }
+
+    /// A person calls a number of the customer's; returns the carrier's id of the call.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such carrier, or the number is not set up.
+    pub fn place(
+        self: &Arc<Self>,
+        carrier: &str,
+        from: &str,
+        to: &str,
+        persona: Persona,
+    ) -> Result<String, String> {
+        let placed = match known(carrier)? {
+            "twilio" => twilio::place_inbound(self, from.to_owned(), to.to_owned(), persona),
+            "telnyx" => telnyx::place_inbound(self, from.to_owned(), to.to_owned(), persona),
+            _ => vonage::place_inbound(self, from.to_owned(), to.to_owned(), persona),
+        };
+        // Nobody is on the phone in a call that there is not.
+        let placed = placed.inspect_err(|_| drop(self.guest_of(from)));
+        Ok(placed?.id.clone())
+    }
+
+    /// The document of `GET /carriers/calls/{id}`.
+    pub fn document(&self, id: &str) -> Option<Value> {
+        self.call(id).map(|call| call.document())
+    }
+
+    /// What the person of a call heard, in samples at 8 kHz from the answer on.
+    pub fn heard(&self, id: &str) -> Option<Vec<i16>> {
+        self.call(id).map(|call| call.line.with_handset(|handset| handset.heard.samples()))
+    }
+
+    pub(crate) fn guest_of(&self, number: &str) -> Option<Box<dyn Guest>> {
+        self.state().guests.remove(number)
+    }
+
+    pub fn options(&self) -> CarriersOptions {
         self.options.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -204,6 +275,13 @@ impl Carriers {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn known(carrier: &str) -> Result<&'static str, String> {
+    let known = CARRIERS.into_iter().find(|known| carrier == *known);
+    known.ok_or_else(|| {
+        format!("unknown carrier `{carrier}`, expected one of: {}", CARRIERS.join(", "))
+    })
 }
 
 pub(crate) type App = Arc<Carriers>;

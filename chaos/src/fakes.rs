@@ -84,6 +84,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(1);
 /// Fake providers that are being served.
 pub struct Fakes {
     address: SocketAddr,
+    carriers: Arc<Carriers>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<io::Result<()>>,
 }
@@ -123,15 +124,20 @@ impl Fakes {
         // A connection that is not answered at once only waits longer.
         let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
         let serving = tokio::spawn(
-            axum::serve(listener, router(shared).merge(carriers::router(carriers)))
+            axum::serve(listener, router(shared).merge(carriers::router(carriers.clone())))
                 .with_graceful_shutdown(until(stopped))
                 .into_future(),
         );
-        Ok(Self { address, stop, serving })
+        Ok(Self { address, carriers, stop, serving })
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The carriers, for whoever runs them in the same program.
+    pub fn carriers(&self) -> &Arc<Carriers> {
+        &self.carriers
     }
 
     /// What stands in for a provider's own address: the `base_url` of its settings, and of its

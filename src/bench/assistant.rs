@@ -1,4 +1,4 @@
-//! The assistant that answers, unless the user has one.
+//! The assistants that answer, unless the user has one.
 
 use serde_json::{Value, json};
 
@@ -48,4 +48,13 @@ pub fn document(transcriber: Transcriber) -> Value {
         "silenceTimeoutSeconds": 60,
         "maxDurationSeconds": 43_200,
     })
+}
+
+/// The same on the phone: it greets whoever calls, and says so anew each time.
+pub fn on_the_phone(transcriber: Transcriber) -> Value {
+    let mut assistant = document(transcriber);
+    assistant["firstMessageMode"] = json!("assistant-speaks-first");
+    assistant["firstMessage"] = json!("hello");
+    assistant["voice"]["cachingEnabled"] = json!(false);
+    assistant
 }

@@ -51,6 +51,10 @@ pub struct Outcome {
     pub nth: u32,
     /// From asking for the call until its socket was open.
     pub setup: Option<Duration>,
+    /// When the greeting of a call over a carrier came.
+    pub greeted: Option<Moment>,
+    /// From the carrier's first webhook until then, without what the voice takes.
+    pub first_audio: Option<Duration>,
     pub measured: Measured,
     /// How late the caller's frames were sent: what the bench itself lags by.
     pub lateness: Samples,
@@ -76,6 +80,8 @@ pub async fn hold(
     let mut outcome = Outcome {
         nth,
         setup: None,
+        greeted: None,
+        first_audio: None,
         measured: Measured::default(),
         lateness: Samples::default(),
         failure: None,

@@ -32,6 +32,8 @@ pub struct Conduct {
     pub words: u32,
     /// Longest wait for an answer.
     pub patience: Duration,
+    /// The agent speaks first, and is heard out.
+    pub is_greeted: bool,
     pub seed: u64,
 }
 
@@ -45,6 +47,9 @@ const INTERRUPTS_AFTER: Duration = Duration::from_millis(600);
 /// Silence after which an answer is over, if its last word did not come: longer than voices pause
 /// between sentences.
 const ANSWER_OVER: Duration = Duration::from_secs(1);
+
+/// Silence after which a greeting is over.
+const GREETING_OVER: Duration = Duration::from_millis(300);
 
 /// Callers have numbers from here on: above what answers count to, and below what makes the fake
 /// model call a tool.
@@ -88,6 +93,8 @@ pub struct BargeIn {
 /// Everything that one caller measured.
 #[derive(Debug, Default)]
 pub struct Measured {
+    /// The first audible sample of the greeting arrived.
+    pub greeted: Option<Moment>,
     pub turns: Vec<Turn>,
     pub barge_ins: Vec<BargeIn>,
     pub wrong: Wrong,
@@ -118,9 +125,20 @@ pub struct Caller {
 }
 
 enum Doing {
-    Pausing { frames: u32 },
-    Speaking { phrase: Phrase, at: usize },
-    Listening { interrupts: bool },
+    /// Hears the greeting.
+    Answered {
+        at: Moment,
+    },
+    Pausing {
+        frames: u32,
+    },
+    Speaking {
+        phrase: Phrase,
+        at: usize,
+    },
+    Listening {
+        interrupts: bool,
+    },
     Done,
 }
 
@@ -142,7 +160,12 @@ impl Caller {
             silence: format.silence(format.samples_in(FRAME)),
             number: CALLERS_FROM + nth % CALLERS,
             begun: 0,
-            doing: Doing::Pausing { frames: frames_in(dice.between(PAUSE_LEAST, PAUSE_MOST)) },
+            doing: match conduct.is_greeted {
+                true => Doing::Answered { at: now },
+                false => {
+                    Doing::Pausing { frames: frames_in(dice.between(PAUSE_LEAST, PAUSE_MOST)) }
+                }
+            },
             playback: Playback::new(format, now),
             hearing: match conduct.speech {
                 Speech::Tones { .. } => Some(Hearing::new(format)),
@@ -160,7 +183,11 @@ impl Caller {
         if let Doing::Listening { interrupts } = self.doing {
             self.listen(now, interrupts);
         }
+        if let Doing::Answered { at } = self.doing {
+            self.hear_greeting(now, at);
+        }
         match &mut self.doing {
+            Doing::Answered { .. } => Step::Send(self.silence.clone()),
             Doing::Pausing { frames: 0 } => Step::Send(self.speak(now)),
             Doing::Pausing { frames } => {
                 *frames -= 1;
@@ -177,6 +204,12 @@ impl Caller {
         let samples = self.conduct.format.decode(audio);
         let was_dry = now.since(self.playback.plays_until()) > GAP;
         let audible = self.playback.receive(now, &samples);
+        if matches!(self.doing, Doing::Answered { .. }) {
+            if audible {
+                self.measured.greeted.get_or_insert(now);
+            }
+            return;
+        }
         if let Some(hearing) = &mut self.hearing {
             // A word that was cut off is none, and does not run into the next.
             let mut words = if was_dry { hearing.pause(now) } else { Vec::new() };
@@ -187,6 +220,17 @@ impl Caller {
         } else if audible && let Some(turn) = self.awaited_turn() {
             turn.answered = Some(now);
         }
+    }
+
+    /// What came of the agent and was not played is forgotten: its carrier was told so.
+    pub fn forget(&mut self, now: Moment) {
+        self.playback.clear(now);
+        self.told_of_interruption(now);
+    }
+
+    /// Whether the caller said and heard everything, and hung up.
+    pub fn is_done(&self) -> bool {
+        matches!(self.doing, Doing::Done)
     }
 
     /// The server says that the agent was interrupted.
@@ -204,6 +248,27 @@ impl Caller {
         self.measured.gaps = self.playback.gaps;
         self.measured.ahead = self.playback.ahead;
         self.measured
+    }
+
+    /// Speaks after the greeting, and hangs up without one.
+    fn hear_greeting(&mut self, now: Moment, answered: Moment) {
+        let is_over = now >= self.playback.plays_until()
+            && now.since(self.playback.audible_until()) > GREETING_OVER;
+        match self.measured.greeted {
+            Some(_) if is_over => self.think(),
+            None if now.since(answered) > self.conduct.patience => self.doing = Doing::Done,
+            Some(_) | None => {}
+        }
+    }
+
+    /// Pauses before the next turn; after the last, the call is done.
+    fn think(&mut self) {
+        self.doing = match self.begun < self.conduct.turns {
+            true => {
+                Doing::Pausing { frames: frames_in(self.dice.between(PAUSE_LEAST, PAUSE_MOST)) }
+            }
+            false => Doing::Done,
+        };
     }
 
     /// Begins the next turn.
@@ -297,12 +362,7 @@ impl Caller {
         if let Some(answer) = self.listening.answer.take_if(|_| !turn.lost) {
             self.measured.wrong.add(answer.heard_out());
         }
-        self.doing = match self.begun < self.conduct.turns {
-            true => {
-                Doing::Pausing { frames: frames_in(self.dice.between(PAUSE_LEAST, PAUSE_MOST)) }
-            }
-            false => Doing::Done,
-        };
+        self.think();
     }
 
     /// The turn whose answer has not begun.

@@ -32,8 +32,8 @@ const LLM_TTFT_MS: u32 = 200;
 /// From one token to the next, in ms.
 const LLM_TOKEN_GAP_MS: u32 = 10;
 
-/// From a text to its first audio, in ms.
-const TTS_TTFB_MS: u32 = 100;
+/// From a text to its first audio.
+pub const TTS_TTFB: Duration = Duration::from_millis(100);
 
 /// The options of fakes whose answers have this many words behind the caller's numbers.
 pub fn options(words: u32, seed: u64) -> Value {
@@ -42,7 +42,7 @@ pub fn options(words: u32, seed: u64) -> Value {
         "llm_ttft": {"fixed": LLM_TTFT_MS},
         "llm_token_gap": {"fixed": LLM_TOKEN_GAP_MS},
         "llm_words": words,
-        "tts_ttfb": {"fixed": TTS_TTFB_MS},
+        "tts_ttfb": {"fixed": TTS_TTFB.as_millis() as u64},
     }})
 }
 

@@ -27,7 +27,7 @@ use crate::client::Client;
 const CALLS_PER_THREAD: u32 = 200;
 
 /// News that may wait to be counted; callers wait where it is more, which nobody has seen.
-const NEWS_MAX: usize = 4_096;
+pub const NEWS_MAX: usize = 4_096;
 
 /// How many calls, and when.
 #[derive(Clone, Copy, Debug)]

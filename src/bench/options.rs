@@ -5,7 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Subcommand, ValueEnum};
 use offhook_media::AudioFormat;
 
-use super::{caller::WORDS_MAX, fleet::Load, turns::TurnsArgs};
+use super::{caller::WORDS_MAX, fleet::Load, setups::Rate, turns::TurnsArgs};
+use crate::fake_carriers::Carrier;
 
 /// What to measure.
 #[derive(Args)]
@@ -20,7 +21,10 @@ pub struct BenchArgs {
 #[derive(Subcommand)]
 enum Measure {
     /// Many calls at the same time (this is what `offhook bench` does)
-    #[command(after_help = "Example:\n  offhook bench calls --calls 100 --turns 8 --barge-in 0.2")]
+    #[command(
+        after_help = "Examples:\n  offhook bench calls --calls 100 --turns 8 --barge-in 0.2\n  \
+        offhook bench calls --carrier twilio --calls 200 --setups-per-second 20"
+    )]
     Calls(CallsArgs),
     /// How turns are taken: callers who speak, hesitate, interrupt and cough, to noise
     #[command(after_help = "Examples:\n  offhook bench turns --check\n  \
@@ -52,6 +56,17 @@ pub enum Bench {
 /// How calls are to be measured.
 #[derive(Args, Clone)]
 pub struct Options {
+    /// Callers dial a number of this fake carrier's, in place of opening websockets
+    #[arg(long, value_enum, conflicts_with_all = ["url", "assistant", "format"])]
+    pub carrier: Option<Carrier>,
+    /// Afterwards, so many calls come every second, are greeted, and hang up
+    #[arg(long, value_name = "CALLS", requires = "carrier",
+        value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    setups_per_second: Option<u32>,
+    /// For so long
+    #[arg(long, default_value_t = 60, requires = "setups_per_second",
+        value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    seconds: u32,
     /// A running server; without one, a server and fake providers are started for the bench
     #[arg(long, value_name = "URL", visible_alias = "server")]
     pub url: Option<String>,
@@ -138,6 +153,14 @@ impl BenchArgs {
         }
         let load = Load { calls: args.calls, ramp: args.ramp, total };
         Ok(Bench::Calls(load, Box::new(args.common)))
+    }
+}
+
+impl Options {
+    /// The rate at which calls come afterwards.
+    pub fn setups(&self) -> Option<Rate> {
+        let (calls_per_second, seconds) = (self.setups_per_second?, self.seconds);
+        Some(Rate { calls_per_second, seconds })
     }
 }
 

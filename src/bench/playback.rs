@@ -63,6 +63,12 @@ impl Playback {
         true
     }
 
+    /// What came and was not played is forgotten.
+    pub fn clear(&mut self, now: Moment) {
+        self.plays_until = self.plays_until.min(now);
+        self.audible_until = self.audible_until.min(now);
+    }
+
     /// The caller speaks: what comes next is another answer, and no gap lies before it.
     pub fn caller_speaks(&mut self) {
         self.in_answer = false;
@@ -165,5 +171,17 @@ mod tests {
         assert_eq!(playback.audible_until(), at(200));
         assert_eq!(playback.plays_until(), at(220));
         assert_eq!(playback.ahead.max_ms(), Some(220.0));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_heard() {
+        let mut playback = playback();
+        for _ in 0..10 {
+            playback.receive(at(0), &SOUND);
+        }
+        playback.clear(at(70));
+        assert_eq!((playback.audible_until(), playback.plays_until()), (at(70), at(70)));
+        playback.clear(at(500));
+        assert_eq!(playback.audible_until(), at(70), "nothing was left to forget");
     }
 }

@@ -8,17 +8,23 @@ use super::{
     answer::Wrong,
     call::Outcome,
     caller::{BargeIn, Turn},
+    clock::Moment,
     fakes::FakesReport,
     fleet::Load,
     overhead::{LeastSilence, Overhead, SEGMENTS, split},
     playback::GAP,
     samples::Samples,
+    setups::Setups,
     usage::Usage,
 };
 
 /// Lateness of the bench's own timers, p99, from which latencies say more about the machine than
 /// about the server, in ms: half a frame.
 const LATE_MS: f64 = 10.0;
+
+/// What is promised of the first audio of a call over a carrier, p95, in ms: from the carrier's
+/// first webhook, without what the voice takes.
+pub const FIRST_AUDIO_P95_MS: f64 = 150.0;
 
 /// Calls and turns that went wrong and are named one by one.
 const NAMED_MAX: usize = 20;
@@ -38,6 +44,11 @@ pub struct Results {
     pub wrong: Option<Wrong>,
     pub gaps: Vec<Duration>,
     pub setup: Samples,
+    /// Of calls over a carrier: when each was greeted, and how long after the first webhook.
+    pub greeted: Vec<Moment>,
+    pub first_audio: Samples,
+    /// Calls that came at a rate afterwards.
+    pub setups: Option<Setups>,
     pub response: Samples,
     pub ahead: Samples,
     /// Onset to word of the interruption, onset to silence.
@@ -66,6 +77,9 @@ impl Results {
             wrong: knows_words.then(Wrong::default),
             gaps: Vec::new(),
             setup: Samples::default(),
+            greeted: Vec::new(),
+            first_audio: Samples::default(),
+            setups: None,
             response: Samples::default(),
             ahead: Samples::default(),
             told: Samples::default(),
@@ -88,6 +102,8 @@ impl Results {
             None => self.completed += 1,
         }
         outcome.setup.into_iter().for_each(|setup| self.setup.add(setup));
+        self.greeted.extend(outcome.greeted);
+        outcome.first_audio.into_iter().for_each(|time| self.first_audio.add(time));
         self.lateness.merge(&outcome.lateness);
         self.ahead.merge(&outcome.measured.ahead);
         self.gaps.extend(outcome.measured.gaps);
@@ -134,7 +150,19 @@ impl Results {
 
     /// Whether every call was held and every turn answered.
     pub fn is_good(&self) -> bool {
-        self.failures.is_empty() && self.lost.is_empty()
+        let setups_failed = self.setups.as_ref().map_or(0, |setups| setups.failed);
+        self.failures.is_empty() && self.lost.is_empty() && setups_failed == 0
+    }
+
+    /// The first audio of calls over a carrier, p95 in ms, those that came at a rate included, and
+    /// whether that is as promised.
+    pub fn first_audio_p95(&self) -> Option<(f64, bool)> {
+        let mut all = self.first_audio.clone();
+        if let Some(setups) = &self.setups {
+            all.merge(&setups.first_audio);
+        }
+        let p95 = all.percentile_ms(0.95)?;
+        Some((p95, p95 <= FIRST_AUDIO_P95_MS))
     }
 
     /// What went wrong, by name.
@@ -202,6 +230,10 @@ impl Results {
         }
         let usage = |usage: &Usage| usage.json(self.load.calls, self.load.total);
         let longest = self.gaps.iter().max().map(|gap| gap.as_secs_f64() * 1_000.0);
+        let first_audio = self.first_audio_p95().map(|(p95, is_held)| {
+            json!({"times": self.first_audio.json(), "p95": p95,
+                "promised_p95": FIRST_AUDIO_P95_MS, "is_held": is_held})
+        });
         json!({
             "settings": self.settings,
             "took_seconds": self.took.as_secs_f64(),
@@ -219,6 +251,8 @@ impl Results {
             "words": self.wrong.map(|wrong| json!({
                 "missing": wrong.missing, "doubled": wrong.doubled, "foreign": wrong.foreign,
             })),
+            "first_audio_ms": first_audio,
+            "setups": self.setups.as_ref().map(Setups::json),
             "response_ms": self.response.json(),
             "overhead_ms": self.overhead.as_ref().map(|_| overhead),
             "segments_ms": self.overhead.as_ref().map(|_| segments),

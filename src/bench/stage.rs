@@ -3,6 +3,7 @@
 
 use std::{path::Path, sync::Arc};
 
+use offhook_chaos::fakes::{Fakes as Telephones, FakesOptions};
 use offhook_media::AudioFormat;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::Value;
@@ -10,6 +11,7 @@ use tempfile::TempDir;
 
 use super::{
     assistant, call,
+    exchange::Exchange,
     fakes::{self, Fakes},
     fleet::{Load, Target},
     options::Options,
@@ -17,7 +19,9 @@ use super::{
 };
 use crate::{
     call_command,
-    server_child::{Server, ServerOptions},
+    client::Client,
+    fake_carriers::{self, Carrier},
+    server_child::{Server, ServerOptions, free_address},
 };
 
 /// Everything that a bench calls.
@@ -28,6 +32,8 @@ pub struct Stage {
     pub server: Option<Process>,
     pub fakes: Option<Process>,
     pub fakes_url: Option<String>,
+    /// Where callers dial, if they do.
+    pub exchange: Option<Exchange>,
     started: Option<Own>,
 }
 
@@ -35,6 +41,8 @@ pub struct Stage {
 pub struct Own {
     pub server: Server,
     pub fakes: Fakes,
+    /// The carriers, in this program.
+    telephones: Option<Telephones>,
     /// The server's settings, data and log.
     _folder: TempDir,
 }
@@ -45,9 +53,10 @@ const PROVIDER_KEY: &str = "no-secret";
 impl Stage {
     pub async fn set(load: Load, options: &Options, format: AudioFormat) -> Result<Self, String> {
         raise_file_limit();
-        let assistant = match &options.assistant {
-            Some(path) => call_command::read_assistant(path)?,
-            None => assistant::document(options.transcriber),
+        let assistant = match (&options.assistant, options.carrier) {
+            (Some(path), _) => call_command::read_assistant(path)?,
+            (None, Some(_)) => assistant::on_the_phone(options.transcriber),
+            (None, None) => assistant::document(options.transcriber),
         };
         let request = Arc::new(call::request(&assistant, format));
         if let Some(url) = &options.url {
@@ -58,17 +67,33 @@ impl Stage {
                 server: options.pid.map(|pid| Process { pid }),
                 fakes: None,
                 fakes_url: options.fakes.clone(),
+                exchange: None,
                 started: None,
             });
         }
-        let own = Own::start(fakes::options(options.words, options.seed), load.calls).await?;
+        let telephones = match options.carrier {
+            Some(_) => Some(telephones().await?),
+            None => None,
+        };
+        // Those that come at a rate stay for a second or two.
+        let calls = options.setups().map_or(0, |rate| rate.calls_per_second * 4).max(load.calls);
+        let providers = fakes::options(options.words, options.seed);
+        let own = Own::start_with(telephones, providers, calls).await?;
         let access = &own.server.access;
+        let exchange = match (&own.telephones, options.carrier) {
+            (Some(telephones), Some(carrier)) => {
+                let client = Client::new(&access.url, &access.key)?;
+                Some(open(telephones, carrier, &client, &assistant).await?)
+            }
+            (_, _) => None,
+        };
         Ok(Self {
             target: Target { url: access.url.clone(), key: access.key.clone(), request },
             assistant,
             server: Some(Process { pid: access.pid }),
             fakes: own.fakes.pid().map(|pid| Process { pid }),
             fakes_url: Some(own.fakes.url.clone()),
+            exchange,
             started: Some(own),
         })
     }
@@ -98,19 +123,57 @@ impl Stage {
 impl Own {
     /// Starts both; `calls`: as many are held at the same time.
     pub async fn start(fakes: Value, calls: u32) -> Result<Self, String> {
+        Self::start_with(None, fakes, calls).await
+    }
+
+    async fn start_with(
+        telephones: Option<Telephones>,
+        fakes: Value,
+        calls: u32,
+    ) -> Result<Self, String> {
         raise_file_limit();
         let fakes = Fakes::start(&fakes).await?;
         let folder = tempfile::Builder::new()
             .prefix("offhook-bench-")
             .tempdir()
             .map_err(|error| format!("cannot make a folder for the server: {error}"))?;
-        let server = Server::start(settings(folder.path(), &fakes.url, calls)?).await?;
-        Ok(Self { server, fakes, _folder: folder })
+        let mut options = settings(folder.path(), &fakes.url, calls)?;
+        if let Some(telephones) = &telephones {
+            let address = free_address()?;
+            options.address = Some(address);
+            let reached = fake_carriers::settings(telephones, &format!("http://{address}"));
+            options.settings.extend(reached);
+        }
+        let server = Server::start(options).await?;
+        Ok(Self { server, fakes, telephones, _folder: folder })
     }
 
     pub async fn stop(self) -> Result<(), String> {
-        self.server.stop().await
+        let stopped = self.server.stop().await;
+        if let Some(telephones) = self.telephones {
+            telephones.stop().await;
+        }
+        stopped
     }
+}
+
+async fn telephones() -> Result<Telephones, String> {
+    let listen = ([127, 0, 0, 1], 0).into();
+    Telephones::start(listen, FakesOptions::default())
+        .await
+        .map_err(|error| format!("cannot serve fake carriers: {error}"))
+}
+
+/// Gives a server a number, so that it can be called.
+async fn open(
+    telephones: &Telephones,
+    carrier: Carrier,
+    client: &Client,
+    assistant: &Value,
+) -> Result<Exchange, String> {
+    let carriers = telephones.carriers();
+    fake_carriers::buy(carriers, carrier, client, assistant).await?;
+    Ok(Exchange { carriers: carriers.clone(), carrier })
 }
 
 fn settings(folder: &Path, fakes: &str, calls: u32) -> Result<ServerOptions, String> {

@@ -2,7 +2,7 @@
 
 use super::{
     overhead::SEGMENTS,
-    results::Results,
+    results::{FIRST_AUDIO_P95_MS, Results},
     samples::{PERCENTILES, Samples},
     usage::Usage,
 };
@@ -32,6 +32,20 @@ pub fn print(console: Console, results: &Results) {
     for (label, text) in counts(results) {
         console.line(format_args!("{label:<10}{text}"));
     }
+    if let Some(setups) = &results.setups {
+        console.line(format_args!("{:<10}{}", "set-ups", setups.said()));
+    }
+    if let Some((p95, is_held)) = results.first_audio_p95() {
+        let (state, style) = match is_held {
+            true => ("held", Style::Good),
+            false => ("MISSED", Style::Bad),
+        };
+        console.line(format_args!(
+            "{:<10}first audio p95 {p95:.1} ms, promised {FIRST_AUDIO_P95_MS} ms: {}",
+            "promise",
+            console.paint(style, state)
+        ));
+    }
     for (name, usage) in [("server", &results.server), ("fakes", &results.fakes)] {
         if let Some(usage) = usage {
             console.line(format_args!("{name:<10}{}", used(usage, results)));
@@ -41,7 +55,8 @@ pub fn print(console: Console, results: &Results) {
     for warning in results.warnings() {
         console.line(console.paint(Style::Warning, &format!("warning: {warning}")));
     }
-    for problem in results.problems() {
+    let of_setups = results.setups.iter().flat_map(|setups| setups.problems.clone());
+    for problem in results.problems().into_iter().chain(of_setups) {
         console.line(console.paint(Style::Bad, &format!("FAILED: {problem}")));
     }
 }
@@ -63,6 +78,13 @@ fn rows(results: &Results) -> Vec<Vec<String>> {
         rows.push(row("interruption: onset to silence", &results.silent));
     }
     rows.push(row("call setup", &results.setup));
+    if results.first_audio.count() > 0 {
+        rows.push(row("webhook to first audio, without the voice", &results.first_audio));
+    }
+    if let Some(setups) = &results.setups {
+        rows.push(row("  the same, of calls at a rate", &setups.first_audio));
+        rows.push(row("  setup of calls at a rate", &setups.setup));
+    }
     rows.push(row("audio ahead of what is played", &results.ahead));
     rows.push(row("lateness of the callers themselves", &results.lateness));
     rows

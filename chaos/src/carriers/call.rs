@@ -108,8 +108,11 @@ impl Call {
         status: &'static str,
     ) -> Result<(Arc<Self>, mpsc::Receiver<Order>), String> {
         let (orders, ordered) = mpsc::channel(ORDERS_MAX);
-        let handset = Handset::new(&persona, app.options().recorded_seconds)?;
+        let mut handset = Handset::new(&persona, app.options().recorded_seconds)?;
         let Parties { id, carrier, is_inbound, from, to, parent } = parties;
+        if let Some(guest) = app.guest_of(if is_inbound { &from } else { &to }) {
+            handset.hand_to(guest);
+        }
         let call = Arc::new(Self {
             id,
             carrier,
@@ -165,6 +168,9 @@ impl Call {
         });
         self.line.hear(Source::Silence);
         self.over.store(true, Ordering::SeqCst);
+        if let Some(mut guest) = self.line.with_handset(Handset::take_back) {
+            guest.over(self.document());
+        }
     }
 
     pub fn is_over(&self) -> bool {

@@ -31,7 +31,7 @@ use super::{
     App, CARRIERS, CarriersOptions, Persona,
     call::Order,
     faults::{self, Fault},
-    telnyx, twilio, vonage,
+    telnyx,
 };
 
 pub fn router() -> Router<App> {
@@ -103,14 +103,8 @@ struct Place {
 
 async fn place(State(app): State<App>, Json(place): Json<Place>) -> Answer {
     let Place { carrier, from, to, persona } = place;
-    let placed = match carrier.as_str() {
-        "twilio" => twilio::place_inbound(&app, from, to, persona),
-        "telnyx" => telnyx::place_inbound(&app, from, to, persona),
-        "vonage" => vonage::place_inbound(&app, from, to, persona),
-        _ => Err(format!("unknown carrier `{carrier}`")),
-    };
-    let call = placed.map_err(refused)?;
-    Ok((StatusCode::CREATED, Json(call.document())).into_response())
+    let id = app.place(&carrier, &from, &to, persona).map_err(refused)?;
+    Ok((StatusCode::CREATED, Json(find(&app, &id)?.document())).into_response())
 }
 
 async fn calls(State(app): State<App>) -> Response {

@@ -12,7 +12,10 @@ use offhook_testkit::{
 };
 use serde_json::{Value, json};
 
-use super::options::{Persona, Saying};
+use super::{
+    guest::Guest,
+    options::{Persona, Saying},
+};
 use crate::fakes::monotonic_ns;
 
 /// The format of a telephone line, decoded.
@@ -32,6 +35,8 @@ const SOUND_RMS: f64 = 150.0;
 
 pub struct Handset {
     persona: Persona,
+    /// Whoever has it in place of the persona; nothing of what is heard is kept then.
+    guest: Option<Box<dyn Guest>>,
     parts: VecDeque<Part>,
     /// Keys that are pressed next, one every [`KEY_FRAMES`].
     keys: VecDeque<char>,
@@ -65,6 +70,7 @@ impl Handset {
     pub fn new(persona: &Persona, recorded_seconds: u32) -> Result<Self, String> {
         Ok(Self {
             persona: persona.clone(),
+            guest: None,
             parts: parts(persona)?,
             keys: VecDeque::new(),
             key_wait: 0,
@@ -73,8 +79,29 @@ impl Handset {
         })
     }
 
+    pub fn hand_to(&mut self, guest: Box<dyn Guest>) {
+        self.guest = Some(guest);
+    }
+
+    pub fn take_back(&mut self) -> Option<Box<dyn Guest>> {
+        self.guest.take()
+    }
+
+    /// Audio has come, which is played later; `None`: what was not played is forgotten.
+    pub fn receive(&mut self, samples: Option<&[i16]>) {
+        match (&mut self.guest, samples) {
+            (Some(guest), Some(samples)) => guest.receive(samples),
+            (Some(guest), None) => guest.clear(),
+            (None, _) => {}
+        }
+    }
+
     /// One frame, which began so long after the person was connected.
     pub fn frame(&mut self, at: Duration, heard: &[i16]) -> (Deed, Option<char>) {
+        if let Some(guest) = &mut self.guest {
+            let deed = guest.speak().map_or(Deed::HungUp("the person hung up"), Deed::Spoke);
+            return (deed, None);
+        }
         self.heard.take(at, heard);
         let key = self.key();
         let mut spoken = match self.talk(at, heard) {
@@ -241,11 +268,14 @@ impl Heard {
         })
     }
 
+    /// What was heard, as far as it is kept.
+    pub fn samples(&self) -> Vec<i16> {
+        AudioFormat::mulaw().decode(&self.audio)
+    }
+
     /// What was heard, as a file.
     pub fn wav(&self) -> Vec<u8> {
-        let format = AudioFormat::mulaw();
-        let samples = format.decode(&self.audio);
-        wav_of(&samples)
+        wav_of(&self.samples())
     }
 }
 

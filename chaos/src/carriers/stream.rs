@@ -206,15 +206,18 @@ pub async fn run(app: &App, call: &Call, plan: Plan, stop: watch::Receiver<bool>
                     None => return StreamEnd::Lost("the connection ended".into()),
                 };
                 let down = dialect.read(&message);
-                let mut playout = playout.lock().unwrap_or_else(PoisonError::into_inner);
+                let playout = || playout.lock().unwrap_or_else(PoisonError::into_inner);
                 match down {
                     Down::Audio(audio) => {
                         call.note_time("first_audio");
-                        playout.push(FORMAT.decode(&from_wire.convert(&audio)));
+                        let samples = FORMAT.decode(&from_wire.convert(&audio));
+                        call.line.with_handset(|handset| handset.receive(Some(&samples)));
+                        playout().push(samples);
                     }
-                    Down::Mark(name) => playout.mark(name),
+                    Down::Mark(name) => playout().mark(name),
                     Down::Clear => {
-                        playout.clear();
+                        call.line.with_handset(|handset| handset.receive(None));
+                        playout().clear();
                         outgoing.extend(dialect.cleared());
                     }
                     Down::Bad(problem, answer) => {

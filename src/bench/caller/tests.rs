@@ -26,6 +26,7 @@ fn conduct(turns: u32, barge_in: f64) -> Conduct {
         barge_in,
         words: 8,
         patience: Duration::from_secs(3),
+        is_greeted: false,
         seed: 1,
     }
 }
@@ -106,6 +107,27 @@ fn a_caller_asks_hears_the_answer_out_and_hangs_up_after_its_last_turn() {
         assert_eq!(latency, Duration::from_millis(AGENT_MS + 20));
         assert_eq!(turn.speech_end.unwrap().since(turn.onset), Duration::from_millis(1_140));
     }
+}
+
+#[test]
+fn a_caller_who_is_greeted_hears_the_greeting_out_and_then_asks() {
+    let mut line = Line::new(Conduct { is_greeted: true, ..conduct(1, 0.0) });
+    line.answer("hello");
+    let asked = line.until_asked(1);
+    assert_eq!(line.caller.measured.greeted, Some(at(AGENT_MS)));
+    assert!(asked.since(at(AGENT_MS)) > tones::WORD + GREETING_OVER + PAUSE_LEAST);
+    line.answer("100 20 1 2 3 4 5 6 7 8.");
+    line.until_over();
+    assert!(line.caller.is_done());
+    assert_eq!(line.measured().wrong, Wrong::default());
+}
+
+#[test]
+fn a_caller_whom_nobody_greets_hangs_up() {
+    let mut line = Line::new(Conduct { is_greeted: true, ..conduct(1, 0.0) });
+    line.until_over();
+    let measured = line.measured();
+    assert_eq!((measured.greeted, measured.turns.len()), (None, 0));
 }
 
 #[test]
