@@ -55,6 +55,7 @@ pub async fn run(args: &SettingsArgs) -> Result<(), String> {
     };
     let dialer = Arc::new(http::CallDialer::new(app.clone()));
     node.campaigns().run(dialer).await.map_err(|error| error.to_string())?;
+    http::run_scheduled_calls(app.clone()).await;
     if let Some(key) = new_key {
         eprintln!("offhook: no API key is configured; made one, shown only now: {key}");
     }

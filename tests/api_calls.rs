@@ -94,7 +94,8 @@ async fn a_call_that_cannot_be_is_refused_with_what_would_work() {
         (
             json!({"assistant": {}, "transport": websocket(),
                 "schedulePlan": {"earliestAt": "2030-01-01T00:00:00Z"}}),
-            "schedulePlan is not supported by this version: place the call when it is due",
+            "schedulePlan is for phone calls (phoneNumberId and customer): whoever opens the media \
+             socket of a websocket call decides when it begins",
         ),
         (
             json!({"assistant": {"model": {"provider": "openai"}}, "transport": websocket()}),

@@ -129,6 +129,7 @@ pub fn scope(kind: Kind) -> Scope {
         | Kind::Campaign
         | Kind::DoNotCall
         | Kind::ProviderHealth
+        | Kind::ScheduledCall
         | Kind::Tool => Scope::Lists,
     }
 }

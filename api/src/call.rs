@@ -211,6 +211,10 @@ impl CallDocument {
         text(&self.0, "status").unwrap_or_default()
     }
 
+    pub fn is_scheduled(&self) -> bool {
+        self.status() == "scheduled"
+    }
+
     pub fn has_ended(&self) -> bool {
         self.status() == "ended"
     }
@@ -245,6 +249,19 @@ impl CallDocument {
             self.0["startedAt"] = time::iso8601(now_ms).into();
         }
         server_fields::stamp_updated(&mut self.0, now_ms);
+    }
+
+    /// Says that the call is to be placed later, and has not begun.
+    pub fn schedule(&mut self, now_ms: i64) {
+        if !self.has_ended() {
+            self.0["status"] = json!(CallStatus::Scheduled);
+            server_fields::stamp_updated(&mut self.0, now_ms);
+        }
+    }
+
+    /// Says that the call was created at another time than it was set up.
+    pub fn note_created(&mut self, created_ms: i64) {
+        self.0["createdAt"] = time::iso8601(created_ms).into();
     }
 
     /// Says which carrier has the call, and by which id it knows it.

@@ -169,6 +169,9 @@ sections! {
         inbound_reserve: u32 as Count = default "0", "calls", "0" to "100000";
         /// Longest wait of an outbound phone call for one of these, and for its carrier's rate.
         queue_ttl: Duration as Span = default "60s", "duration", "0s" to "1h";
+        /// How late a scheduled call without `latestAt` may be dialled: nobody is called in the night
+        /// because a server was down all day.
+        scheduled_late_max: Duration as Span = default "1h", "duration", "1s" to "7d";
         /// Longest wait for the media socket of a new call.
         connect_timeout: Duration as Span = default "30s", "duration", "1s" to "10m";
         /// How long a call waits for its media socket to come back: after it dropped, and after the

@@ -21,6 +21,8 @@ pub enum EndedReason {
     /// A client ended it through the API or the control URL.
     ManuallyCanceled,
     CallDeleted,
+    /// A client deleted it before its time came.
+    ScheduledCallDeleted,
     /// The leg's peer fell silent, stopped reading, or broke the rules of the protocol.
     CustomerAudioLost,
     /// Nobody connected to the leg in time.
@@ -29,6 +31,8 @@ pub enum EndedReason {
     ConcurrencyLimitReached,
     AssistantNotFound,
     AssistantNotValid,
+    /// What a scheduled call names is not there, or not fit, when its time comes.
+    ResourcesNotValid,
     /// A number has neither an assistant nor a server that could name one.
     NeitherAssistantNorServer,
     /// The server was asked for an assistant and did not answer in time, or not at all.
@@ -60,6 +64,8 @@ pub enum EndedReason {
     WorkerDied,
     /// The runtime was told to stop and could not wait for the call.
     WorkerShutdown,
+    /// No process was there to place a scheduled call in its time.
+    WorkerNotAvailable,
     /// A stage failed and every fallback with it.
     Pipeline {
         stage: Stage,
@@ -108,6 +114,7 @@ impl EndedReason {
             | Self::ExceededMaxDuration
             | Self::ManuallyCanceled
             | Self::CallDeleted
+            | Self::ScheduledCallDeleted
             | Self::AssistantRequestReturnedForwardingPhoneNumber
             | Self::HookExecutedSay
             | Self::HookExecutedTransfer
@@ -119,6 +126,7 @@ impl EndedReason {
             | Self::ConcurrencyLimitReached
             | Self::AssistantNotFound
             | Self::AssistantNotValid
+            | Self::ResourcesNotValid
             | Self::NeitherAssistantNorServer
             | Self::AssistantRequestFailed
             | Self::AssistantRequestReturnedError
@@ -131,7 +139,7 @@ impl EndedReason {
             | Self::VonageFailedToConnectCall
             | Self::VonageRejected
             | Self::OutboundCallFailedToConnect => Blame::Provider,
-            Self::WorkerDied | Self::WorkerShutdown => Blame::Runtime,
+            Self::WorkerDied | Self::WorkerShutdown | Self::WorkerNotAvailable => Blame::Runtime,
         }
     }
 
@@ -148,6 +156,7 @@ impl EndedReason {
             Self::ExceededMaxDuration => "exceeded-max-duration",
             Self::ManuallyCanceled => "manually-canceled",
             Self::CallDeleted => "call-deleted",
+            Self::ScheduledCallDeleted => "scheduled-call-deleted",
             Self::CustomerAudioLost => {
                 "call.in-progress.error-assistant-did-not-receive-customer-audio"
             }
@@ -159,6 +168,7 @@ impl EndedReason {
             }
             Self::AssistantNotFound => "assistant-not-found",
             Self::AssistantNotValid => "assistant-not-valid",
+            Self::ResourcesNotValid => "call.start.error-get-resources-validation",
             Self::NeitherAssistantNorServer => "call-start-error-neither-assistant-nor-server-set",
             Self::AssistantRequestFailed => "assistant-request-failed",
             Self::AssistantRequestReturnedError => "assistant-request-returned-error",
@@ -186,6 +196,7 @@ impl EndedReason {
             }
             Self::WorkerDied => "call.in-progress.error-vapifault-worker-died",
             Self::WorkerShutdown => "worker-shutdown",
+            Self::WorkerNotAvailable => "call.in-progress.error-vapifault-worker-not-available",
             Self::Pipeline { stage, provider, class } => {
                 return Cow::Owned(pipeline_reason(*stage, provider, *class));
             }
@@ -241,11 +252,13 @@ const PLAIN: &[EndedReason] = &[
     EndedReason::ExceededMaxDuration,
     EndedReason::ManuallyCanceled,
     EndedReason::CallDeleted,
+    EndedReason::ScheduledCallDeleted,
     EndedReason::CustomerAudioLost,
     EndedReason::TransportNeverConnected,
     EndedReason::ConcurrencyLimitReached,
     EndedReason::AssistantNotFound,
     EndedReason::AssistantNotValid,
+    EndedReason::ResourcesNotValid,
     EndedReason::NeitherAssistantNorServer,
     EndedReason::AssistantRequestFailed,
     EndedReason::AssistantRequestReturnedError,
@@ -265,6 +278,7 @@ const PLAIN: &[EndedReason] = &[
     EndedReason::OutboundCallFailedToConnect,
     EndedReason::WorkerDied,
     EndedReason::WorkerShutdown,
+    EndedReason::WorkerNotAvailable,
 ];
 
 impl fmt::Display for EndedReason {

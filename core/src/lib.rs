@@ -17,6 +17,7 @@ mod keypad;
 mod message;
 mod options;
 mod restart;
+pub mod schedule;
 mod server_event;
 pub mod slots;
 pub mod speech_format;

@@ -26,6 +26,7 @@ use super::{
     call_setup, now_ms, phone_calls,
     reply::{self, Reply},
     resources::Pairs,
+    scheduled,
 };
 use crate::{auth::parse_id, signer::Purpose};
 
@@ -38,7 +39,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("workflow", "name one assistant with assistantId or assistant"),
     ("workflowOverrides", "name one assistant with assistantId or assistant"),
     ("customerId", "give the customer itself in customer"),
-    ("schedulePlan", "place the call when it is due"),
     ("assistantVersion", "assistants have one version here"),
 ];
 
@@ -79,6 +79,11 @@ async fn create_call(app: App, org: String, body: Value) -> Reply {
     let has_phone = ["phoneNumberId", "phoneNumber", "customers", "customer"];
     if !is_websocket && has_phone.iter().any(|field| !body[*field].is_null()) {
         return phone_calls::create(app, org, body).await;
+    }
+    if !body["schedulePlan"].is_null() {
+        let problem = "schedulePlan is for phone calls (phoneNumberId and customer): whoever opens the \
+                       media socket of a websocket call decides when it begins";
+        return Err(reply::bad_request(vec![problem.into()]));
     }
     let setup = call_setup::gather(&app, &org, body).await?;
     let (id, now) = (Uuid::new_v4(), now_ms());
@@ -200,16 +205,25 @@ pub async fn update(
 ) -> Reply {
     let uuid = parse_id(&id).ok_or_else(|| reply::not_found("call", &id))?;
     body::check("UpdateCallDTO", &changes, Mode::Update)?;
+    find(&app, &org, &id).await?;
+    to_its_end(async move {
+        let change = update_call(&app, &org, uuid, changes.clone());
+        scheduled::update(&app, (&org, uuid), &changes, change).await
+    })
+    .await
+}
+
+async fn update_call(app: &App, org: &str, uuid: Uuid, changes: Value) -> Reply {
     if let Some(context) = app.node.call(uuid).filter(|context| context.spec.org == org) {
         let mut record = context.record();
         if let Ok(patched) = patch::apply(record.as_value(), &changes) {
             *record = CallDocument::from_value(patched);
         }
     }
-    let changed = body::patch(&app, &org, Kind::Call, uuid, changes).await?;
+    let changed = body::patch(app, org, Kind::Call, uuid, changes).await?;
     changed
-        .map(|document| reply::ok(live(&app, document)))
-        .ok_or_else(|| reply::not_found("call", &id))
+        .map(|document| reply::ok(live(app, document)))
+        .ok_or_else(|| reply::not_found("call", &uuid.to_string()))
 }
 
 /// Delete Call
@@ -237,6 +251,9 @@ async fn delete_calls(app: App, org: String, id: String, body: Value) -> Reply {
     let mut documents = Vec::new();
     for id in ids {
         documents.push(find(&app, &org, id).await?);
+    }
+    for document in &documents {
+        scheduled::delete(&app, &org, document.id).await?;
     }
     // They end side by side.
     for document in &documents {

@@ -17,6 +17,7 @@ mod provider_health;
 mod recordings;
 mod reply;
 mod resources;
+mod scheduled;
 mod server;
 
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub use campaigns::CallDialer;
 pub use operations::text as metrics_text;
 pub use phone::Desk;
 pub use phone_numbers::finish_setups;
+pub use scheduled::run as run_scheduled_calls;
 pub use server::{Listener, serve};
 
 /// What the handlers share.

@@ -2,9 +2,10 @@
 
 mod arrival;
 mod assistant_request;
-mod begin;
+pub mod begin;
 mod media;
 pub mod outbound;
+pub mod reconcile;
 mod seen;
 mod signed;
 mod telnyx;

@@ -8,8 +8,9 @@ use uuid::Uuid;
 use super::{
     App,
     calls::limits,
-    phone::outbound::{self, PlaceCall, Slot},
+    phone::outbound::{self, PlaceCall, PlaceError, Slot},
     reply::{self, Reply},
+    scheduled,
 };
 
 /// Customers of one request; whoever has more has a campaign.
@@ -48,6 +49,11 @@ pub async fn create(app: App, org: String, mut body: Value) -> Reply {
         }
         true => {
             let request = with_customer(&body, body["customer"].clone());
+            if !request["schedulePlan"].is_null() {
+                let record = scheduled::book(&app, &org, request).await?;
+                let limits = limits(app.node.slot_limits());
+                return Ok(reply::created(record.created_answer(limits)));
+            }
             let placed = place(&app, &org, request).await;
             let placed = placed.map_err(|error| outbound::answer(&app, error))?;
             tracing::info!(call = %placed.id, dialled = ?placed.dialled, "phone call asked for");
@@ -63,14 +69,18 @@ async fn place(
     request: Value,
 ) -> Result<outbound::Placed, outbound::PlaceError> {
     let (org, intent, slot) = (org.to_owned(), Uuid::new_v4(), Slot::Now(Source::Interactive));
-    outbound::place(app, PlaceCall { org, intent, request, slot }).await
+    outbound::place(app, PlaceCall { org, intent, request, slot, scheduled_ms: None }).await
 }
 
 async fn batch(app: &App, org: &str, body: &Value, customers: Vec<Value>) -> Reply {
     let placed = stream::iter(customers)
         .map(|customer| async move {
             let request = with_customer(body, customer.clone());
-            (customer, place(app, org, request).await)
+            let placed = match request["schedulePlan"].is_null() {
+                true => place(app, org, request).await.map(|placed| placed.record),
+                false => scheduled::book(app, org, request).await.map_err(PlaceError::Bad),
+            };
+            (customer, placed)
         })
         .buffered(AT_ONCE)
         .collect::<Vec<_>>()
@@ -78,7 +88,7 @@ async fn batch(app: &App, org: &str, body: &Value, customers: Vec<Value>) -> Rep
     let (mut results, mut errors) = (Vec::new(), Vec::new());
     for (customer, placed) in placed {
         match placed {
-            Ok(placed) => results.push(placed.record.into_value()),
+            Ok(record) => results.push(record.into_value()),
             Err(error) => {
                 let error = reason(outbound::answer(app, error)).await;
                 errors.push(json!({"customer": customer, "error": error}));
@@ -98,7 +108,7 @@ async fn batch(app: &App, org: &str, body: &Value, customers: Vec<Value>) -> Rep
 }
 
 /// The words of an answer that refuses.
-async fn reason(answer: axum::response::Response) -> String {
+pub async fn reason(answer: axum::response::Response) -> String {
     /// Longest answer of our own that is read, in bytes.
     const BYTES_MAX: usize = 64 << 10;
     let body = axum::body::to_bytes(answer.into_body(), BYTES_MAX).await.unwrap_or_default();

@@ -51,6 +51,7 @@ metrics! {
     "slots_in_use" Gauge [] "Concurrency slots in use";
     "slots_limit" Gauge [] "Concurrency slots there are";
     "slot_queue_seconds" Histogram [] "How long calls waited for a slot that got one in the end";
+    "scheduled_calls" Gauge [] "Calls that are to be placed later";
     "campaign_contacts" Gauge ["status"] "Contacts of campaigns that are not over, by where they stand";
     "turn_latency_seconds" Histogram ["stage"] "From the caller's last sound to the agent's first, in all and by stage";
     "runtime_overhead_seconds" Histogram [] "Part of a turn's latency that neither providers nor configured waits took";

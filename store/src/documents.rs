@@ -33,6 +33,8 @@ pub enum Kind {
     PhoneNumber,
     /// What a node knows of its providers' outages.
     ProviderHealth,
+    /// A call that is to be placed later.
+    ScheduledCall,
     Tool,
 }
 
@@ -47,6 +49,7 @@ impl Kind {
             Self::DoNotCall => "do-not-call",
             Self::PhoneNumber => "phone-number",
             Self::ProviderHealth => "provider-health",
+            Self::ScheduledCall => "scheduled-call",
             Self::Tool => "tool",
         }
     }

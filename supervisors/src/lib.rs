@@ -6,6 +6,7 @@
 //! ├─ ProberActor
 //! ├─ CampaignsSupervisor
 //! │  └─ CampaignActor (one per campaign that is not over)
+//! ├─ ScheduleActor
 //! └─ CallsSupervisor
 //!    └─ CallSupervisor (one per call)
 //!       └─ the actors of `offhook_actors::ROLES`
@@ -29,10 +30,12 @@ mod prober;
 mod recover;
 mod resumption;
 mod root;
+mod schedule;
 mod slots;
 
 pub use call::Fault;
 pub use campaigns::{Added, CONTACTS_MAX, CampaignError, Campaigns, Dialer};
 pub use node::{Admission, AttachError, Node, NodeError, Prepared, StartCall, Started};
 pub use resumption::Resumption;
+pub use schedule::{Caller, EndUndialled, Held, Schedule, ScheduledCall, TurnOutcome};
 pub use slots::{Lease, NoSlot, SlotLimits, Slots};

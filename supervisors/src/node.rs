@@ -40,6 +40,7 @@ use crate::{
     recover::{self},
     resumption::Resumption,
     root::{RootArgs, RootSupervisor},
+    schedule::Schedule,
 };
 
 /// A running node; cheap to clone.
@@ -59,6 +60,7 @@ struct Inner {
     health: ProviderHealth,
     slots: Slots,
     campaigns: Campaigns,
+    schedule: Schedule,
     registry: Registry,
     draining: AtomicBool,
     root: ActorRef<crate::root::RootMsg>,
@@ -181,8 +183,10 @@ impl Node {
             outbox.clone(),
             Clock::Wall,
         );
+        let schedule = Schedule::new(Clock::Wall);
         let args = RootArgs {
             campaigns: campaigns.clone(),
+            schedule: schedule.clone(),
             outbox: outbox.clone(),
             registry: registry.clone(),
             health: health.clone(),
@@ -208,6 +212,7 @@ impl Node {
             health,
             slots,
             campaigns,
+            schedule,
             registry,
             draining: AtomicBool::new(false),
             root,
@@ -255,9 +260,15 @@ impl Node {
         &self.inner.campaigns
     }
 
+    /// The calls that are to be placed later; none is before [`Schedule::run`].
+    pub fn schedule(&self) -> &Schedule {
+        &self.inner.schedule
+    }
+
     pub fn slot_limits(&self) -> SlotLimits {
         self.inner.slots.limits()
     }
+
     fn parts(&self) -> NodeParts {
         let inner = &self.inner;
         NodeParts {
@@ -376,6 +387,7 @@ impl Node {
     pub async fn drain(&self) {
         self.inner.draining.store(true, Ordering::Release);
         self.inner.campaigns.drain();
+        self.inner.schedule.drain();
         let limit = self.inner.settings.calls.drain_timeout;
         let _ = timeout(limit, self.inner.registry.wait_until(HashMap::is_empty)).await;
     }

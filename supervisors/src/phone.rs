@@ -146,9 +146,9 @@ async fn number_again(
     let carriers = &node.settings().carriers;
     let document = record.as_value();
     if let Some(sealed) = &keys.phone_number {
-        let mut brought = sealed.clone();
-        let place = Place { org, kind: Kind::Call, id: record.id().unwrap_or_default() };
-        node.vault().open(place, &mut brought).map_err(|error| error.to_string())?;
+        let id = record.id().unwrap_or_default();
+        let brought = open_number(node.vault(), org, id, sealed.clone());
+        let brought = brought.map_err(|error| error.to_string())?;
         let account = carrier_account_of(node.vault(), carriers, org, &brought).await;
         let view = PhoneNumberView::read(&brought).ok_or("its phoneNumber cannot be read")?;
         return Ok((view, account.map_err(|error| error.to_string())?));
@@ -166,7 +166,7 @@ async fn number_again(
     Ok((view, account.map_err(|error| error.to_string())?))
 }
 
-/// The number that a call brought itself, sealed for the call's journal.
+/// The number that a call brought itself, sealed to outlive the process.
 pub fn seal_number(
     vault: &Vault,
     org: &str,
@@ -174,8 +174,24 @@ pub fn seal_number(
     number: &Value,
 ) -> Result<Value, offhook_actors::VaultError> {
     let mut sealed = number.clone();
-    vault.seal(Place { org, kind: Kind::Call, id: call }, &mut sealed)?;
+    vault.seal(place_of_number(org, call), &mut sealed)?;
     Ok(sealed)
+}
+
+/// The same, opened.
+pub fn open_number(
+    vault: &Vault,
+    org: &str,
+    call: Uuid,
+    mut number: Value,
+) -> Result<Value, offhook_actors::VaultError> {
+    vault.open(place_of_number(org, call), &mut number)?;
+    Ok(number)
+}
+
+/// A number's own fields are secrets, whoever brings it.
+const fn place_of_number(org: &str, call: Uuid) -> Place<'_> {
+    Place { org, kind: Kind::PhoneNumber, id: call }
 }
 
 impl Node {
@@ -232,5 +248,24 @@ pub fn refusal_reason(carrier: Carrier, error: &CarrierError) -> EndedReason {
         (Carrier::Twilio, _) => EndedReason::TwilioFailedToConnectCall,
         (Carrier::Vonage, _) => EndedReason::VonageFailedToConnectCall,
         (Carrier::Telnyx, _) => EndedReason::OutboundCallFailedToConnect,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use offhook_store::{Faults, Store};
+    use secrecy::SecretString;
+
+    use super::*;
+
+    #[test]
+    fn the_keys_of_a_number_that_a_call_brings_are_sealed_on_disk() {
+        let key = SecretString::from("A".repeat(43) + "=");
+        let vault = Vault::new(Store::in_memory(Faults::default()), Some(&key)).unwrap();
+        let number = json!({"twilioPhoneNumber": "+14155550100", "twilioAccountSid": "AC1",
+            "twilioAuthToken": "do not tell"});
+        let sealed = seal_number(&vault, "org", Uuid::nil(), &number).unwrap();
+        assert!(!sealed.to_string().contains("do not tell"), "{sealed}");
+        assert_eq!(open_number(&vault, "org", Uuid::nil(), sealed).unwrap(), number);
     }
 }

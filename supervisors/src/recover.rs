@@ -148,6 +148,13 @@ async fn take_up(id: Uuid, node: &Node) {
     let document = node.store().get(&revival.org, Kind::Call, id).await.ok().flatten();
     if let Some(record) = document.map(|document| CallDocument::from_value(document.body)) {
         let reason = ended_reason(&record);
+        if reason.is_none() && !may_have_been_dialled(node, &revival.org, &record).await {
+            // It is placed anew, as if it had not been begun.
+            if let Err(error) = node.store().drop_journal(id).await {
+                tracing::error!(call = %id, %error, "the journal of a scheduled call stays on disk");
+            }
+            return;
+        }
         let (revival, learnt) = match reason {
             Some(_) => (revival, None),
             None => match node.resume_call(id, revival, &assistant, &record).await {
@@ -165,6 +172,16 @@ async fn take_up(id: Uuid, node: &Node) {
     if let Err(error) = node.store().drop_journal(id).await {
         tracing::warn!(call = %id, %error, "the journal of the ended call stays on disk");
     }
+}
+
+/// Whether the carrier may have been asked for a call. That of one which was scheduled is asked after
+/// its row says so.
+async fn may_have_been_dialled(node: &Node, org: &str, record: &CallDocument) -> bool {
+    let Some(id) = record.id().filter(|_| record.as_value().get("schedulePlan").is_some()) else {
+        return true;
+    };
+    let row = node.store().get(org, Kind::ScheduledCall, id).await;
+    !matches!(row, Ok(Some(row)) if row.body["asked"] != true)
 }
 
 /// Ends a call that cannot go on, for the reason that its carrier told if there is no other; false: the disk refused some of it, the journal is still needed.

@@ -12,6 +12,7 @@ use crate::{
     campaigns::{Campaigns, CampaignsSupervisor},
     node::Registry,
     prober::ProberActor,
+    schedule::{Schedule, ScheduleActor},
 };
 
 /// Starts what a node has once, and starts it again when it dies.
@@ -23,6 +24,7 @@ pub(crate) struct RootArgs {
     pub health: ProviderHealth,
     pub store: Store,
     pub campaigns: Campaigns,
+    pub schedule: Schedule,
 }
 
 /// What a node has once.
@@ -32,6 +34,7 @@ pub(crate) enum Part {
     Prober,
     Calls,
     Campaigns,
+    Schedule,
 }
 
 #[derive(Debug)]
@@ -69,7 +72,7 @@ impl Actor for RootSupervisor {
             budget: RestartBudget::new(INTENSITY),
             started: Instant::now(),
         };
-        for part in [Part::Outbox, Part::Prober, Part::Calls, Part::Campaigns] {
+        for part in [Part::Outbox, Part::Prober, Part::Calls, Part::Campaigns, Part::Schedule] {
             state.start(part, &myself).await?;
         }
         Ok(state)
@@ -121,7 +124,7 @@ impl RootState {
         myself: &ActorRef<RootMsg>,
     ) -> Result<(), ActorProcessingErr> {
         let cell = myself.get_cell();
-        let RootArgs { outbox, registry, health, store, campaigns } = &self.args;
+        let RootArgs { outbox, registry, health, store, campaigns, schedule } = &self.args;
         let id = match part {
             Part::Outbox => {
                 let (actor, _) =
@@ -145,6 +148,13 @@ impl RootState {
                 let (actor, _) = Actor::spawn_linked(None, CampaignsSupervisor, args, cell).await?;
                 let id = actor.get_id();
                 campaigns.set_supervisor(actor);
+                id
+            }
+            Part::Schedule => {
+                let args = schedule.clone();
+                let (actor, _) = Actor::spawn_linked(None, ScheduleActor, args, cell).await?;
+                let id = actor.get_id();
+                schedule.set_actor(actor);
                 id
             }
         };

@@ -215,6 +215,11 @@ impl Phones {
 
     /// Our call once it is over.
     pub async fn ended(&self, call: &Value) -> Value {
+        self.ended_within(call, CALL_LIMIT).await
+    }
+
+    /// The same for calls that have something to wait for.
+    pub async fn ended_within(&self, call: &Value, limit: Duration) -> Value {
         let path = format!("/call/{}", call["id"].as_str().unwrap());
         let ended = async {
             loop {
@@ -225,7 +230,7 @@ impl Phones {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        match tokio::time::timeout(CALL_LIMIT, ended).await {
+        match tokio::time::timeout(limit, ended).await {
             Ok(call) => call,
             Err(_) => panic!("the call does not end: {}", self.client().get(&path).await.text),
         }

@@ -14,30 +14,20 @@ use offhook_actors::campaign::{DialError, DialOrder, Ending, Found, Live};
 use offhook_api::CallDocument;
 use offhook_core::{EndedReason, campaign::Outcome};
 use offhook_store::{Kind, Place, Store};
-use offhook_supervisors::{
-    Dialer, Lease,
-    numbers::{CarrierAccount, StoredNumber, carrier_account},
-};
-use offhook_transports::carrier::twilio::{CallFilter, CallInfo};
+use offhook_supervisors::{Dialer, Lease};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::super::{
     App,
-    phone::outbound::{self, Dialled, PlaceCall, Slot},
+    phone::{
+        outbound::{self, Dialled, PlaceCall, Slot},
+        reconcile::{self, Asked},
+    },
 };
 use super::opt_out;
-
-/// How far a carrier's clock may be behind ours when a call is looked for by its time.
-const CLOCK_SKEW_S: i64 = 5;
-
-/// How much earlier than the intent calls are listed, since carriers cut times to minutes.
-const LISTED_BEFORE_S: i64 = 60;
-
-/// Longest wait for a carrier to list calls.
-const LIST_MAX: Duration = Duration::from_secs(15);
 
 /// How often the record of a call is looked for that has just ended.
 const RECORD_EVERY: Duration = Duration::from_secs(1);
@@ -114,7 +104,8 @@ async fn place(app: App, order: DialOrder, slot: Lease) -> Result<Live, DialErro
         return Err(DialError::Refused(refused()));
     }
     let request = request_of(&document, &order);
-    let call = PlaceCall { org: org.clone(), intent, request, slot: Slot::Taken(slot) };
+    let slot = Slot::Taken(slot);
+    let call = PlaceCall { org: org.clone(), intent, request, slot, scheduled_ms: None };
     match outbound::place(&app, call).await {
         Ok(placed) => match placed.dialled {
             Dialled::Yes => {
@@ -239,7 +230,8 @@ async fn look_up(app: App, order: DialOrder) -> Found {
         };
     }
     // The carrier's answer never came: it alone knows.
-    match ask_carrier(&app, &org, &order, &record).await {
+    let since = i64::try_from(order.since.as_millis() / 1_000).unwrap_or(i64::MAX);
+    match reconcile::ask_carrier(&app, &org, &record, since).await {
         Asked::Failed => Found::Unreachable,
         Asked::Live if is_live => Found::Live(live(app, order)),
         Asked::Live => Found::Unreachable,
@@ -258,89 +250,9 @@ async fn look_up(app: App, order: DialOrder) -> Found {
     }
 }
 
-/// What a carrier says of a call whose id never came.
-enum Asked {
-    Never,
-    Live,
-    Over(Outcome),
-    CannotTell,
-    Failed,
-}
-
-async fn ask_carrier(app: &App, org: &str, order: &DialOrder, record: &CallDocument) -> Asked {
-    let id = record.as_value()["phoneNumberId"].as_str().and_then(|id| Uuid::try_parse(id).ok());
-    let Some(id) = id else { return Asked::CannotTell };
-    let number = match StoredNumber::find(app.node.store(), [org], id).await {
-        Ok(Some(number)) => number,
-        Ok(None) => return Asked::CannotTell,
-        Err(_) => return Asked::Failed,
-    };
-    let carriers = &app.node.settings().carriers;
-    let client = match carrier_account(app.node.vault(), carriers, &number).await {
-        Ok(CarrierAccount::Twilio(account)) => match account.client() {
-            Ok(client) => client,
-            Err(_) => return Asked::Failed,
-        },
-        // Their lists of calls do not tell whom a call was for.
-        Ok(CarrierAccount::Telnyx(_) | CarrierAccount::Vonage(_)) => return Asked::CannotTell,
-        Err(_) => return Asked::Failed,
-    };
-    let since = i64::try_from(order.since.as_millis() / 1_000).unwrap_or(i64::MAX);
-    let filter = CallFilter {
-        from: Some(number.view.number.clone()),
-        to: order.customer["number"].as_str().map(str::to_owned),
-        started_after: Some(since - LISTED_BEFORE_S),
-        ..CallFilter::default()
-    };
-    match timeout(LIST_MAX, client.calls(&filter)).await {
-        Ok(Ok(calls)) => judge(&calls, since),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "a carrier cannot say what became of a call");
-            Asked::Failed
-        }
-        Err(_) => Asked::Failed,
-    }
-}
-
-/// Finds the call of an attempt among those from one number to another.
-fn judge(calls: &[CallInfo], since_s: i64) -> Asked {
-    let is_it =
-        |call: &&CallInfo| call.started_at.is_none_or(|started| started >= since_s - CLOCK_SKEW_S);
-    let Some(call) = calls.iter().find(is_it) else { return Asked::Never };
-    if !call.is_over() {
-        return Asked::Live;
-    }
-    Asked::Over(match call.status.as_str() {
-        "completed" => Outcome::Answered,
-        "busy" => Outcome::Busy,
-        "no-answer" => Outcome::NoAnswer,
-        _ => Outcome::Failed,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn call(status: &str, started_at: Option<i64>) -> CallInfo {
-        let text = String::from;
-        CallInfo {
-            sid: text("CA1"),
-            status: text(status),
-            from: text("+1"),
-            to: text("+2"),
-            started_at,
-        }
-    }
-
-    #[test]
-    fn a_call_that_began_before_the_intent_is_another_one() {
-        assert!(matches!(judge(&[], 100), Asked::Never));
-        assert!(matches!(judge(&[call("completed", Some(90))], 100), Asked::Never));
-        assert!(matches!(judge(&[call("queued", None)], 100), Asked::Live));
-        let busy = [call("completed", Some(50)), call("busy", Some(101))];
-        assert!(matches!(judge(&busy, 100), Asked::Over(Outcome::Busy)));
-    }
 
     #[test]
     fn a_contact_s_overrides_go_over_those_of_the_campaign_and_variables_are_merged() {

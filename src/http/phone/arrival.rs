@@ -199,6 +199,7 @@ impl Clerk<'_> {
         let prepared = begin::prepare(
             self.app,
             Begin {
+                created_ms: None,
                 id,
                 org: &self.known.org,
                 setup,

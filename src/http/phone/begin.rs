@@ -29,6 +29,8 @@ use crate::http::{
 pub struct Begin<'a> {
     pub id: Uuid,
     pub org: &'a str,
+    /// When it was asked for, where that is not now; in milliseconds since the Unix epoch.
+    pub created_ms: Option<i64>,
     /// Who talks with whom; no document has secrets.
     pub setup: CallSetup,
     pub call_type: CallType,
@@ -64,18 +66,15 @@ pub async fn prepare(app: &App, it: Begin<'_>) -> Result<Option<Prepared>, Respo
             .map_err(reply::bad_request)?;
     let codec = transports::build(&request["transport"])
         .map_err(|error| reply::bad_request(vec![format!("the number's {error}")]))?;
-    let overrides = Some(&it.setup.overrides);
-    let resolved = resolve_assistant(&it.setup.assistant, overrides, bare.as_value(), now);
-    for warning in &resolved.warnings {
-        tracing::warn!(call = %it.id, warning, "assistant");
-    }
-    let assistant = AssistantView::new(resolved.document)
-        .map_err(|problem| reply::bad_request(vec![problem]))?;
+    let (assistant, variable_values) =
+        who_talks(&it.setup.assistant, &it.setup.overrides, &bare, now)?;
     let mut urls = calls::call_urls(app, &assistant, it.id, "");
     urls.websocket = None;
     let mut record = CallDocument::of_type(it.call_type, &request, it.id, it.org, &urls, now)
         .map_err(reply::bad_request)?;
     record.note_carrier(it.client.carrier().name(), it.carrier_id.as_deref());
+    let created = it.created_ms.unwrap_or(now);
+    record.note_created(created);
     let sealed =
         it.brought.map(|number| phone::seal_number(app.node.vault(), it.org, it.id, number));
     let phone_number = sealed.transpose().map_err(resources::vault)?;
@@ -83,7 +82,7 @@ pub async fn prepare(app: &App, it: Begin<'_>) -> Result<Option<Prepared>, Respo
         org: it.org.to_owned(),
         kind: Kind::Call,
         id: it.id,
-        created_at_ms: now,
+        created_at_ms: created,
         updated_at_ms: now,
         body: record.as_value().clone(),
     };
@@ -102,7 +101,7 @@ pub async fn prepare(app: &App, it: Begin<'_>) -> Result<Option<Prepared>, Respo
         org: it.org.to_owned(),
         record,
         assistant,
-        variable_values: resolved.variable_values,
+        variable_values,
         credentials: it.setup.credentials,
         keys: CallKeys { phone_number, ..CallKeys::default() },
         line: Some(line),
@@ -116,6 +115,22 @@ pub async fn prepare(app: &App, it: Begin<'_>) -> Result<Option<Prepared>, Respo
         now_ms: now,
     };
     Ok(app.node.prepare(start).await.ok())
+}
+
+/// The assistant of a call, overrides and variables applied, and the values of the variables.
+pub fn who_talks(
+    assistant: &Value,
+    overrides: &Value,
+    call: &CallDocument,
+    now_ms: i64,
+) -> Result<(AssistantView, Value), Response> {
+    let resolved = resolve_assistant(assistant, Some(overrides), call.as_value(), now_ms);
+    for warning in &resolved.warnings {
+        tracing::warn!(call = ?call.id(), warning, "assistant");
+    }
+    let view = AssistantView::new(resolved.document)
+        .map_err(|problem| reply::bad_request(vec![problem]))?;
+    Ok((view, resolved.variable_values))
 }
 
 /// Takes the carrier's id of a call, and writes it down when it is new: what comes after this process

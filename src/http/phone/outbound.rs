@@ -25,10 +25,10 @@ use super::{
     begin::{self, Begin},
     signed::Known,
 };
-use crate::http::{App, reply};
+use crate::http::{App, reply, scheduled};
 
 pub use breaker::Breaker;
-use request::Wanted;
+pub use request::{Wanted, read};
 
 /// A call to place.
 pub struct PlaceCall {
@@ -40,6 +40,9 @@ pub struct PlaceCall {
     /// `fallbackPhoneNumberIds`, and who talks.
     pub request: Value,
     pub slot: Slot,
+    /// When a call was asked for that was scheduled, in milliseconds since the Unix epoch: its row says
+    /// that the carrier is asked before it is.
+    pub scheduled_ms: Option<i64>,
 }
 
 /// Whose slot the call takes.
@@ -72,6 +75,8 @@ pub enum PlaceError {
     /// The request cannot be met; the answer says why.
     Bad(Response),
     NoSlot(Refusal),
+    /// It could not be written down that the carrier is asked; what was asked for stays good.
+    NotNow(Response),
 }
 
 /// Wait before a carrier is asked once more that was busy, where it does not say how long.
@@ -82,30 +87,40 @@ const BUSY_WAIT_MAX: Duration = Duration::from_secs(3);
 
 /// Places a call. Must be run to its end: see `calls::to_its_end`.
 pub async fn place(app: &App, call: PlaceCall) -> Result<Placed, PlaceError> {
-    let PlaceCall { org, intent, request, slot } = call;
-    let wanted = request::read(app, &org, request).await.map_err(PlaceError::Bad)?;
+    let PlaceCall { org, intent, request, slot, scheduled_ms } = call;
+    let wanted = read(app, &org, request).await.map_err(PlaceError::Bad)?;
     if app.node.is_draining() {
         let problem = "the server is draining and takes no calls";
         return Err(PlaceError::Bad(reply::error(ApiError::unavailable(problem))));
     }
     let mut lease = Some(match slot {
         Slot::Taken(lease) => lease,
-        Slot::Now(source) => take_slot(app, &org, &wanted, source)?,
+        Slot::Now(source) => {
+            let asked = slot_request(&org, &wanted, source);
+            app.node.slots().take_now(asked).map_err(PlaceError::NoSlot)?
+        }
     });
     let usable = app.desk.breaker.in_order(&wanted.numbers);
     let last = usable.len().saturating_sub(1);
     let mut problem = String::new();
     for (turn, number) in usable.into_iter().enumerate() {
         let Some(lease_now) = lease.take() else { break };
-        let prepared = match prepare(app, &org, intent, &wanted, number, lease_now).await {
-            Ok(Some(prepared)) => prepared,
-            Ok(None) => {
-                let record = begin::stored(app, &org, intent).await.map_err(PlaceError::Bad)?;
-                let dialled = Dialled::No("the call's providers cannot be set up".into());
-                return Ok(Placed { id: intent, record, dialled });
-            }
-            Err(answer) => return Err(PlaceError::Bad(answer)),
-        };
+        let prepared =
+            match prepare(app, (&org, intent), scheduled_ms, &wanted, number, lease_now).await {
+                Ok(Some(prepared)) => prepared,
+                Ok(None) => {
+                    let record = begin::stored(app, &org, intent).await.map_err(PlaceError::Bad)?;
+                    let dialled = Dialled::No("the call's providers cannot be set up".into());
+                    return Ok(Placed { id: intent, record, dialled });
+                }
+                Err(answer) => return Err(PlaceError::Bad(answer)),
+            };
+        if scheduled_ms.is_some()
+            && let Err(problem) = scheduled::note_asked(app, &org, intent).await
+        {
+            drop(app.node.take_back(prepared).await);
+            return Err(PlaceError::NotNow(problem));
+        }
         let asked = dial(app, &prepared, &wanted, number).await;
         app.desk.breaker.note(number, &asked);
         match asked {
@@ -138,22 +153,22 @@ pub async fn place(app: &App, call: PlaceCall) -> Result<Placed, PlaceError> {
     )))))
 }
 
-fn take_slot(app: &App, org: &str, wanted: &Wanted, source: Source) -> Result<Lease, PlaceError> {
+/// The slot that a call needs.
+pub fn slot_request(org: &str, wanted: &Wanted, source: Source) -> SlotRequest {
     let first = wanted.numbers.first();
-    let request = SlotRequest {
+    SlotRequest {
         source,
         org: org.into(),
         assistant: wanted.request["assistantId"].as_str().map(Into::into),
         number: first.and_then(|number| number.id).map(|id| id.to_string().into()),
         carrier: first.map(|number| number.account.name().into()),
-    };
-    app.node.slots().take_now(request).map_err(PlaceError::NoSlot)
+    }
 }
 
 async fn prepare(
     app: &App,
-    org: &str,
-    id: Uuid,
+    (org, id): (&str, Uuid),
+    created_ms: Option<i64>,
     wanted: &Wanted,
     number: &Known,
     lease: Lease,
@@ -166,6 +181,7 @@ async fn prepare(
     let it = Begin {
         id,
         org,
+        created_ms,
         setup,
         call_type: CallType::OutboundPhone,
         number: &number.view,
@@ -256,7 +272,7 @@ async fn launched(app: &App, prepared: Prepared, dialled: Dialled) -> Placed {
 /// Answers a client whose call was not placed.
 pub fn answer(app: &App, error: PlaceError) -> Response {
     match error {
-        PlaceError::Bad(answer) => answer,
+        PlaceError::Bad(answer) | PlaceError::NotNow(answer) => answer,
         PlaceError::NoSlot(refusal) => {
             let limit = app.node.slot_limits().limit;
             let problem = NoSlot::Refused(refusal);

@@ -136,9 +136,8 @@ pub async fn call(app: &App, id: &str) -> Result<KnownCall, Response> {
     };
     let vault = app.node.vault();
     let carriers = &app.node.settings().carriers;
-    if let Some(mut brought) = keys {
-        let place = Place { org: &org, kind: Kind::Call, id: uuid };
-        vault.open(place, &mut brought).map_err(resources::vault)?;
+    if let Some(brought) = keys {
+        let brought = phone::open_number(vault, &org, uuid, brought).map_err(resources::vault)?;
         let account = carrier_account_of(vault, carriers, &org, &brought).await;
         let account = account.map_err(|_| forbidden())?;
         return Ok(KnownCall { context, account });

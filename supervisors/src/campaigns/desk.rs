@@ -43,7 +43,7 @@ pub(crate) enum Clock {
 }
 
 impl Clock {
-    fn now(self) -> WallTime {
+    pub(crate) fn now(self) -> WallTime {
         match self {
             Self::Wall => {
                 let ms = Timestamp::now().as_millisecond();
