@@ -4,7 +4,8 @@
 
 use std::process::{Command, Output};
 
-use serde_json::Value;
+use offhook_chaos::fakes::{Fakes, FakesOptions};
+use serde_json::{Value, json};
 
 fn chaos(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
@@ -77,4 +78,58 @@ fn a_voice_that_dies_in_mid_sentence_is_survived_over_sockets() {
     let output = chaos(&["--scenario", "tts_dies_mid_sentence", "--seed", "1", "--sockets"]);
     assert!(output.status.success(), "{}", text(&output));
     assert!(text(&output).contains("held    tts_dies_mid_sentence"), "{}", text(&output));
+}
+
+/// An assistant and settings as a user has them; the fakes are the internet.
+async fn own(scenario: &'static str, voice: Value) -> (Output, String) {
+    let fakes =
+        Fakes::start("127.0.0.1:0".parse().unwrap(), FakesOptions::default()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (assistant, config) = (folder.path().join("my.json"), folder.path().join("my.toml"));
+    let document = json!({
+        "transcriber": {"provider": "deepgram", "model": "nova-3", "language": "en"},
+        "model": {"provider": "openai", "model": "gpt-4.1-mini"},
+        "voice": voice,
+        "firstMessage": "Hello.",
+    });
+    std::fs::write(&assistant, document.to_string()).unwrap();
+    let section = |name: &str, fake: &str| {
+        format!("[providers.{name}]\napi_key = \"k\"\nbase_url = \"{}\"\n", fakes.base_url(fake))
+    };
+    let settings = [
+        section("deepgram", "deepgram"),
+        section("openai", "openai"),
+        section("11labs", "elevenlabs"),
+        section("cartesia", "cartesia"),
+    ];
+    std::fs::write(&config, settings.concat()).unwrap();
+    let output = tokio::task::spawn_blocking(move || {
+        let (assistant, config) = (assistant.to_str().unwrap(), config.to_str().unwrap());
+        let what = ["--assistant", assistant, "--config", config, "--scenario", scenario];
+        chaos(&[&what[..], &["--say", "Are you open today?", "--at", "2"]].concat())
+    });
+    let output = output.await.unwrap();
+    fakes.stop().await;
+    let printed = text(&output);
+    (output, printed)
+}
+
+#[tokio::test]
+async fn a_fallback_plan_of_ones_own_is_tried_against_its_providers() {
+    let fallback = json!({"voices": [{"provider": "cartesia", "voiceId": "fallback"}]});
+    let voice = json!({"provider": "11labs", "voiceId": "21m00Tcm4TlvDq8ikWAM",
+        "model": "eleven_flash_v2_5", "fallbackPlan": fallback});
+    let (output, printed) = own("tts_dies_mid_sentence", voice).await;
+    assert!(output.status.success(), "{printed}");
+    assert!(printed.contains("held    tts_dies_mid_sentence"), "{printed}");
+    assert!(printed.contains(r#""from":"11labs","to":"cartesia""#), "{printed}");
+}
+
+#[tokio::test]
+async fn an_assistant_without_a_fallback_plan_is_told_what_that_costs() {
+    let voice = json!({"provider": "11labs", "voiceId": "21m00Tcm4TlvDq8ikWAM",
+        "model": "eleven_flash_v2_5"});
+    let (output, printed) = own("stt_drop_mid_utterance", voice).await;
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    assert!(printed.contains("BROKEN: stt_drop_mid_utterance: the call ended with"), "{printed}");
 }
