@@ -255,19 +255,19 @@ impl Playout {
         Some(Cleared { heard_samples, must_clear_leg, leg_was_lost })
     }
 
-    /// Takes nothing for heard behind a time, until told a later one: by then the leg may be dead,
-    /// and what was sent to it lost.
-    pub fn trust_until(&mut self, at: Duration) {
-        self.playhead.trust_until(self.format.samples_in(at));
+    /// The leg was known to live at `alive`: takes nothing for heard behind so much time after it,
+    /// until told of a later sign of life. By then the leg may be dead, and what was sent to it lost.
+    pub fn trust(&mut self, alive: Duration, time: Duration) {
+        self.playhead.trust(self.format.samples_in(alive), self.format.samples_in(time));
     }
 
-    /// The leg is gone, and was last known to live at `alive`: what was sent until then is played out,
-    /// and nothing after it was heard. Nothing more is sent of the speeches at hand: each waits to be
+    /// The leg is gone, and was last known to live at `alive`: what was sent until then is played out
+    /// by whoever has it (see [`Hearing`]), and nothing after it was heard. Nothing more is sent of the speeches at hand: each waits to be
     /// cleared, and whoever does that learns what was heard of it.
     pub fn lost(&mut self, now: Duration, alive: Duration) {
         self.advance(now);
         let alive = self.format.samples_in(alive);
-        let played_out = self.playhead.played_out(alive, self.lead);
+        let played_out = self.playhead.played_out(self.tick, alive, self.lead);
         let (tick, heard) = (self.tick, self.playhead.heard());
         if let Some(doubtful) = heard.checked_sub(played_out) {
             if let Some(speech) = self.speeches.front_mut().filter(|speech| speech.began) {

@@ -31,9 +31,9 @@ impl Pump {
         {
             self.backdrop = Some(Backdrop::new(self.context.audio.format(), sound.clone()));
         }
-        let trusted = now.saturating_sub(self.heard_peer.elapsed()) + HEARING_TRUST;
+        let alive = now.saturating_sub(self.heard_peer.elapsed());
         let (actions, notices, played, sounding) = self.context.audio.drain_playout(|playout| {
-            playout.trust_until(trusted);
+            playout.trust(alive, HEARING_TRUST);
             let actions = playout.poll(now);
             let played = playout.played(now);
             (actions, playout.take_notices(), played, playout.sounding())

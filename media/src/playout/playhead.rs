@@ -8,6 +8,10 @@ use crate::AudioFormat;
 /// echoes the clock counts, until one comes again.
 const MARK_PATIENCE: Duration = Duration::from_secs(1);
 
+/// What was sent for so long before the last sign of a leg that has fallen silent may not have come to
+/// it: a way there and back, over a slow network.
+const UNDER_WAY: Duration = Duration::from_millis(200);
+
 /// Outstanding marks that are remembered. A lead of 600 ms has three or four; a leg that never
 /// echoes must not grow the list.
 const MARKS_MAX: usize = 64;
@@ -21,6 +25,7 @@ pub(super) struct Playhead {
     hearing: Hearing,
     clears: bool,
     patience: u64,
+    under_way: u64,
     sent: u64,
     heard: u64,
     run: Run,
@@ -29,8 +34,7 @@ pub(super) struct Playhead {
     marks: u64,
     /// Marks come back.
     trusting: bool,
-    /// Nothing is taken for heard behind this time.
-    alive_until: Option<u64>,
+    alive: Option<Alive>,
     /// Until then a leg that cannot be cleared may play what was taken back.
     busy_until: u64,
 }
@@ -40,6 +44,16 @@ struct Run {
     tick: u64,
     /// The last mark of this run that was echoed: its position, and when.
     proof: Option<(u64, u64)>,
+}
+
+/// The last sign of the leg's life.
+struct Alive {
+    at: u64,
+    /// Nothing is taken for heard behind this time.
+    until: u64,
+    /// What was sent and heard then.
+    sent: u64,
+    heard: u64,
 }
 
 struct Mark {
@@ -54,13 +68,14 @@ impl Playhead {
             hearing: options.hearing,
             clears: options.clears,
             patience: format.samples_in(MARK_PATIENCE),
+            under_way: format.samples_in(UNDER_WAY),
             sent: 0,
             heard: 0,
             run: Run { position: 0, tick: 0, proof: None },
             outstanding: VecDeque::new(),
             marks: 0,
             trusting: true,
-            alive_until: None,
+            alive: None,
             busy_until: 0,
         }
     }
@@ -91,19 +106,28 @@ impl Playhead {
         self.sent += samples;
     }
 
-    /// Takes nothing for heard behind a time, until told otherwise: the leg may be dead.
-    pub(super) fn trust_until(&mut self, tick: u64) {
-        self.alive_until = Some(tick);
+    /// Takes nothing for heard so long after a sign of life, until told of another: the leg may be
+    /// dead.
+    pub(super) fn trust(&mut self, at: u64, time: u64) {
+        if self.alive.as_ref().is_none_or(|alive| alive.at < at) {
+            let (sent, heard) = (self.sent, self.heard);
+            self.alive = Some(Alive { at, until: at + time, sent, heard });
+        }
     }
 
-    /// How far it will be heard when nothing that was sent after a time comes to the leg: a client
-    /// plays what it has, a carrier drops what it has not played.
-    pub(super) fn played_out(&self, tick: u64, lead: u64) -> u64 {
-        let clock = self.run.position + tick.saturating_sub(self.run.tick);
-        match self.hearing {
-            Hearing::Marks if self.trusting => self.heard,
-            Hearing::Marks => self.heard.min(clock),
-            Hearing::Clock => self.sent.min(clock + lead),
+    /// How far it will be heard when the leg is lost at a time, and nothing that was sent after its
+    /// last sign of life has come to it. A client plays what it has. A carrier drops what it has not
+    /// played when its stream ends, and plays it when its stream has only fallen silent.
+    pub(super) fn played_out(&self, tick: u64, alive: u64, lead: u64) -> u64 {
+        let clock = self.run.position + alive.saturating_sub(self.run.tick);
+        match (self.hearing, &self.alive) {
+            (Hearing::Clock, _) => self.sent.min(clock + lead),
+            (Hearing::Marks, Some(last)) if tick > last.until => {
+                last.sent.saturating_sub(self.under_way).max(last.heard)
+            }
+            (Hearing::Marks, Some(last)) => self.heard.min(last.heard),
+            (Hearing::Marks, None) if self.trusting => self.heard,
+            (Hearing::Marks, None) => self.heard.min(clock),
         }
     }
 
@@ -163,10 +187,11 @@ impl Playhead {
 
     /// The position at a time, if no echo comes before.
     pub(super) fn position(&self, tick: u64) -> u64 {
-        let tick = self.alive_until.map_or(tick, |until| tick.min(until));
+        let trusts = self.trusts(tick);
+        let tick = self.alive.as_ref().map_or(tick, |alive| tick.min(alive.until));
         let clock = self.run.position + tick.saturating_sub(self.run.tick);
         let position = match self.hearing {
-            Hearing::Marks if self.trusts(tick) => clock.min(self.proven(tick)),
+            Hearing::Marks if trusts => clock.min(self.proven(tick)),
             Hearing::Marks | Hearing::Clock => clock,
         };
         position.min(self.sent).max(self.heard)
@@ -206,7 +231,9 @@ impl Playhead {
         }
     }
 
+    /// Whether marks come back. A leg that may be dead brings none, and says nothing by that.
     fn trusts(&self, tick: u64) -> bool {
+        let tick = self.alive.as_ref().map_or(tick, |alive| tick.min(alive.at));
         self.trusting && self.outstanding.front().is_none_or(|mark| tick < self.deadline(mark))
     }
 

@@ -399,7 +399,7 @@ fn what_a_dead_leg_was_sent_is_not_taken_for_heard() {
     let mut playout = playout(Hearing::Clock);
     playout.queue(1, audio(1, 2_000));
     playout.poll(ms(0));
-    playout.trust_until(ms(300));
+    playout.trust(ms(20), ms(280));
     playout.poll(ms(1_000));
     assert_eq!(playout.heard_samples(ms(1_000), 1), 300 * 8);
     assert_eq!(playout.sounding(), Some((1, 900 * 8)));
@@ -441,4 +441,47 @@ fn a_playout_that_begins_late_has_no_silence_before() {
     assert_eq!(script(&playout.poll(ms(60_100))), "1x5");
     playout.poll(ms(60_150));
     assert_eq!(playout.heard_samples(ms(60_150), 1), 50 * 8);
+}
+
+#[test]
+fn what_a_carrier_was_sent_while_it_was_dead_is_not_taken_for_heard() {
+    let mut playout = playout(Hearing::Marks);
+    playout.queue(1, audio(1, 600));
+    playout.finish(1);
+    playout.queue(2, audio(2, 2_000));
+    playout.finish(2);
+    let mut at = 0;
+    while at <= 6_000 {
+        playout.trust(ms(at.min(400)), ms(1_000));
+        playout.poll(ms(at));
+        if at == 20 {
+            playout.mark_played(ms(at), "m1");
+        }
+        if at == 280 {
+            playout.mark_played(ms(at), "m2");
+        }
+        playout.played(ms(at));
+        at += 20;
+    }
+    playout.lost(ms(6_000), ms(400));
+    // 600 ms were ahead of the 380 that had been heard, and the last 200 of them may not have come.
+    let heard = |speech| playout.heard_samples(ms(6_000), speech) / 8;
+    assert_eq!((heard(1), heard(2)), (600, 180));
+}
+
+#[test]
+fn what_a_carrier_had_and_did_not_play_is_lost_with_its_stream() {
+    let mut playout = playout(Hearing::Marks);
+    playout.queue(1, audio(1, 2_000));
+    for at in (0..=400).step_by(20) {
+        playout.trust(ms(at), ms(1_000));
+        playout.poll(ms(at));
+        match at {
+            20 => playout.mark_played(ms(at), "m1"),
+            280 => playout.mark_played(ms(at), "m2"),
+            _ => {}
+        }
+    }
+    playout.lost(ms(415), ms(400));
+    assert_eq!(playout.heard_samples(ms(415), 1), 380 * 8, "no more than at the last sign of life");
 }
