@@ -197,16 +197,16 @@ impl Shared {
         }
     }
 
-    /// Has everybody seen to whose turn it is; answers with how long there is nothing to do.
-    fn look(self: &Arc<Self>) -> Duration {
-        let caller = self.caller.get().filter(|_| !self.is_draining.load(Ordering::Acquire));
-        let Some(caller) = caller else { return SLEEP_MAX };
+    /// Has everybody seen to whose turn it is; answers with how long there is nothing to do. `None`:
+    /// there is nothing until somebody wakes the actor.
+    fn look(self: &Arc<Self>) -> Option<Duration> {
+        let caller = self.caller.get().filter(|_| !self.is_draining.load(Ordering::Acquire))?;
         loop {
             let now = self.clock.now();
             let mut agenda = self.agenda();
             let Some((call, turn)) = agenda.next_turn(now) else {
-                let wait = agenda.next_deadline().map(|(at, _)| at.after(now));
-                return wait.unwrap_or(SLEEP_MAX).min(SLEEP_MAX);
+                let (at, _) = agenda.next_deadline()?;
+                return Some(at.after(now).min(SLEEP_MAX));
             };
             drop(agenda);
             let mut held = self.held(call.clone());
@@ -258,12 +258,13 @@ impl Actor for ScheduleActor {
         state: &mut ScheduleState,
     ) -> Result<(), ActorProcessingErr> {
         let ScheduleMsg::Look = message;
-        let wait = state.schedule.shared.look();
-        state.alarm = Some(Leaf::spawn(async move {
-            sleep(wait).await;
-            // An actor that is gone has a successor, which looks by itself.
-            let _ = myself.cast(ScheduleMsg::Look);
-        }));
+        state.alarm = state.schedule.shared.look().map(|wait| {
+            Leaf::spawn(async move {
+                sleep(wait).await;
+                // An actor that is gone has a successor, which looks by itself.
+                let _ = myself.cast(ScheduleMsg::Look);
+            })
+        });
         Ok(())
     }
 }
