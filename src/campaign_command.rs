@@ -10,19 +10,15 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::{call_command, client::Client, console::Console};
+use crate::{client::Client, console::Console, server_args::ServerArgs};
 
 /// What to do with campaigns.
 #[derive(Args)]
 pub struct CampaignArgs {
     #[command(subcommand)]
     what: What,
-    /// The server's address
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", global = true)]
-    server: String,
-    /// API key; for a server on this machine, by default the one in offhook-data/api-key
-    #[arg(long, env = "OFFHOOK_API_KEY", hide_env_values = true, global = true)]
-    key: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Subcommand)]
@@ -93,8 +89,7 @@ pub async fn run(args: CampaignArgs) -> Result<ExitCode, String> {
     {
         return import::check_only(import, console);
     }
-    let key = call_command::key(&args.server, args.key.as_deref())?;
-    let client = Client::new(&args.server, &key)?;
+    let client = args.server.client()?;
     match args.what {
         What::Import(import) => import::run(&client, console, &import).await,
         What::Watch { id } => watch::run(&client, console, &id).await,

@@ -17,6 +17,7 @@ mod http;
 mod logs;
 mod outbox_command;
 mod serve;
+mod server_args;
 mod server_child;
 mod signer;
 mod telemetry;

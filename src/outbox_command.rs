@@ -6,9 +6,9 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
-    call_command,
     client::Client,
     console::{Console, Style},
+    server_args::ServerArgs,
 };
 
 /// Events asked for at once; the API gives no more.
@@ -19,12 +19,8 @@ const LISTED_MAX: usize = 1_000;
 pub struct OutboxArgs {
     #[command(subcommand)]
     what: What,
-    /// The server's address
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", global = true)]
-    server: String,
-    /// API key; for a server on this machine, by default the one in offhook-data/api-key
-    #[arg(long, env = "OFFHOOK_API_KEY", hide_env_values = true, global = true)]
-    key: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Subcommand)]
@@ -52,8 +48,7 @@ enum What {
 }
 
 pub async fn run(args: OutboxArgs) -> Result<ExitCode, String> {
-    let key = call_command::key(&args.server, args.key.as_deref())?;
-    let client = Client::new(&args.server, &key)?;
+    let client = args.server.client()?;
     let console = Console::new();
     match args.what {
         What::List { dead, json } => list(&client, console, dead, json).await,
