@@ -11,12 +11,14 @@
 //! - The leg is Vapi's websocket transport, unless callers dial the number of a fake carrier, which
 //!   runs in this program.
 //!
-//! How turns are taken is measured by callers who speak: see [`turns`].
+//! How turns are taken is measured by callers who speak: see [`turns`]. What campaigns and their slots
+//! cost, [`campaigns`] and [`slots`] tell.
 
 mod answer;
 mod assistant;
 mod call;
 mod caller;
+mod campaigns;
 mod clock;
 mod dice;
 mod exchange;
@@ -32,6 +34,7 @@ mod progress;
 mod results;
 mod samples;
 mod setups;
+mod slots;
 mod stage;
 mod table;
 mod turns;
@@ -77,6 +80,8 @@ pub async fn run(args: BenchArgs) -> Result<ExitCode, String> {
     match args.read()? {
         Bench::Calls(load, options) => run_calls(load, *options).await,
         Bench::Turns(args) => turns::run(args).await,
+        Bench::Slots(args) => slots::run(args).await,
+        Bench::Campaigns(args) => campaigns::run(args).await,
     }
 }
 

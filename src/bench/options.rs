@@ -5,7 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Subcommand, ValueEnum};
 use offhook_media::AudioFormat;
 
-use super::{caller::WORDS_MAX, fleet::Load, setups::Rate, turns::TurnsArgs};
+use super::{
+    caller::WORDS_MAX, campaigns::CampaignsArgs, fleet::Load, setups::Rate, slots::SlotsArgs,
+    turns::TurnsArgs,
+};
 use crate::fake_carriers::Carrier;
 
 /// What to measure.
@@ -30,6 +33,12 @@ enum Measure {
     #[command(after_help = "Examples:\n  offhook bench turns --check\n  \
         offhook bench turns --plan aggressive --category thought --snr 10,clean")]
     Turns(TurnsArgs),
+    /// What a concurrency slot costs whoever waits for one
+    #[command(after_help = "Example:\n  offhook bench slots --rate 1000 --check")]
+    Slots(SlotsArgs),
+    /// What a long list of contacts costs: the import, the disk, the next dial after a kill
+    #[command(after_help = "Example:\n  offhook bench campaigns --contacts 100000 --check")]
+    Campaigns(CampaignsArgs),
 }
 
 #[derive(Args)]
@@ -51,6 +60,8 @@ struct CallsArgs {
 pub enum Bench {
     Calls(Load, Box<Options>),
     Turns(TurnsArgs),
+    Slots(SlotsArgs),
+    Campaigns(CampaignsArgs),
 }
 
 /// How calls are to be measured.
@@ -142,6 +153,8 @@ impl BenchArgs {
             None => self.calls,
             Some(Measure::Calls(args)) => args,
             Some(Measure::Turns(args)) => return Ok(Bench::Turns(args)),
+            Some(Measure::Slots(args)) => return Ok(Bench::Slots(args)),
+            Some(Measure::Campaigns(args)) => return Ok(Bench::Campaigns(args)),
         };
         let total = args.total.unwrap_or(args.calls);
         if total < args.calls {

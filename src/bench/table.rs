@@ -20,14 +20,7 @@ const SEGMENT_LABELS: [&str; SEGMENTS.len()] = [
 ];
 
 pub fn print(console: Console, results: &Results) {
-    console.heading("Times in ms");
-    let mut headings = vec!["what"];
-    let percentiles = PERCENTILES.map(|(name, _)| format!(" {name}"));
-    headings.extend(percentiles.iter().map(String::as_str));
-    headings.extend([" max", " count"]);
-    for line in table(console, &headings, &rows(results)) {
-        console.line(line);
-    }
+    print_times(console, &rows(results));
     console.heading("Calls");
     for (label, text) in counts(results) {
         console.line(format_args!("{label:<10}{text}"));
@@ -61,6 +54,18 @@ pub fn print(console: Console, results: &Results) {
     }
 }
 
+/// Shows rows of [`row`].
+pub fn print_times(console: Console, rows: &[Vec<String>]) {
+    console.heading("Times in ms");
+    let mut headings = vec!["what"];
+    let percentiles = PERCENTILES.map(|(name, _)| format!(" {name}"));
+    headings.extend(percentiles.iter().map(String::as_str));
+    headings.extend([" max", " count"]);
+    for line in table(console, &headings, rows) {
+        console.line(line);
+    }
+}
+
 fn rows(results: &Results) -> Vec<Vec<String>> {
     let mut rows = vec![row("response: end of speech to first sound", &results.response)];
     if let Some(overhead) = &results.overhead {
@@ -91,7 +96,12 @@ fn rows(results: &Results) -> Vec<Vec<String>> {
 }
 
 fn row(label: &str, samples: &Samples) -> Vec<String> {
-    let cell = |ms: Option<f64>| ms.map_or_else(|| "-".into(), |ms| format!("{ms:.1}"));
+    times(label, samples, 1)
+}
+
+/// What was measured, its percentiles in ms, the most and the count.
+pub fn times(label: &str, samples: &Samples, decimals: usize) -> Vec<String> {
+    let cell = |ms: Option<f64>| ms.map_or_else(|| "-".into(), |ms| format!("{ms:.decimals$}"));
     let mut row = vec![label.to_owned()];
     row.extend(PERCENTILES.map(|(_, share)| cell(samples.percentile_ms(share))));
     row.push(cell(samples.max_ms()));
