@@ -154,6 +154,29 @@ async fn everybody_is_called_once_and_the_client_sees_what_became_of_it() {
     assert_eq!(ready["activeCalls"], 0);
 }
 
+#[tokio::test]
+async fn calls_that_are_no_campaign_s_count_towards_the_caps_of_a_number() {
+    let mut subject = Subject::start(json!({})).await;
+    let call = subject.phones.calls(json!({"customer": {"number": number(0)}})).await;
+    subject.phones.ended(&call).await;
+    for is_anew in [false, true] {
+        if is_anew {
+            subject.phones = subject.phones.kill_and_restart().await;
+        }
+        let plan = json!({"callsPerSecond": 20, "attempts": {"perNumberPerDay": 1}});
+        let latest = jiff::Timestamp::now() + Duration::from_secs(4);
+        let schedule =
+            json!({"earliestAt": "2020-01-01T00:00:00Z", "latestAt": latest.to_string()});
+        let own = json!([{"number": number(0)}, {"number": number(1 + usize::from(is_anew))}]);
+        let body =
+            subject.body(json!({"customers": own, "dialingPlan": plan, "schedulePlan": schedule}));
+        let created = subject.phones.client().create("/campaign", &body).await;
+        let over = subject.over(&created).await;
+        assert_eq!(over["callMetrics"]["dialed"], 1, "{over}");
+        assert_eq!(subject.dials().await[&number(0)], 1);
+    }
+}
+
 /// Kills the server at random instants of a campaign, also in the middle of asking the carrier.
 async fn killed(carrier: &'static str, contacts: usize, kills: u64, seed: u64) {
     eprintln!("seed {seed}");
@@ -193,6 +216,16 @@ async fn killed(carrier: &'static str, contacts: usize, kills: u64, seed: u64) {
 #[tokio::test]
 async fn a_server_that_is_killed_dials_nobody_twice_and_forgets_nobody() {
     killed("twilio", 25, 3, 1).await;
+}
+
+#[tokio::test]
+async fn neither_does_one_that_calls_over_vonage() {
+    killed("vonage", 25, 3, 1).await;
+}
+
+#[tokio::test]
+async fn neither_does_one_that_calls_over_telnyx() {
+    killed("telnyx", 25, 3, 1).await;
 }
 
 /// `dialer_killed` as it is promised: run it with `--ignored`, other seeds with `OFFHOOK_SEED`.

@@ -257,3 +257,57 @@ async fn a_server_that_is_killed_again_and_again_calls_everybody_once() {
     assert!(metrics.contains("offhook_slots_in_use 0\n"), "{metrics}");
     assert!(metrics.contains("offhook_scheduled_calls 0\n"), "{metrics}");
 }
+
+#[tokio::test]
+async fn calls_that_their_carrier_does_not_take_yet_are_queued_and_placed_in_turn() {
+    let options = Options::default().set("calls.queue_ttl=30s");
+    let mut phones = Phones::start_at_rate("twilio", options, 1).await;
+    phones.number = phones.buy(phones::OURS, json!({})).await;
+    phones.introduce("", json!({"lines": [{"wait_ms": 10}, "hang_up"]})).await;
+    let customers: Value =
+        (0..3).map(|index| json!({"number": format!("+1415555014{index}")})).collect();
+    let body = json!({"assistant": phones.assistant(json!({})),
+        "phoneNumberId": phones.number["id"], "customers": customers});
+    let answer = phones.client().create("/call", &body).await;
+    let calls = answer["results"].as_array().unwrap().clone();
+    assert_eq!(calls.len(), 3, "{answer}");
+    assert!(calls.iter().all(|call| call["status"] != "ended"), "{answer}");
+    let more = phones.calls(json!({})).await;
+    assert_eq!((&more["status"], &more["schedulePlan"]), (&json!("queued"), &Value::Null));
+    let phones = phones.kill_and_restart().await;
+    for (index, call) in calls.iter().chain([&more]).enumerate() {
+        let ended = phones.ended(call).await;
+        // Whoever picked up while no process was there heard nobody.
+        let is_cut_off = index == 0 && ended["endedReason"] == "customer-did-not-answer";
+        assert!(is_cut_off || ended["endedReason"] == "customer-ended-call", "{ended}");
+    }
+    let mut at: Vec<u64> = phones.all_at_carrier().await.iter().map(created_ns).collect();
+    at.sort_unstable();
+    assert_eq!(at.len(), 4);
+    // The process that was killed and the next one each begin with a call.
+    let gaps = at.windows(2).filter(|pair| pair[1] - pair[0] < 900_000_000).count();
+    assert!(gaps <= 1, "{at:?}");
+}
+
+fn created_ns(call: &Value) -> u64 {
+    call["times_ns"]["created"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn a_number_takes_no_more_calls_at_once_than_its_document_says() {
+    let mut phones = Phones::start("twilio", Options::default()).await;
+    phones.number = phones.buy(phones::OURS, json!({"concurrencyLimit": 1})).await;
+    phones.introduce("", json!({"stays": true})).await;
+    let talking = phones.calls(json!({})).await;
+    let body = json!({"assistant": phones.assistant(json!({})),
+        "phoneNumberId": phones.number["id"], "customer": {"number": "+14155550141"}});
+    let refused = phones.client().post("/call", &body).await;
+    assert_eq!(refused.status, 429, "{}", refused.text);
+    assert!(refused.text.contains("all 1 concurrency slots of phone number"), "{}", refused.text);
+    let other = phones.buy(phones::OUR_OTHER, json!({})).await;
+    let from_other = merged(body, json!({"phoneNumberId": other["id"]}));
+    let call = phones.client().create("/call", &from_other).await;
+    for call in [&talking, &call] {
+        assert_eq!(phones.client().delete(&path(call)).await.status, 200);
+    }
+}

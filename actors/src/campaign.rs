@@ -14,7 +14,7 @@ mod told;
 
 use std::{mem, sync::Arc, time::Duration};
 
-use offhook_core::campaign::{AskId, Attempt, ContactId, Event, Fact, NumberKey};
+use offhook_core::campaign::{AskId, Attempt, ContactId, Event, Fact, LineId, NumberKey};
 use offhook_store::Store;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::time::sleep;
@@ -55,7 +55,7 @@ pub enum Inner<S> {
     Loaded(Box<Loaded>),
     Due,
     Event(Event),
-    Slot { contact: ContactId, ask: AskId, slot: Option<S> },
+    Slot { contact: ContactId, ask: AskId, slot: Option<(LineId, S)> },
     Placed { contact: ContactId, attempt: Attempt, placed: Result<Live, DialError> },
     Found { contact: ContactId, attempt: Attempt, found: Found },
     Over { contact: ContactId, attempt: Attempt, ending: Ending },

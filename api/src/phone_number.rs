@@ -92,6 +92,10 @@ pub struct PhoneNumberView {
     pub audio: Option<WireAudio>,
     /// How long a call from it rings.
     pub ring_timeout: Duration,
+    /// Calls over it at the same time, both ways.
+    pub concurrency_limit: Option<u32>,
+    /// Calls from it that begin within a second.
+    pub calls_per_second: Option<f64>,
 }
 
 /// What happens to callers of certain numbers (`hooks` on `call.ringing`).
@@ -141,6 +145,10 @@ impl PhoneNumberView {
             ring_timeout: ring_timeout
                 .map_or(RING_TIMEOUT_DEFAULT, lenient::seconds)
                 .clamp(RING_TIMEOUT_MIN, RING_TIMEOUT_MAX),
+            concurrency_limit: lenient::get(document, "concurrencyLimit")
+                .and_then(Value::as_f64)
+                .map(|limit| limit as u32),
+            calls_per_second: lenient::get(document, "callsPerSecond").and_then(Value::as_f64),
         })
     }
 

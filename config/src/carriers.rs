@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use crate::{
     document::SettingDoc,
     error::Problem,
-    form::{HttpUrl, Maybe, Secret, Secrets, Text},
+    form::{Count, HttpUrl, Maybe, Secret, Secrets, Text},
     layers::Layers,
 };
 
@@ -78,6 +78,9 @@ carriers! {
         api_secret: Option<SecretString> as Maybe<Secret> = "secret-of-the-api-key", "text";
         /// Keys of webhooks that are signed with SHA-256, each as its id, a colon and its secret.
         signing_keys: Vec<SecretString> as Secrets = r#"["id:secret"]"#, "list of keys";
+        /// Calls that an account is asked to place within a second, in all: further ones wait. Unset: 1, as
+        /// Twilio gives a new account; ask Twilio for more.
+        calls_per_second: Option<u32> as Maybe<Count> = "10", "calls a second";
         /// Replaces Twilio's address: an edge location, a proxy, a fake. Unset:
         /// https://api.twilio.com.
         base_url: Option<String> as Maybe<HttpUrl> = "https://api.dublin.ie1.twilio.com", "URL";
@@ -97,6 +100,9 @@ carriers! {
         /// The outbound voice profile of applications that are made for numbers; without one they
         /// take calls and place none.
         outbound_voice_profile_id: Option<String> as Maybe<Text> = "1293384261075731499", "text";
+        /// Calls that an account is asked to place within a second, in all: further ones wait. Unset: 30, as
+        /// Telnyx gives every account.
+        calls_per_second: Option<u32> as Maybe<Count> = "10", "calls a second";
         /// Replaces Telnyx's address: a proxy, a fake. Unset: https://api.telnyx.com/v2.
         base_url: Option<String> as Maybe<HttpUrl> = "https://telnyx.example.com/v2", "URL";
     }
@@ -116,6 +122,9 @@ carriers! {
         /// What webhooks are checked by: Settings, Signature secret. Unset: variable
         /// VONAGE_SIGNATURE_SECRET.
         signature_secret: Option<SecretString> as Maybe<Secret> = "signature-secret-of-the-account", "text";
+        /// Calls that an account is asked to place within a second, in all: further ones wait. Unset: 3, as
+        /// Vonage gives a new account.
+        calls_per_second: Option<u32> as Maybe<Count> = "10", "calls a second";
         /// Replaces the address of calls and applications: a region, a proxy, a fake. Unset:
         /// https://api.nexmo.com.
         base_url: Option<String> as Maybe<HttpUrl> = "https://api-eu.vonage.com", "URL";

@@ -29,7 +29,7 @@ mod pacing;
 mod plan;
 mod steps;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use self::{
     admission::Admission,
@@ -96,6 +96,8 @@ pub struct Campaign {
     /// There are more to pick than were looked at.
     has_more: bool,
     next_ask: u64,
+    /// Slots that were asked for, by pool: whose turn it is among its lines.
+    turns: BTreeMap<u16, usize>,
 }
 
 impl Campaign {
@@ -108,6 +110,7 @@ impl Campaign {
             steps: Steps::default(),
             has_more: false,
             next_ask: 0,
+            turns: BTreeMap::new(),
             book: Book::new(0),
         };
         for (id, contact) in book.contacts() {
@@ -159,9 +162,9 @@ impl Campaign {
             Event::Predialled { contact, verdict } => {
                 self.on_predialled(now, contact, verdict, &mut out);
             }
-            Event::SlotGranted { contact, ask } => {
+            Event::SlotGranted { contact, ask, line } => {
                 if self.steps.of(contact) == Some(Step::Asking { ask }) {
-                    self.steps.set(contact, Step::Ready { ask }, WallTime::MAX);
+                    self.steps.set(contact, Step::Ready { ask, line }, WallTime::MAX);
                 } else {
                     out.push(Command::ReleaseSlot { ask });
                 }
@@ -308,10 +311,10 @@ impl Campaign {
 
     fn dial_ready(&mut self, now: WallTime, outside: &dyn Outside, out: &mut Vec<Command>) {
         while self.pacing.dial_at() <= now
-            && let Some((contact, ask)) = self.steps.first_ready()
+            && let Some((contact, ask, line)) = self.steps.first_ready()
         {
             match self.admit(now, outside, contact) {
-                Admission::Go => self.intend(now, contact, ask, out),
+                Admission::Go => self.intend(now, contact, ask, line, out),
                 // Its window closed while it waited for a slot, or somebody else called it.
                 Admission::Later(at) => {
                     self.steps.end(contact);
@@ -327,12 +330,17 @@ impl Campaign {
         }
     }
 
-    fn intend(&mut self, now: WallTime, contact: ContactId, ask: AskId, out: &mut Vec<Command>) {
+    fn intend(
+        &mut self,
+        now: WallTime,
+        contact: ContactId,
+        ask: AskId,
+        line: LineId,
+        out: &mut Vec<Command>,
+    ) {
         let Some(it) = self.book.contact(contact) else {
             return;
         };
-        let lines = self.plan.pools.get(usize::from(it.pool)).map_or(&[][..], Vec::as_slice);
-        let line = self.book.next_line(it.pool, lines);
         let attempt = Attempt(it.attempt.0.wrapping_add(1));
         let fact = Fact::Intended { contact, attempt, line, at: now };
         self.book.apply(&fact);
@@ -381,7 +389,19 @@ impl Campaign {
         let ask = AskId(self.next_ask);
         self.next_ask += 1;
         self.steps.set(contact, Step::Asking { ask }, now + SLOT_MAX);
-        out.push(Command::RequestSlot { contact, ask });
+        let lines = self.lines_for(contact);
+        out.push(Command::RequestSlot { contact, ask, lines });
+    }
+
+    /// The lines of a contact's pool, whose turn it is first. Those who are on their way to be dialled
+    /// have had their turns.
+    fn lines_for(&mut self, contact: ContactId) -> Vec<LineId> {
+        let pool = self.book.contact(contact).map_or(0, |it| it.pool);
+        let lines = self.plan.pools.get(usize::from(pool)).map_or(&[][..], Vec::as_slice);
+        let turn = self.turns.entry(pool).or_insert_with(|| self.book.turn(pool));
+        let (last, first) = lines.split_at(*turn % lines.len().max(1));
+        *turn = turn.wrapping_add(1);
+        [first, last].concat()
     }
 
     fn on_predialled(
@@ -518,7 +538,7 @@ impl Campaign {
     fn call_off(&mut self, contact: ContactId, out: &mut Vec<Command>) {
         match self.steps.of(contact) {
             Some(Step::Asking { ask }) => out.push(Command::WithdrawSlot { ask }),
-            Some(Step::Ready { ask }) => out.push(Command::ReleaseSlot { ask }),
+            Some(Step::Ready { ask, .. }) => out.push(Command::ReleaseSlot { ask }),
             Some(Step::Writing { ask, attempt, .. }) => {
                 self.keep(Fact::Revoked { contact, attempt }, out);
                 out.push(Command::ReleaseSlot { ask });

@@ -59,6 +59,20 @@ pub struct SlotRequest {
     pub carrier: Option<Arc<str>>,
 }
 
+/// What is known of a phone number of ours when a call over it is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LineLimits {
+    /// `None`: a request brought the number itself.
+    pub number: Option<Arc<str>>,
+    /// Calls over the number at the same time.
+    pub slots: Option<u32>,
+    /// Calls that begin from the number.
+    pub number_rate: Option<Rate>,
+    /// The account that its carrier is asked with.
+    pub carrier: Arc<str>,
+    pub carrier_rate: Option<Rate>,
+}
+
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -173,6 +187,29 @@ impl Slots {
     pub fn set_rate(&mut self, carrier: Arc<str>, rate: Option<Rate>) {
         self.usages.set_rate(carrier, rate);
         self.is_settled = false;
+    }
+
+    /// Limits how fast calls begin from a phone number.
+    pub fn set_number_rate(&mut self, number: Arc<str>, rate: Option<Rate>) {
+        self.usages.set_number_rate(number, rate);
+        self.is_settled = false;
+    }
+
+    /// Takes the limits of a phone number and of its carrier as they are by now.
+    pub fn heed(&mut self, line: &LineLimits) {
+        if let Some(number) = &line.number {
+            let scope = Scope::Number(number.clone());
+            let limit = line.slots.map(Limit::of);
+            if self.usages.of(&scope).limit != limit {
+                self.set_limit(scope, limit);
+            }
+        }
+        if !self.usages.has_rates(line) {
+            self.set_rate(line.carrier.clone(), line.carrier_rate);
+            if let Some(number) = &line.number {
+                self.set_number_rate(number.clone(), line.number_rate);
+            }
+        }
     }
 
     /// Asks for a slot. `ttl`: how long an outbound request may wait; zero: it may not.

@@ -1,7 +1,10 @@
 //! `POST /call` for phones: one call, or one for each of many customers.
 
+use std::time::Duration;
+
 use futures_util::{StreamExt, stream};
-use offhook_core::slots::Source;
+use offhook_api::CallDocument;
+use offhook_core::slots::{Refusal, Source};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -54,30 +57,49 @@ pub async fn create(app: App, org: String, mut body: Value) -> Reply {
                 let limits = limits(app.node.slot_limits());
                 return Ok(reply::created(record.created_answer(limits)));
             }
-            let placed = place(&app, &org, request).await;
-            let placed = placed.map_err(|error| outbound::answer(&app, error))?;
-            tracing::info!(call = %placed.id, dialled = ?placed.dialled, "phone call asked for");
+            let patience = app.node.settings().calls.queue_ttl;
+            let placed = place(&app, &org, request, patience).await;
+            let record = placed.map_err(|error| outbound::answer(&app, error))?;
             let limits = limits(app.node.slot_limits());
-            Ok(reply::created(placed.record.created_answer(limits)))
+            Ok(reply::created(record.created_answer(limits)))
         }
     }
 }
 
+/// Places a call, or keeps it until its carrier takes it.
 async fn place(
     app: &App,
     org: &str,
     request: Value,
-) -> Result<outbound::Placed, outbound::PlaceError> {
-    let (org, intent, slot) = (org.to_owned(), Uuid::new_v4(), Slot::Now(Source::Interactive));
-    outbound::place(app, PlaceCall { org, intent, request, slot, scheduled_ms: None }).await
+    patience: Duration,
+) -> Result<CallDocument, PlaceError> {
+    let call = PlaceCall {
+        org: org.to_owned(),
+        intent: Uuid::new_v4(),
+        request: request.clone(),
+        slot: Slot::Now(Source::Interactive),
+        scheduled_ms: None,
+    };
+    match outbound::place(app, call).await {
+        Ok(placed) => {
+            tracing::info!(call = %placed.id, dialled = ?placed.dialled, "phone call asked for");
+            Ok(placed.record)
+        }
+        Err(PlaceError::NoSlot(Refusal::TooFast { .. })) if !patience.is_zero() => {
+            scheduled::queue(app, org, request, patience).await.map_err(PlaceError::Bad)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 async fn batch(app: &App, org: &str, body: &Value, customers: Vec<Value>) -> Reply {
+    // The last of them has all the others before it.
+    let patience = app.node.settings().calls.scheduled_late_max;
     let placed = stream::iter(customers)
         .map(|customer| async move {
             let request = with_customer(body, customer.clone());
             let placed = match request["schedulePlan"].is_null() {
-                true => place(app, org, request).await.map(|placed| placed.record),
+                true => place(app, org, request, patience).await,
                 false => scheduled::book(app, org, request).await.map_err(PlaceError::Bad),
             };
             (customer, placed)

@@ -1,6 +1,8 @@
 //! Calls with a `schedulePlan`: kept until they are due, and placed then.
 //!
-//! Such a call has its document, with status `scheduled`, and a row with the request that it comes of.
+//! Calls that their carrier does not take yet wait here, too: they are due at once.
+//!
+//! Such a call has its document, with status `scheduled` (or `queued`), and a row with the request that it comes of.
 //! The row is written first and removed last; it says so before a carrier is asked. What a process
 //! leaves is therefore clear to the next one: without a document nothing was promised, and without that
 //! word nobody was dialled.
@@ -9,7 +11,7 @@ mod change;
 mod taken_up;
 mod turn;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::response::Response;
 use offhook_api::{
@@ -40,6 +42,27 @@ use super::{
 /// returns, it is on disk.
 pub async fn book(app: &App, org: &str, request: Value) -> Result<CallDocument, Response> {
     let appointment = appointment(app, &request["schedulePlan"])?;
+    keep(app, org, request, appointment).await
+}
+
+/// Keeps a call until its carrier takes it, `patience` at most.
+pub async fn queue(
+    app: &App,
+    org: &str,
+    request: Value,
+    patience: Duration,
+) -> Result<CallDocument, Response> {
+    let now = app.node.schedule().now();
+    let appointment = Appointment { earliest: now, latest: now + patience };
+    keep(app, org, request, appointment).await
+}
+
+async fn keep(
+    app: &App,
+    org: &str,
+    request: Value,
+    appointment: Appointment,
+) -> Result<CallDocument, Response> {
     let wanted = outbound::read(app, org, request).await?;
     let (id, now) = (Uuid::new_v4(), now_ms());
     let setup = begin::gather(app, org, wanted.request.clone()).await?;
@@ -54,9 +77,10 @@ pub async fn book(app: &App, org: &str, request: Value) -> Result<CallDocument, 
     .map_err(reply::bad_request)?;
     // What would keep it from being placed is better said while the client listens.
     begin::who_talks(&setup.assistant, &setup.overrides, &record, now)?;
-    record.schedule(now);
+    restore(&mut record, now);
     let kind = Kind::ScheduledCall;
     let mut body = json!({"request": wanted.request, "asked": false});
+    write_times(&mut body, &appointment);
     let vault = app.node.vault();
     vault.seal(Place { org, kind, id }, &mut body).map_err(resources::vault)?;
     if let Some(number) = &wanted.brought {
@@ -107,12 +131,23 @@ fn appointment(app: &App, plan: &Value) -> Result<Appointment, Response> {
         .map_err(|problems| reply::bad_request(problems.iter().map(ToString::to_string).collect()))
 }
 
-/// The same of a stored request, whose times may have passed.
-fn stored_appointment(app: &App, plan: &Value) -> Option<Appointment> {
-    let read = |field: &str| plan[field].as_str().and_then(time::parse).map(wall_time);
-    let earliest = read("earliestAt")?;
-    let late_max = app.node.settings().calls.scheduled_late_max;
-    Some(Appointment { earliest, latest: read("latestAt").unwrap_or(earliest + late_max) })
+/// The appointment that a row keeps.
+fn stored_appointment(row: &Value) -> Option<Appointment> {
+    let read = |field: &str| row[field].as_u64().map(WallTime::from_millis);
+    Some(Appointment { earliest: read("earliestMs")?, latest: read("latestMs")? })
+}
+
+/// Writes an appointment into a row.
+fn write_times(row: &mut Value, appointment: &Appointment) {
+    row["earliestMs"] = appointment.earliest.as_millis().into();
+    row["latestMs"] = appointment.latest.as_millis().into();
+}
+
+/// Shows a call that has not begun as what it is: scheduled, or queued.
+fn restore(record: &mut CallDocument, now_ms: i64) {
+    if record.as_value()["schedulePlan"].is_object() {
+        record.schedule(now_ms);
+    }
 }
 
 fn wall_time(at: jiff::Timestamp) -> WallTime {

@@ -23,10 +23,13 @@ use offhook_actors::{
     egress::Egress,
     outbox::OutboxItem,
 };
-use offhook_api::campaign::{CampaignView, ContactRow, number_key};
-use offhook_core::campaign::{Counters, Event, NumberKey, Phase};
+use offhook_api::{
+    CallDocument,
+    campaign::{CampaignView, ContactRow, number_key},
+};
+use offhook_core::campaign::{Counters, Event, NumberKey, Phase, WallTime};
 use offhook_store::{
-    Append, CAMPAIGN_ROWS_MAX, CampaignPart, Document, Kind, ListFilter, Store, StoreError,
+    Append, Bounds, CAMPAIGN_ROWS_MAX, CampaignPart, Document, Kind, ListFilter, Store, StoreError,
 };
 use ractor::{ActorRef, RpcReplyPort, rpc::CallResult};
 use serde_json::{Value, json};
@@ -107,6 +110,7 @@ impl Campaigns {
             open: RwLock::default(),
             drafts: Mutex::default(),
             listed: Mutex::default(),
+            recalled: Mutex::default(),
             has_history: Mutex::new(false),
             readers: Semaphore::new(READ_AT_ONCE),
             draining: AtomicBool::new(false),
@@ -227,6 +231,7 @@ impl Campaigns {
         let caps = &spec.view.plan.caps;
         if caps.number_per_day.is_some() || caps.number_per_week.is_some() {
             self.recall_calls().await?;
+            self.recall_singles(&spec.org).await?;
         }
         let id = spec.id;
         self.shared.open().entry(id).or_insert_with(|| Open {
@@ -331,6 +336,13 @@ impl Campaigns {
         Ok((total, contacts))
     }
 
+    /// Counts a call that is no campaign's towards the caps of the number that is called.
+    pub fn note_single(&self, org: &str, number: &str, call: Uuid) {
+        if let Some(number) = number_key(number) {
+            self.shared.numbers.note_single(org, number, call, self.shared.clock.now());
+        }
+    }
+
     /// Has a number not be called any more, from the next dial on.
     pub fn bar(&self, org: &str, number: NumberKey) {
         self.shared.numbers.bar(org, number);
@@ -429,6 +441,25 @@ impl Campaigns {
         Ok(())
     }
 
+    /// Takes an organisation's calls that are no campaign's into memory, as far as they matter for caps.
+    async fn recall_singles(&self, org: &Arc<str>) -> Result<(), StoreError> {
+        let mut recalled = self.shared.recalled.lock().await;
+        if recalled.contains(org) {
+            return Ok(());
+        }
+        let since_ms = Timestamp::now().as_millisecond() - CALLS_MATTER.as_millis() as i64;
+        let (numbers, owner) = (self.shared.numbers.clone(), org.clone());
+        let note = move |document: &Document| {
+            note_stored(&numbers, &owner, document);
+            false
+        };
+        let updated = Bounds { ge: Some(since_ms), ..Bounds::default() };
+        let filter = ListFilter { limit: usize::MAX, updated, ..ListFilter::default() };
+        self.shared.store.list(org, Kind::Call, filter, Some(Box::new(note))).await?;
+        recalled.insert(org.clone());
+        Ok(())
+    }
+
     /// Takes the calls of campaigns that are over into memory, as far as they matter for caps.
     async fn recall_calls(&self) -> Result<(), CampaignError> {
         let mut has_history = self.shared.has_history.lock().await;
@@ -445,12 +476,28 @@ impl Campaigns {
             let Loaded { book, .. } = self.read(&document).await?;
             for (_, contact) in book.contacts() {
                 for at in contact.dialled() {
-                    self.shared.numbers.note_call(contact.number, id, at);
+                    self.shared.numbers.note_call(&org, contact.number, id, at);
                 }
             }
         }
         *has_history = true;
         Ok(())
+    }
+}
+
+/// Counts a stored call that its carrier took and that is no campaign's.
+fn note_stored(numbers: &Numbers, org: &str, document: &Document) {
+    let body = &document.body;
+    let is_single = body["type"] == "outboundPhoneCall" && body.get("campaignId").is_none();
+    if !is_single || !body["phoneCallProviderId"].is_string() {
+        return;
+    }
+    let number = body["customer"]["number"].as_str().and_then(number_key);
+    // Calls that were scheduled were dialled long after they were created.
+    let call = CallDocument::from_value(body.clone());
+    let at = call.started_at_ms().or(call.ended_at_ms()).unwrap_or(document.created_at_ms);
+    if let (Some(number), Ok(at)) = (number, u64::try_from(at)) {
+        numbers.note_single(org, number, document.id, WallTime::from_millis(at));
     }
 }
 

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 pub use account::{
     AccountError, CarrierAccount, TelnyxAccount, TwilioAccount, VonageAccount, carrier_account,
-    carrier_account_of,
+    carrier_account_of, line_limits,
 };
 pub use setup::{Addresses, CarrierSetup, Exchange, Mismatch, SetupError};
 

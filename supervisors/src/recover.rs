@@ -177,7 +177,7 @@ async fn take_up(id: Uuid, node: &Node) {
 /// Whether the carrier may have been asked for a call. That of one which was scheduled is asked after
 /// its row says so.
 async fn may_have_been_dialled(node: &Node, org: &str, record: &CallDocument) -> bool {
-    let Some(id) = record.id().filter(|_| record.as_value().get("schedulePlan").is_some()) else {
+    let Some(id) = record.id().filter(|_| record.type_name() == "outboundPhoneCall") else {
         return true;
     };
     let row = node.store().get(org, Kind::ScheduledCall, id).await;

@@ -9,10 +9,11 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::select_ok;
 use offhook_config::Calls;
 use offhook_core::slots::{
-    self, Answer, Grant, LeaseId, Limit, Rate, Refusal, Scope, SlotRequest, SlotRules, Source,
-    Usage,
+    self, Answer, Grant, LeaseId, Limit, LineLimits, Rate, Refusal, Scope, SlotRequest, SlotRules,
+    Source, Usage,
 };
 use tokio::{
     sync::{Notify, oneshot},
@@ -136,6 +137,28 @@ impl Slots {
         waiting.forget();
         note_wait(since.elapsed());
         Ok(lease)
+    }
+
+    /// The same for whichever of several requests is granted first; says which.
+    pub async fn take_any_in_turn(
+        &self,
+        requests: Vec<SlotRequest>,
+    ) -> Result<(usize, Lease), NoSlot> {
+        let waits = requests.into_iter().enumerate().map(|(index, request)| {
+            Box::pin(async move { Ok((index, self.take_in_turn(request).await?)) })
+        });
+        let mut waits = waits.peekable();
+        if waits.peek().is_none() {
+            return Err(NoSlot::TooLong(Duration::ZERO));
+        }
+        // Those that are dropped are withdrawn, or given back.
+        let (granted, _) = select_ok(waits).await?;
+        Ok(granted)
+    }
+
+    /// Takes the limits of a phone number and of its carrier as they are by now.
+    pub fn heed(&self, line: &LineLimits) {
+        self.shared.change(|table| table.heed(line));
     }
 
     /// Limits an organisation, an assistant, a phone number or a campaign from now on.

@@ -48,6 +48,11 @@ impl Phones {
 
     /// A server without a number; `number` is null.
     pub async fn start(carrier: &'static str, options: Options) -> Self {
+        Self::start_at_rate(carrier, options, 1_000).await
+    }
+
+    /// The same with carriers that take so many calls a second.
+    pub async fn start_at_rate(carrier: &'static str, options: Options, rate: u32) -> Self {
         let listen = "127.0.0.1:0".parse().unwrap();
         // What a proxy in front of a server that is started anew does.
         let mut fakes = FakesOptions::default();
@@ -59,6 +64,9 @@ impl Phones {
             .set(format!("server.listen={free}"))
             .set(format!("server.public_url=http://{free}"))
             .set(format!("carriers.twilio.base_url={}", fakes.base_url("twilio")))
+            .set(format!("carriers.twilio.calls_per_second={rate}"))
+            .set(format!("carriers.telnyx.calls_per_second={rate}"))
+            .set(format!("carriers.vonage.calls_per_second={rate}"))
             .set(format!("carriers.telnyx.base_url={}", fakes.base_url("telnyx")))
             .set(format!("carriers.vonage.base_url={}", fakes.base_url("vonage")))
             .set(format!("carriers.vonage.rest_base_url={}", fakes.base_url("vonage")));

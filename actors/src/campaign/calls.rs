@@ -34,14 +34,11 @@ impl<D: Desk> Running<D> {
         );
     }
 
-    pub(super) fn request_slot(&mut self, contact: ContactId, ask: AskId) {
+    pub(super) fn request_slot(&mut self, contact: ContactId, ask: AskId, lines: Vec<LineId>) {
         let spec = &self.args.spec;
-        let pool = self.campaign.book().contact(contact).map_or(0, |it| usize::from(it.pool));
-        let line = match spec.view.plan.pools.get(pool).map(Vec::as_slice) {
-            Some(&[only]) => spec.view.line(only),
-            Some(_) | None => None,
-        };
-        let waiting = self.args.desk.take_slot(spec, line);
+        let named = |line| Some((line, spec.view.line(line)?.clone()));
+        let lines = lines.into_iter().filter_map(named).collect();
+        let waiting = self.args.desk.take_slot(spec, lines);
         let myself = self.myself.clone();
         self.asks.insert(
             ask,
@@ -55,7 +52,8 @@ impl<D: Desk> Running<D> {
     pub(super) fn dial(&mut self, contact: ContactId, attempt: Attempt, line: LineId, ask: AskId) {
         let number = self.campaign.book().contact(contact).map(|it| it.number);
         if let Some(number) = number {
-            self.args.numbers.note_call(number, self.args.spec.id, self.args.desk.now());
+            let (spec, now) = (&self.args.spec, self.args.desk.now());
+            self.args.numbers.note_call(&spec.org, number, spec.id, now);
         }
         let slot = self.slots.remove(&ask);
         let since = self.args.desk.now();

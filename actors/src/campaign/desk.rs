@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use offhook_api::campaign::CampaignView;
-use offhook_core::campaign::{Counters, Outcome, Phase, Predial, WallTime};
+use offhook_core::campaign::{Counters, LineId, Outcome, Phase, Predial, WallTime};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -85,13 +85,13 @@ pub trait Desk: Send + Sync + 'static {
 
     fn now(&self) -> WallTime;
 
-    /// Waits for a slot; `None`: there was none in time. `line`: the phone number, where it is known
-    /// beforehand.
+    /// Waits for a slot of one of these phone numbers, an earlier one rather; `None`: there was none in
+    /// time.
     fn take_slot(
         &self,
         campaign: &CampaignSpec,
-        line: Option<&Arc<str>>,
-    ) -> BoxFuture<'static, Option<Self::Slot>>;
+        lines: Vec<(LineId, Arc<str>)>,
+    ) -> BoxFuture<'static, Option<(LineId, Self::Slot)>>;
 
     /// Places the call of an attempt, once.
     fn place(

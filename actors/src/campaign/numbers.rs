@@ -24,8 +24,8 @@ pub struct Numbers {
 #[derive(Default)]
 struct Known {
     barred: HashMap<Arc<str>, HashSet<NumberKey>>,
-    /// Whose call it was, and when.
-    calls: HashMap<NumberKey, Vec<(Uuid, WallTime)>>,
+    /// Whose call it was, and when, by organisation.
+    calls: HashMap<Arc<str>, HashMap<NumberKey, Vec<(Uuid, WallTime)>>>,
     noted: usize,
 }
 
@@ -50,28 +50,61 @@ impl Numbers {
         known.barred.get(org).is_some_and(|barred| barred.contains(&number))
     }
 
-    /// Remembers a call; `owner` is the campaign it belongs to, or nil.
-    pub fn note_call(&self, number: NumberKey, owner: Uuid, at: WallTime) {
-        self.change(|known| {
-            let calls = known.calls.entry(number).or_default();
-            if !calls.contains(&(owner, at)) {
-                calls.push((owner, at));
-            }
-            known.noted += 1;
-            if known.noted.is_multiple_of(SWEEP_EVERY) {
-                let since = at.before(MEMORY);
-                known.calls.retain(|_, calls| {
-                    calls.retain(|&(_, at)| at > since);
-                    !calls.is_empty()
-                });
+    /// Remembers a call of a campaign.
+    pub fn note_call(&self, org: &str, number: NumberKey, campaign: Uuid, at: WallTime) {
+        self.note(org, number, at, |calls| {
+            if !calls.contains(&(campaign, at)) {
+                calls.push((campaign, at));
             }
         });
     }
 
-    /// Calls to a number since a moment that are somebody else's.
-    pub fn calls_elsewhere(&self, number: NumberKey, owner: Uuid, since: WallTime) -> u32 {
+    /// Remembers a call that is no campaign's, once.
+    pub fn note_single(&self, org: &str, number: NumberKey, call: Uuid, at: WallTime) {
+        self.note(org, number, at, |calls| {
+            if calls.iter().all(|&(other, _)| other != call) {
+                calls.push((call, at));
+            }
+        });
+    }
+
+    fn note(
+        &self,
+        org: &str,
+        number: NumberKey,
+        at: WallTime,
+        note: impl FnOnce(&mut Vec<(Uuid, WallTime)>),
+    ) {
+        self.change(|known| {
+            let calls = match known.calls.get_mut(org) {
+                Some(calls) => calls,
+                None => known.calls.entry(org.into()).or_default(),
+            };
+            note(calls.entry(number).or_default());
+            known.noted += 1;
+            if known.noted.is_multiple_of(SWEEP_EVERY) {
+                let since = at.before(MEMORY);
+                for calls in known.calls.values_mut() {
+                    calls.retain(|_, calls| {
+                        calls.retain(|&(_, at)| at > since);
+                        !calls.is_empty()
+                    });
+                }
+            }
+        });
+    }
+
+    /// Calls of an organisation to a number since a moment that are not this campaign's.
+    pub fn calls_elsewhere(
+        &self,
+        org: &str,
+        number: NumberKey,
+        owner: Uuid,
+        since: WallTime,
+    ) -> u32 {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let calls = known.calls.get(&number).into_iter().flatten();
+        let calls = known.calls.get(org).and_then(|calls| calls.get(&number));
+        let calls = calls.into_iter().flatten();
         let others = calls.filter(|&&(other, at)| other != owner && at > since).count();
         u32::try_from(others).unwrap_or(u32::MAX)
     }
@@ -101,13 +134,18 @@ mod tests {
         let numbers = Numbers::default();
         let (own, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let at = |hours: u64| WallTime::from_millis(hours * 3_600_000);
-        numbers.note_call(NUMBER, own, at(10));
-        numbers.note_call(NUMBER, other, at(11));
-        assert_eq!(numbers.calls_elsewhere(NUMBER, own, at(9)), 1);
-        assert_eq!(numbers.calls_elsewhere(NUMBER, own, at(11)), 0);
+        let elsewhere = |org, hours| numbers.calls_elsewhere(org, NUMBER, own, at(hours));
+        numbers.note_call("a", NUMBER, own, at(10));
+        numbers.note_call("a", NUMBER, other, at(11));
+        assert_eq!((elsewhere("a", 9), elsewhere("a", 11)), (1, 0));
+        assert_eq!(elsewhere("b", 9), 0, "another organisation's calls are its own business");
+        let call = Uuid::from_u128(3);
+        numbers.note_single("a", NUMBER, call, at(12));
+        numbers.note_single("a", NUMBER, call, at(13));
+        assert_eq!(elsewhere("a", 9), 2);
         for index in 0..SWEEP_EVERY as u64 {
-            numbers.note_call(NumberKey(1_000_000 + index), other, at(30 * 24));
+            numbers.note_call("a", NumberKey(1_000_000 + index), other, at(30 * 24));
         }
-        assert_eq!(numbers.calls_elsewhere(NUMBER, own, at(9)), 0);
+        assert_eq!(elsewhere("a", 9), 0);
     }
 }

@@ -55,7 +55,7 @@ impl Outside for Around {
     }
 
     fn calls_elsewhere(&self, number: NumberKey, since: WallTime) -> u32 {
-        self.numbers.calls_elsewhere(number, self.id, since)
+        self.numbers.calls_elsewhere(&self.org, number, self.id, since)
     }
 }
 
@@ -69,7 +69,7 @@ impl<D: Desk> Running<D> {
         let spec = &args.spec;
         for (_, contact) in book.contacts() {
             for at in contact.dialled() {
-                args.numbers.note_call(contact.number, spec.id, at);
+                args.numbers.note_call(&spec.org, contact.number, spec.id, at);
             }
         }
         let actor = myself.clone();
@@ -149,9 +149,9 @@ impl<D: Desk> Running<D> {
                     return;
                 }
                 match slot {
-                    Some(slot) => {
+                    Some((line, slot)) => {
                         self.slots.insert(ask, slot);
-                        self.feed(Event::SlotGranted { contact, ask });
+                        self.feed(Event::SlotGranted { contact, ask, line });
                     }
                     None => self.feed(Event::SlotRefused { contact, ask }),
                 }
@@ -215,7 +215,9 @@ impl<D: Desk> Running<D> {
                     }
                 }
                 Command::Predial { contact } => self.predial(contact),
-                Command::RequestSlot { contact, ask } => self.request_slot(contact, ask),
+                Command::RequestSlot { contact, ask, lines } => {
+                    self.request_slot(contact, ask, lines);
+                }
                 Command::WithdrawSlot { ask } | Command::ReleaseSlot { ask } => {
                     self.asks.remove(&ask);
                     self.slots.remove(&ask);

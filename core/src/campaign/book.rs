@@ -289,9 +289,8 @@ impl Book {
     }
 
     /// Whose turn it is among the lines of a pool.
-    pub fn next_line(&self, pool: u16, lines: &[LineId]) -> LineId {
-        let turn = self.turns.get(usize::from(pool)).map_or(0, |&turn| turn as usize);
-        lines.get(turn % lines.len().max(1)).copied().unwrap_or(LineId(0))
+    pub fn turn(&self, pool: u16) -> usize {
+        self.turns.get(usize::from(pool)).map_or(0, |&turn| turn as usize)
     }
 
     /// Takes a fact in. False: it does not fit what is known, and changes nothing.

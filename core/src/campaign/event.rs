@@ -23,6 +23,8 @@ pub enum Event {
     SlotGranted {
         contact: ContactId,
         ask: AskId,
+        /// The line that it is a slot of, one of those that were asked for.
+        line: LineId,
     },
     SlotRefused {
         contact: ContactId,
@@ -89,7 +91,8 @@ pub enum Command {
     /// Ask the client's server; answer with [`Event::Predialled`].
     Predial { contact: ContactId },
     /// Answer with [`Event::SlotGranted`] or [`Event::SlotRefused`].
-    RequestSlot { contact: ContactId, ask: AskId },
+    /// `lines`: those that may be used, whose turn it is first.
+    RequestSlot { contact: ContactId, ask: AskId, lines: Vec<LineId> },
     /// Nobody waits for this slot any more. If it was granted meanwhile, it is free.
     WithdrawSlot { ask: AskId },
     /// A slot that was granted is not used.

@@ -14,6 +14,7 @@ pub enum Step {
     /// The slot is in hand.
     Ready {
         ask: AskId,
+        line: LineId,
     },
     Writing {
         ask: AskId,
@@ -98,10 +99,10 @@ impl Steps {
     }
 
     /// Who got a slot first.
-    pub fn first_ready(&self) -> Option<(ContactId, AskId)> {
+    pub fn first_ready(&self) -> Option<(ContactId, AskId, LineId)> {
         let contact = *self.ready.front()?;
         match self.of(contact)? {
-            Step::Ready { ask } => Some((contact, ask)),
+            Step::Ready { ask, line } => Some((contact, ask, line)),
             Step::Predial
             | Step::Asking { .. }
             | Step::Writing { .. }

@@ -82,9 +82,10 @@ fn the_intent_is_on_disk_before_the_carrier_is_asked() {
     let outside = world::Outer::default();
     let commands = campaign.handle_timeout(MORNING, &outside);
     let (contact, ask, attempt, line) = (ContactId(0), AskId(0), Attempt(1), LineId(0));
-    let expected = [Command::Keep(Fact::Began), Command::RequestSlot { contact, ask }];
+    let expected =
+        [Command::Keep(Fact::Began), Command::RequestSlot { contact, ask, lines: vec![line] }];
     assert_eq!(commands, expected);
-    let commands = campaign.handle(MORNING, &outside, Event::SlotGranted { contact, ask });
+    let commands = campaign.handle(MORNING, &outside, Event::SlotGranted { contact, ask, line });
     let intent = Fact::Intended { contact, attempt, line, at: MORNING };
     assert_eq!(commands, [Command::KeepThenTell(intent)]);
     let commands = campaign.handle(MORNING, &outside, Event::IntentKept { contact, attempt });
@@ -364,4 +365,32 @@ fn a_plan_that_cannot_be_carried_out_says_everything_that_is_wrong() {
     assert!(says(tonight)[0].starts_with("the first calling window in time zone 0 opens at"));
     let nobody = quick().problems(MORNING, [], &outside);
     assert_eq!(nobody, [Problem::NoContacts]);
+}
+
+#[test]
+fn slots_are_asked_of_all_lines_and_each_comes_first_in_turn() {
+    let lines = [LineId(3), LineId(5), LineId(8)];
+    let plan = Plan { pools: vec![lines.to_vec()], calls_per_second_max: 1_000.0, ..quick() };
+    let mut campaign = Campaign::new(plan, book(4, 1));
+    let outside = world::Outer::default();
+    let (mut firsts, mut lines_used, mut now) = (Vec::new(), Vec::new(), MORNING);
+    while firsts.len() < 4 {
+        let mut commands = campaign.handle_timeout(now, &outside);
+        while let Some(command) = commands.pop() {
+            match command {
+                Command::RequestSlot { contact, ask, lines: asked } => {
+                    assert_eq!(asked.len(), lines.len());
+                    firsts.push(asked[0]);
+                    // The last is the one that is free.
+                    let granted = Event::SlotGranted { contact, ask, line: asked[2] };
+                    commands.extend(campaign.handle(now, &outside, granted));
+                }
+                Command::KeepThenTell(Fact::Intended { line, .. }) => lines_used.push(line),
+                _ => {}
+            }
+        }
+        now = now + Duration::from_secs(1);
+    }
+    assert_eq!(lines_used[..3], [lines[2], lines[0], lines[1]]);
+    assert_eq!(firsts, [lines[0], lines[1], lines[2], lines[0]]);
 }

@@ -212,3 +212,38 @@ fn a_call_that_outlived_a_crash_keeps_its_slot() {
     slots.release(second);
     assert_eq!(slots.tick(s(1)).grants[0].id, waits);
 }
+
+#[test]
+fn a_rate_of_less_than_one_a_second_is_one_in_a_while() {
+    let rate = |calls_per_second| {
+        let Rate { calls, per } = Rate::per_second(calls_per_second);
+        (calls, per.as_secs_f64())
+    };
+    assert_eq!(rate(1.0), (1, 1.0));
+    assert_eq!(rate(0.25), (1, 4.0));
+    assert_eq!(rate(20.0), (20, 1.0));
+    assert_eq!(rate(0.0), (1, 3_600.0));
+    let (calls, per) = rate(2.5);
+    assert!((f64::from(calls) / per - 2.5).abs() < 1e-9);
+}
+
+#[test]
+fn limits_of_a_number_are_those_it_has_by_now() {
+    let mut slots = slots(10, 0);
+    let of = |slots| LineLimits {
+        number: Some("n".into()),
+        slots,
+        number_rate: None,
+        carrier: "c".into(),
+        carrier_rate: None,
+    };
+    let request = SlotRequest { number: Some("n".into()), ..interactive() };
+    let mut ask = |limit| {
+        slots.heed(&of(limit));
+        matches!(slots.request(Duration::ZERO, request.clone(), Duration::ZERO), Answer::Granted(_))
+    };
+    assert!(ask(Some(1)));
+    assert!(!ask(Some(1)));
+    assert!(ask(Some(2)));
+    assert!(ask(None));
+}

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Refusal, SlotRequest, Source};
+use super::{LineLimits, Refusal, SlotRequest, Source};
 
 /// Where calls are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +56,26 @@ pub struct Rate {
     pub per: Duration,
 }
 
+impl Rate {
+    /// So many calls a second, on average and within any second; at least one in a while.
+    pub fn per_second(calls_per_second: f64) -> Self {
+        let calls = calls_per_second.clamp(1.0, f64::from(u32::MAX)) as u32;
+        let slowest = 1.0 / SLOWEST.as_secs_f64();
+        let per = f64::from(calls) / calls_per_second.max(slowest);
+        Self { calls, per: Duration::from_secs_f64(per) }
+    }
+}
+
+/// However slow a rate is, a call goes through within this.
+const SLOWEST: Duration = Duration::from_secs(60 * 60);
+
+/// What calls begin at a rate of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rated {
+    Carrier(Arc<str>),
+    Number(Arc<str>),
+}
+
 /// What a scope has, and what of it is in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -89,11 +109,11 @@ impl Usage {
 #[derive(Clone, Debug, Default)]
 pub struct Usages {
     scopes: BTreeMap<Scope, Usage>,
-    carriers: BTreeMap<Arc<str>, Carrier>,
+    rates: BTreeMap<Rated, Begun>,
 }
 
 #[derive(Clone, Debug)]
-struct Carrier {
+struct Begun {
     rate: Rate,
     /// When calls were granted, the latest last; never more than the rate's number.
     calls: VecDeque<Duration>,
@@ -106,18 +126,31 @@ impl Usages {
     }
 
     pub fn set_rate(&mut self, carrier: Arc<str>, rate: Option<Rate>) {
+        self.set_rate_of(Rated::Carrier(carrier), rate);
+    }
+
+    pub fn set_number_rate(&mut self, number: Arc<str>, rate: Option<Rate>) {
+        self.set_rate_of(Rated::Number(number), rate);
+    }
+
+    fn set_rate_of(&mut self, what: Rated, rate: Option<Rate>) {
         let Some(rate) = rate else {
-            self.carriers.remove(&carrier);
+            self.rates.remove(&what);
             return;
         };
-        let known = self
-            .carriers
-            .entry(carrier)
-            .or_insert_with(|| Carrier { rate, calls: VecDeque::new() });
+        let known =
+            self.rates.entry(what).or_insert_with(|| Begun { rate, calls: VecDeque::new() });
         known.rate = rate;
         while known.calls.len() > rate.calls as usize {
             known.calls.pop_front();
         }
+    }
+
+    /// Whether rates are as given; then nothing needs to be set.
+    pub fn has_rates(&self, line: &LineLimits) -> bool {
+        let of = |what: Rated| self.rates.get(&what).map(|begun| begun.rate);
+        of(Rated::Carrier(line.carrier.clone())) == line.carrier_rate
+            && line.number.clone().is_none_or(|it| of(Rated::Number(it)) == line.number_rate)
     }
 
     pub fn of(&self, scope: &Scope) -> Usage {
@@ -141,9 +174,13 @@ impl Usages {
             Some(Refusal::Full { scope, limit: slots })
         });
         full.or_else(|| {
-            let due = self.carrier(request)?.free_at();
-            (due > now)
-                .then(|| Refusal::TooFast { carrier: request.carrier.clone().unwrap_or_default() })
+            let slow = rated(request).find(|what| self.free_at(what) > now)?;
+            Some(match slow {
+                Rated::Carrier(carrier) => Refusal::TooFast { carrier },
+                Rated::Number(number) => {
+                    Refusal::TooFast { carrier: format!("phone number {number}").into() }
+                }
+            })
         })
     }
 
@@ -157,7 +194,7 @@ impl Usages {
 
     /// When the carrier takes the call, if it would not now.
     pub fn rate_due(&self, now: Duration, request: &SlotRequest) -> Option<Duration> {
-        self.carrier(request).map(Carrier::free_at).filter(|&due| due > now)
+        rated(request).map(|what| self.free_at(&what)).max().filter(|&due| due > now)
     }
 
     pub fn take(&mut self, now: Duration, request: &SlotRequest) {
@@ -168,15 +205,12 @@ impl Usages {
                 Source::Interactive | Source::Campaign(_) => usage.outbound += 1,
             }
         }
-        if request.source == Source::Inbound {
-            return;
-        }
-        let carrier = request.carrier.as_ref().and_then(|name| self.carriers.get_mut(name));
-        if let Some(carrier) = carrier {
-            if carrier.calls.len() >= carrier.rate.calls as usize {
-                carrier.calls.pop_front();
+        for what in rated(request) {
+            let Some(begun) = self.rates.get_mut(&what) else { continue };
+            if begun.calls.len() >= begun.rate.calls as usize {
+                begun.calls.pop_front();
             }
-            carrier.calls.push_back(now);
+            begun.calls.push_back(now);
         }
     }
 
@@ -197,11 +231,9 @@ impl Usages {
         self.scopes.values().filter(|usage| usage.in_use() > 0).count()
     }
 
-    fn carrier(&self, request: &SlotRequest) -> Option<&Carrier> {
-        if request.source == Source::Inbound {
-            return None;
-        }
-        self.carriers.get(request.carrier.as_ref()?)
+    /// When another call may begin; zero: it may.
+    fn free_at(&self, what: &Rated) -> Duration {
+        self.rates.get(what).map_or(Duration::ZERO, Begun::free_at)
     }
 
     /// A scope without limit costs nothing once nothing of it is in use.
@@ -212,7 +244,7 @@ impl Usages {
     }
 }
 
-impl Carrier {
+impl Begun {
     /// When it takes another call; zero: it does.
     fn free_at(&self) -> Duration {
         if self.rate.calls == 0 {
@@ -223,6 +255,14 @@ impl Carrier {
         }
         self.calls.front().map_or(Duration::ZERO, |&first| first.saturating_add(self.rate.per))
     }
+}
+
+/// What an outbound call begins at a rate of.
+fn rated(request: &SlotRequest) -> impl Iterator<Item = Rated> {
+    let is_outbound = request.source != Source::Inbound;
+    let carrier = request.carrier.clone().map(Rated::Carrier);
+    let number = request.number.clone().map(Rated::Number);
+    [carrier, number].into_iter().flatten().filter(move |_| is_outbound)
 }
 
 /// Every scope that a call counts in, the widest first.

@@ -12,9 +12,12 @@ use std::{
 use futures_util::{FutureExt, future::BoxFuture};
 use offhook_actors::campaign::{DialError, DialOrder, Ending, Found, Live};
 use offhook_api::CallDocument;
-use offhook_core::{EndedReason, campaign::Outcome};
+use offhook_core::{EndedReason, campaign::Outcome, slots::LineLimits};
 use offhook_store::{Kind, Place, Store};
-use offhook_supervisors::{Dialer, Lease};
+use offhook_supervisors::{
+    Dialer, Lease,
+    numbers::{StoredNumber, carrier_account, line_limits},
+};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
@@ -60,6 +63,22 @@ impl Dialer for CallDialer {
         async move { placing.await.unwrap_or(Err(DialError::Unclear)) }.boxed()
     }
 
+    fn line(
+        &self,
+        org: Arc<str>,
+        phone_number_id: Arc<str>,
+    ) -> BoxFuture<'static, Option<LineLimits>> {
+        let app = self.app.clone();
+        async move {
+            let id = Uuid::try_parse(&phone_number_id).ok()?;
+            let found = StoredNumber::find(app.node.store(), [&*org], id).await.ok()??;
+            let carriers = &app.node.settings().carriers;
+            let account = carrier_account(app.node.vault(), carriers, &found).await.ok()?;
+            Some(line_limits(carriers, Some(id), &found.view, &account))
+        }
+        .boxed()
+    }
+
     fn look_up(&self, order: DialOrder) -> BoxFuture<'static, Found> {
         let app = self.app.clone();
         let is_under_way = lock(&self.placing).contains(&order.intent);
@@ -97,13 +116,9 @@ fn lock(placing: &Mutex<HashSet<Uuid>>) -> std::sync::MutexGuard<'_, HashSet<Uui
 
 async fn place(app: App, order: DialOrder, slot: Lease) -> Result<Live, DialError> {
     let (org, intent) = (order.campaign.org.to_string(), order.intent);
-    let mut document = order.campaign.document.clone();
-    let place = Place { org: &org, kind: Kind::Campaign, id: order.campaign.id };
-    if let Err(error) = app.node.vault().open(place, &mut document) {
-        tracing::warn!(campaign = %order.campaign.id, %error, "a call of a campaign was not placed");
+    let Some(request) = opened_request(&app, &order) else {
         return Err(DialError::Refused(refused()));
-    }
-    let request = request_of(&document, &order);
+    };
     let slot = Slot::Taken(slot);
     let call = PlaceCall { org: org.clone(), intent, request, slot, scheduled_ms: None };
     match outbound::place(&app, call).await {
@@ -120,6 +135,19 @@ async fn place(app: App, order: DialOrder, slot: Lease) -> Result<Live, DialErro
         Err(_) => {
             tracing::warn!(campaign = %order.campaign.id, call = %intent, "a call of a campaign was not placed");
             Err(DialError::Refused(refused()))
+        }
+    }
+}
+
+/// The request for an order's call, the campaign's secrets opened.
+fn opened_request(app: &App, order: &DialOrder) -> Option<Value> {
+    let mut document = order.campaign.document.clone();
+    let (org, id) = (&*order.campaign.org, order.campaign.id);
+    match app.node.vault().open(Place { org, kind: Kind::Campaign, id }, &mut document) {
+        Ok(()) => Some(request_of(&document, order)),
+        Err(error) => {
+            tracing::warn!(campaign = %id, %error, "a campaign's secrets cannot be opened");
+            None
         }
     }
 }
@@ -143,6 +171,7 @@ fn request_of(document: &Value, order: &DialOrder) -> Value {
         "customer": customer,
         "phoneNumberId": &*order.phone_number_id,
         "name": document["name"],
+        "campaignId": order.campaign.id.to_string(),
     });
     let overrides = merged(document.get("assistantOverrides"), own);
     if !overrides.is_empty() {
@@ -244,8 +273,15 @@ async fn look_up(app: App, order: DialOrder) -> Found {
             app.node.end_call(id, EndedReason::OutboundCallFailedToConnect);
             Found::NeverDialled
         }
-        // Its reports carry our id: while the call waits for them, they may come.
-        Asked::CannotTell if is_live => Found::Unreachable,
+        Asked::CannotTell if is_live => {
+            let since_ms = i64::try_from(order.since.as_millis()).unwrap_or_default();
+            let request = opened_request(&app, &order).unwrap_or_default();
+            if outbound::ask_again(&app, &org, id, request, since_ms).await {
+                return Found::Live(live(app, order));
+            }
+            // Its reports carry our id: while the call waits for them, they may come.
+            Found::Unreachable
+        }
         Asked::CannotTell => Found::Unknown,
     }
 }

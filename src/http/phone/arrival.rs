@@ -129,12 +129,14 @@ impl Clerk<'_> {
                 problem: "the server is draining and takes no calls".into(),
             });
         }
+        let limits = self.known.limits(&self.app);
+        self.app.node.slots().heed(&limits);
         let request = SlotRequest {
             source: Source::Inbound,
             org: self.known.org.as_str().into(),
             assistant: self.known.view.assistant_id.as_deref().map(Into::into),
-            number: self.known.id.map(|id| id.to_string().into()),
-            carrier: Some(self.arrival.carrier.name().into()),
+            number: limits.number,
+            carrier: Some(limits.carrier),
         };
         self.app.node.slots().take_now(request).map_err(|refusal| Turned {
             reason: EndedReason::ConcurrencyLimitReached,

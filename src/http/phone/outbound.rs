@@ -10,13 +10,14 @@ mod request;
 use std::time::Duration;
 
 use axum::response::Response;
+use offhook_actors::CallContext;
 use offhook_api::{ApiError, CallDocument, call::CallType};
 use offhook_core::{
     EndedReason, FailureClass,
     slots::{Refusal, SlotRequest, Source},
 };
 use offhook_supervisors::{Lease, NoSlot, Prepared, Started, phone};
-use offhook_transports::carrier::{CarrierError, Ending, Place, Step};
+use offhook_transports::carrier::{Carrier, CarrierError, Ending, Place, Step};
 use serde_json::Value;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -25,7 +26,7 @@ use super::{
     begin::{self, Begin},
     signed::Known,
 };
-use crate::http::{App, reply, scheduled};
+use crate::http::{App, now_ms, reply, scheduled};
 
 pub use breaker::Breaker;
 pub use request::{Wanted, read};
@@ -96,7 +97,7 @@ pub async fn place(app: &App, call: PlaceCall) -> Result<Placed, PlaceError> {
     let mut lease = Some(match slot {
         Slot::Taken(lease) => lease,
         Slot::Now(source) => {
-            let asked = slot_request(&org, &wanted, source);
+            let asked = slot_request(app, &org, &wanted, source);
             app.node.slots().take_now(asked).map_err(PlaceError::NoSlot)?
         }
     });
@@ -121,7 +122,10 @@ pub async fn place(app: &App, call: PlaceCall) -> Result<Placed, PlaceError> {
             drop(app.node.take_back(prepared).await);
             return Err(PlaceError::NotNow(problem));
         }
-        let asked = dial(app, &prepared, &wanted, number).await;
+        if wanted.request["campaignId"].is_null() {
+            app.node.campaigns().note_single(&org, &wanted.to, intent);
+        }
+        let asked = dial(app, &prepared.context, &wanted, number).await;
         app.desk.breaker.note(number, &asked);
         match asked {
             Ok(()) => return Ok(launched(app, prepared, Dialled::Yes).await),
@@ -153,15 +157,18 @@ pub async fn place(app: &App, call: PlaceCall) -> Result<Placed, PlaceError> {
     )))))
 }
 
-/// The slot that a call needs.
-pub fn slot_request(org: &str, wanted: &Wanted, source: Source) -> SlotRequest {
-    let first = wanted.numbers.first();
+/// The slot that a call needs, once the limits of its number are known to those who grant it.
+pub fn slot_request(app: &App, org: &str, wanted: &Wanted, source: Source) -> SlotRequest {
+    let limits = wanted.numbers.first().map(|number| number.limits(app));
+    if let Some(limits) = &limits {
+        app.node.slots().heed(limits);
+    }
     SlotRequest {
         source,
         org: org.into(),
         assistant: wanted.request["assistantId"].as_str().map(Into::into),
-        number: first.and_then(|number| number.id).map(|id| id.to_string().into()),
-        carrier: first.map(|number| number.account.name().into()),
+        number: limits.as_ref().and_then(|limits| limits.number.clone()),
+        carrier: limits.map(|limits| limits.carrier),
     }
 }
 
@@ -198,11 +205,10 @@ async fn prepare(
 /// Asks the carrier to dial, once more where it was only busy.
 async fn dial(
     app: &App,
-    prepared: &Prepared,
+    context: &CallContext,
     wanted: &Wanted,
     number: &Known,
 ) -> Result<(), CarrierError> {
-    let context = &prepared.context;
     let Some(line) = &context.spec.line else { return Ok(()) };
     let options = &context.spec.options;
     let place = Place {
@@ -225,6 +231,33 @@ async fn dial(
     }
     begin::learn_id(app, context, &asked?).await;
     Ok(())
+}
+
+/// How long after the first time a request is known again by its id. Telnyx ignores a command that it has
+/// seen within 60 s (Voice API, "Receiving webhooks"); the rest is for the request's way there.
+const KNOWN_AGAIN: Duration = Duration::from_secs(45);
+
+/// Asks for a call again that its carrier may have been asked for, where the carrier takes both for one
+/// request. `since_ms`: not after the first time. True: the carrier has the call, and its id is known.
+pub async fn ask_again(app: &App, org: &str, id: Uuid, request: Value, since_ms: i64) -> bool {
+    let Some(context) = app.node.call(id).filter(|context| !context.leg.was_connected()) else {
+        return false;
+    };
+    let Some(line) = context.spec.line.as_ref() else { return false };
+    let passed = Duration::from_millis(u64::try_from(now_ms() - since_ms).unwrap_or(u64::MAX));
+    if line.carrier() != Carrier::Telnyx || passed > KNOWN_AGAIN {
+        return false;
+    }
+    let Ok(wanted) = read(app, org, request).await else { return false };
+    let number = wanted.numbers.iter().find(|number| number.view.number == line.number);
+    let Some(number) = number else { return false };
+    match dial(app, &context, &wanted, number).await {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::warn!(call = %id, %error, "a carrier was asked again for a call");
+            false
+        }
+    }
 }
 
 /// How long a call may go on at its carrier after the assistant's limit: its last words.

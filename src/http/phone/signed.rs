@@ -8,9 +8,10 @@ use axum::{
 };
 use offhook_actors::CallContext;
 use offhook_api::{CallDocument, PhoneNumberView, ServerTarget};
+use offhook_core::slots::LineLimits;
 use offhook_store::{Kind, Place};
 use offhook_supervisors::{
-    numbers::{CarrierAccount, StoredNumber, carrier_account, carrier_account_of},
+    numbers::{CarrierAccount, StoredNumber, carrier_account, carrier_account_of, line_limits},
     phone,
 };
 use offhook_transports::{
@@ -62,6 +63,11 @@ pub struct Known {
 }
 
 impl Known {
+    /// What calls over the number are limited by.
+    pub fn limits(&self, app: &App) -> LineLimits {
+        line_limits(&app.node.settings().carriers, self.id, &self.view, &self.account)
+    }
+
     /// What calls of the number are driven with.
     pub fn client(&self, app: &App) -> Result<Client, Response> {
         phone::client_of(&self.account, &self.view, &app.public_url).map_err(|error| {

@@ -9,7 +9,7 @@ use offhook_store::{Document, Kind};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{appointment, key, turn};
+use super::{appointment, key, turn, write_times};
 use crate::http::{App, reply};
 
 /// Longest wait for whoever has a call in hand: a carrier's API may take its time.
@@ -43,6 +43,9 @@ pub async fn update<T>(
     };
     let fields = changes.as_object().cloned().unwrap_or_default();
     let note = move |row: &mut Document| {
+        if let Some(moved) = &moved {
+            write_times(&mut row.body, moved);
+        }
         for (name, value) in fields {
             row.body["request"][name] = value;
         }
@@ -64,7 +67,11 @@ pub async fn delete(app: &App, org: &str, id: Uuid) -> Result<(), Response> {
     if let Some((row, document)) = row.zip(document) {
         let record = CallDocument::from_value(document.body);
         let message = "its client deleted the call before it was due";
-        turn::end(app, &row, record, &EndedReason::ScheduledCallDeleted, message).await;
+        let reason = match record.is_scheduled() {
+            true => EndedReason::ScheduledCallDeleted,
+            false => EndedReason::CallDeleted,
+        };
+        turn::end(app, &row, record, &reason, message).await;
     }
     held.forget();
     Ok(())

@@ -13,10 +13,13 @@ use offhook_supervisors::EndUndialled;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::{forget, involved, key, stored_appointment};
+use super::{forget, involved, key, opened, restore, stored_appointment};
 use crate::http::{
     App, now_ms,
-    phone::reconcile::{self, Asked},
+    phone::{
+        outbound,
+        reconcile::{self, Asked},
+    },
 };
 
 /// How often a carrier is asked that does not answer, and how many times: a quarter of an hour.
@@ -66,19 +69,19 @@ async fn take_up_one(app: &App, org: &str, id: Uuid) -> Result<(), StoreError> {
         tokio::spawn(follow(app.clone(), row, record));
         return Ok(());
     }
-    if !record.is_scheduled() {
+    if record.as_value()["schedulePlan"].is_object() && !record.is_scheduled() {
         // It had been begun, and nobody was asked to dial.
         let now = now_ms();
         let change = move |document: &mut Document| {
             let mut record = CallDocument::from_value(document.body.take());
-            record.schedule(now);
+            restore(&mut record, now);
             document.body = record.into_value();
             document.updated_at_ms = now;
         };
         store.update(org, Kind::Call, id, change).await?;
     }
-    let Some(appointment) = stored_appointment(app, &row.body["request"]["schedulePlan"]) else {
-        return Err(StoreError::Corrupt { what: format!("the schedulePlan of call {id}") });
+    let Some(appointment) = stored_appointment(&row.body) else {
+        return Err(StoreError::Corrupt { what: format!("the times of scheduled call {id}") });
     };
     match app.node.schedule().add(key(org, id), appointment) {
         Ok(held) => drop(held),
@@ -113,8 +116,13 @@ async fn follow(app: App, row: Document, record: CallDocument) {
                     app.node.end_call(id, EndedReason::TwilioFailedToConnectCall);
                     break;
                 }
+                Asked::CannotTell => {
+                    let request = opened(&app, &row).unwrap_or_default();
+                    outbound::ask_again(&app, org, id, request, row.updated_at_ms).await;
+                    break;
+                }
                 // Its reports bear our id, or it rings out.
-                Asked::Live | Asked::Over(_) | Asked::CannotTell => break,
+                Asked::Live | Asked::Over(_) => break,
             }
         }
     }

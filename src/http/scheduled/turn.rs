@@ -8,7 +8,7 @@ use offhook_store::{Document, Kind};
 use offhook_supervisors::{EndUndialled, Lease, NoSlot, ScheduledCall, TurnOutcome};
 use tokio::time::timeout;
 
-use super::{forget, involved, opened};
+use super::{forget, involved, opened, restore};
 use crate::http::{
     App, now_ms,
     phone::outbound::{self, PlaceCall, PlaceError, Slot, Wanted},
@@ -88,7 +88,7 @@ async fn dial(app: &App, row: Document, record: CallDocument, latest: WallTime) 
 }
 
 async fn wait_for_slot(app: &App, org: &str, wanted: &Wanted, latest: WallTime) -> Option<Lease> {
-    let asked = outbound::slot_request(org, wanted, Source::Interactive);
+    let asked = outbound::slot_request(app, org, wanted, Source::Interactive);
     let patience = latest.after(app.node.schedule().now());
     match timeout(patience, app.node.slots().take_in_turn(asked)).await {
         Ok(Ok(lease)) => Some(lease),
@@ -101,7 +101,7 @@ async fn back(app: &App, row: &Document) -> TurnOutcome {
     let now = now_ms();
     let change = move |document: &mut Document| {
         let mut record = CallDocument::from_value(document.body.take());
-        record.schedule(now);
+        restore(&mut record, now);
         document.body = record.into_value();
         document.updated_at_ms = now;
     };

@@ -11,8 +11,8 @@ use offhook_actors::{
 };
 use offhook_api::{campaign as wire, server_fields};
 use offhook_core::{
-    campaign::{Predial, WallTime},
-    slots::{SlotRequest, Source},
+    campaign::{LineId, Predial, WallTime},
+    slots::{LineLimits, SlotRequest, Source},
 };
 use offhook_store::Kind;
 use serde_json::{Value, json};
@@ -30,7 +30,22 @@ pub trait Dialer: Send + Sync {
 
     /// Finds out what became of an order that may have been placed, also by a former process.
     fn look_up(&self, order: DialOrder) -> BoxFuture<'static, Found>;
+
+    /// What calls over a phone number are limited by; `None`: that cannot be told, and whoever places
+    /// the call will say why.
+    fn line(
+        &self,
+        org: Arc<str>,
+        phone_number_id: Arc<str>,
+    ) -> BoxFuture<'static, Option<LineLimits>>;
 }
+
+/// Phone numbers that a campaign tries for one call before it waits.
+const LINES_TRIED: usize = 16;
+
+/// Phone numbers for which it waits at the same time: of those that are all taken, one is as good as
+/// another.
+const LINES_AWAITED: usize = 4;
 
 /// Where campaigns have the time from.
 #[derive(Clone, Copy, Debug)]
@@ -71,22 +86,38 @@ impl Desk for NodeDesk {
     fn take_slot(
         &self,
         campaign: &CampaignSpec,
-        line: Option<&Arc<str>>,
-    ) -> BoxFuture<'static, Option<Lease>> {
+        lines: Vec<(LineId, Arc<str>)>,
+    ) -> BoxFuture<'static, Option<(LineId, Lease)>> {
         let request = SlotRequest {
             source: Source::Campaign(campaign.id.to_string().into()),
             org: campaign.org.clone(),
             assistant: campaign.view.assistant_id.clone(),
-            number: line.cloned(),
+            number: None,
             carrier: None,
         };
-        let shared = self.shared.clone();
+        let (shared, dialer) = (self.shared.clone(), self.dialer.clone());
         async move {
             if shared.is_draining() {
                 return None;
             }
-            match shared.slots.take_in_turn(request).await {
-                Ok(lease) => Some(lease).filter(|_| !shared.is_draining()),
+            let (mut known, mut requests) = (Vec::new(), Vec::new());
+            for (line, number) in lines.into_iter().take(LINES_TRIED) {
+                let limits = dialer.line(request.org.clone(), number.clone()).await;
+                let carrier = limits.as_ref().map(|limits| limits.carrier.clone());
+                if let Some(limits) = &limits {
+                    shared.slots.heed(limits);
+                }
+                let request = SlotRequest { number: Some(number), carrier, ..request.clone() };
+                if let Ok(lease) = shared.slots.take_now(request.clone()) {
+                    return Some((line, lease));
+                }
+                known.push(line);
+                requests.push(request);
+            }
+            requests.truncate(LINES_AWAITED);
+            match shared.slots.take_any_in_turn(requests).await {
+                Ok((index, lease)) if !shared.is_draining() => Some((*known.get(index)?, lease)),
+                Ok(_) => None,
                 Err(error) => {
                     tracing::debug!(%error, "no slot for a campaign");
                     None

@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub(super) drafts: Mutex<HashMap<Uuid, HashSet<NumberKey>>>,
     /// Organisations whose do-not-call lists are in memory.
     pub(super) listed: Mutex<HashSet<Arc<str>>>,
+    /// Organisations whose single calls are in memory.
+    pub(super) recalled: Mutex<HashSet<Arc<str>>>,
     pub(super) has_history: Mutex<bool>,
     pub(super) readers: Semaphore,
     pub(super) draining: AtomicBool,

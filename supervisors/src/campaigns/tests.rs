@@ -1,3 +1,5 @@
+mod pacing;
+
 use std::{collections::HashMap, sync::Mutex as Lock};
 
 use futures_util::{FutureExt, future::BoxFuture};
@@ -7,7 +9,7 @@ use offhook_actors::{
     outbox::OutboxOptions,
 };
 use offhook_config::Settings;
-use offhook_core::campaign::{Outcome, WallTime};
+use offhook_core::{campaign::Outcome, slots::LineLimits};
 use offhook_store::Faults;
 use ractor::Actor;
 use tokio::time::{sleep, timeout};
@@ -32,6 +34,10 @@ impl Dialer for Carrier {
         async move { Ok(Live { over: over.boxed() }) }.boxed()
     }
 
+    fn line(&self, _: Arc<str>, _: Arc<str>) -> BoxFuture<'static, Option<LineLimits>> {
+        async move { None }.boxed()
+    }
+
     fn look_up(&self, order: DialOrder) -> BoxFuture<'static, Found> {
         let number = order.customer["number"].as_str().unwrap().to_owned();
         let was_dialled = self.dials.lock().unwrap().contains_key(&number);
@@ -43,8 +49,10 @@ impl Dialer for Carrier {
 
 /// A process: it may be started several times on one store.
 async fn node(store: &Store, clock: Clock) -> Campaigns {
-    let settings = Settings::default();
-    let slots = Slots::new(&settings.calls);
+    node_of(store, clock, Slots::new(&Settings::default().calls)).await
+}
+
+async fn node_of(store: &Store, clock: Clock, slots: Slots) -> Campaigns {
     let vault = Vault::new(store.clone(), None).unwrap();
     // The one TLS provider of the process; a second installation is refused and harmless.
     let _ = offhook_providers::Net::new(Duration::from_secs(1), "/nonexistent".into(), false);

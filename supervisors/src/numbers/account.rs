@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use offhook_actors::{Vault, VaultError};
 use offhook_api::{NumberProvider, PhoneNumberView};
 use offhook_config::Carriers;
+use offhook_core::slots::{LineLimits, Rate};
 use offhook_store::{Kind, Place};
 use offhook_transports::{
     carrier::{
@@ -22,6 +23,8 @@ use offhook_transports::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::{StoredNumber, keys};
 
@@ -128,6 +131,58 @@ pub async fn carrier_account_of(
         NumberProvider::Byo => return Err(AccountError::Sip),
     };
     account.map_err(|missing| AccountError::Missing { carrier: provider.title(), missing })
+}
+
+impl CarrierAccount {
+    /// Names the account where calls are counted together; no key can be told from it.
+    fn counted_as(&self) -> String {
+        match self {
+            Self::Twilio(account) => format!("twilio account {}", account.account_sid),
+            Self::Telnyx(account) => {
+                let digest = Sha256::digest(account.api_key.expose_secret());
+                format!(
+                    "telnyx account {:02x}{:02x}{:02x}{:02x}",
+                    digest[0], digest[1], digest[2], digest[3]
+                )
+            }
+            Self::Vonage(account) => format!("vonage account {}", account.api_key),
+        }
+    }
+
+    /// Calls a second that the account may be asked for.
+    fn calls_per_second(&self, carriers: &Carriers) -> u32 {
+        match self {
+            Self::Twilio(_) => carriers.twilio.calls_per_second.unwrap_or(TWILIO_RATE),
+            Self::Telnyx(_) => carriers.telnyx.calls_per_second.unwrap_or(TELNYX_RATE),
+            Self::Vonage(_) => carriers.vonage.calls_per_second.unwrap_or(VONAGE_RATE),
+        }
+    }
+}
+
+/// What a new account at Twilio may dial in a second (help centre, "Calls per second").
+const TWILIO_RATE: u32 = 1;
+
+/// What an account at Telnyx may dial in a second (Voice API, "Dials Per Second Limit").
+const TELNYX_RATE: u32 = 30;
+
+/// What a new account at Vonage may dial in a second (Voice API, "Rate limiting").
+const VONAGE_RATE: u32 = 3;
+
+/// What calls over a number are limited by, as its document and the settings have it.
+pub fn line_limits(
+    carriers: &Carriers,
+    id: Option<Uuid>,
+    number: &PhoneNumberView,
+    account: &CarrierAccount,
+) -> LineLimits {
+    let rate = Rate::per_second(account.calls_per_second(carriers).into());
+    LineLimits {
+        number: id.map(|id| id.to_string().into()),
+        slots: number.concurrency_limit,
+        number_rate: number.calls_per_second.map(Rate::per_second),
+        carrier: account.counted_as().into(),
+        carrier_rate: Some(rate),
+    }
 }
 
 impl TwilioAccount {

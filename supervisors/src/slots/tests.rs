@@ -129,3 +129,30 @@ async fn interactive_calls_go_before_campaigns() {
     drop(lease);
     campaign.await.unwrap().unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_several_lines_the_one_that_comes_free_first_is_taken_and_the_others_are_left() {
+    let slots = slots(10, 0);
+    let line = |name: &str| SlotRequest { number: Some(name.into()), ..of_a_client() };
+    let limits = |name: &str| LineLimits {
+        number: Some(name.into()),
+        slots: Some(1),
+        number_rate: None,
+        carrier: "carrier".into(),
+        carrier_rate: None,
+    };
+    slots.heed(&limits("a"));
+    slots.heed(&limits("b"));
+    let (a, b) = (slots.take_now(line("a")).unwrap(), slots.take_now(line("b")).unwrap());
+    let waiting = slots.clone();
+    let asked = vec![line("a"), line("b")];
+    let waiting = tokio::spawn(async move { waiting.take_any_in_turn(asked).await });
+    sleep(Duration::from_secs(1)).await;
+    drop(b);
+    let (index, lease) = waiting.await.unwrap().unwrap();
+    assert_eq!((index, slots.limits().in_use), (1, 2));
+    drop(a);
+    assert!(slots.take_now(line("a")).is_ok(), "nobody waits for it any more");
+    drop(lease);
+    assert_eq!(slots.limits().in_use, 0);
+}

@@ -142,15 +142,15 @@ impl Desk for FakeDesk {
     fn take_slot(
         &self,
         _: &CampaignSpec,
-        _: Option<&Arc<str>>,
-    ) -> BoxFuture<'static, Option<Self::Slot>> {
+        lines: Vec<(LineId, Arc<str>)>,
+    ) -> BoxFuture<'static, Option<(LineId, Self::Slot)>> {
         let world = self.0.clone();
         async move {
             let slot = world.slots.clone().acquire_owned().await.ok();
             let in_use = world.slots_in_use();
             let mut state = world.state();
             state.most_at_once = state.most_at_once.max(in_use);
-            slot
+            Some((lines.first()?.0, slot?))
         }
         .boxed()
     }

@@ -63,10 +63,13 @@ fn outcome(how: u8) -> Outcome {
 fn answer(command: &Command, how: u8) -> Option<Event> {
     Some(match *command {
         Command::Predial { contact } => Event::Predialled { contact, verdict: Predial::Eligible },
-        Command::RequestSlot { contact, ask } if how.is_multiple_of(5) => {
+        Command::RequestSlot { contact, ask, .. } if how.is_multiple_of(5) => {
             Event::SlotRefused { contact, ask }
         }
-        Command::RequestSlot { contact, ask } => Event::SlotGranted { contact, ask },
+        Command::RequestSlot { contact, ask, ref lines } => {
+            let line = *lines.get(usize::from(how) % lines.len().max(1))?;
+            Event::SlotGranted { contact, ask, line }
+        }
         Command::KeepThenTell(Fact::Intended { contact, attempt, .. }) => {
             Event::IntentKept { contact, attempt }
         }
@@ -126,7 +129,7 @@ impl Check {
                     | Fact::PredialFailed { .. } => {}
                 }
             }
-            Command::RequestSlot { contact, ask } => {
+            Command::RequestSlot { contact, ask, .. } => {
                 assert_eq!(self.asks.insert(ask, contact), None);
             }
             Command::WithdrawSlot { ask } => {

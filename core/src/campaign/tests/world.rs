@@ -89,7 +89,7 @@ pub struct World {
     seq: u64,
     slots: usize,
     granted: BTreeSet<AskId>,
-    asking: VecDeque<(ContactId, AskId)>,
+    asking: VecDeque<(ContactId, AskId, LineId)>,
 }
 
 impl World {
@@ -260,8 +260,8 @@ impl World {
                         self.later(seconds(1), Due::Tell(event));
                     }
                 }
-                Command::RequestSlot { contact, ask } => {
-                    self.asking.push_back((contact, ask));
+                Command::RequestSlot { contact, ask, lines } => {
+                    self.asking.push_back((contact, ask, lines[0]));
                     self.grant();
                 }
                 Command::WithdrawSlot { ask } | Command::ReleaseSlot { ask } => self.free(ask),
@@ -308,18 +308,19 @@ impl World {
     }
 
     fn free(&mut self, ask: AskId) {
-        self.asking.retain(|&(_, other)| other != ask);
+        self.asking.retain(|&(_, other, _)| other != ask);
         self.granted.remove(&ask);
         self.grant();
     }
 
     fn grant(&mut self) {
         while self.granted.len() < self.slots
-            && let Some((contact, ask)) = self.asking.pop_front()
+            && let Some((contact, ask, line)) = self.asking.pop_front()
         {
             self.granted.insert(ask);
             self.most_at_once = self.most_at_once.max(self.granted.len());
-            self.later(Duration::from_millis(1), Due::Tell(Event::SlotGranted { contact, ask }));
+            let granted = Event::SlotGranted { contact, ask, line };
+            self.later(Duration::from_millis(1), Due::Tell(granted));
         }
     }
 }

@@ -9,6 +9,7 @@ use super::*;
 const NODE: Limit = Limit { slots: 6, inbound_reserve: 2 };
 const ORG: Limit = Limit { slots: 4, inbound_reserve: 1 };
 const SMALL: Limit = Limit::of(2);
+const SLOW: Rate = Rate { calls: 1, per: Duration::from_millis(300) };
 const RATE: Rate = Rate { calls: 3, per: Duration::from_millis(500) };
 
 #[derive(Clone, Debug)]
@@ -54,12 +55,16 @@ struct Model {
     waiting: BTreeMap<LeaseId, SlotRequest>,
     crashed: Vec<LeaseId>,
     dialled: Vec<Duration>,
+    dialled_from_one: Vec<Duration>,
 }
 
 impl Model {
     fn grant(&mut self, id: LeaseId, request: SlotRequest) {
         if request.carrier.is_some() && request.source != Source::Inbound {
             self.dialled.push(self.now);
+        }
+        if request.number.as_deref() == Some("1") && request.source != Source::Inbound {
+            self.dialled_from_one.push(self.now);
         }
         assert!(self.held.insert(id, request).is_none(), "granted twice");
         self.check();
@@ -73,9 +78,11 @@ impl Model {
         self.check_limit(SMALL, |request| request.assistant.as_deref() == Some("1"));
         self.check_limit(SMALL, |request| request.number.as_deref() == Some("1"));
         self.check_limit(SMALL, |request| request.source == Source::Campaign("3".into()));
-        for window in self.dialled.windows(RATE.calls as usize + 1) {
-            let span = window[RATE.calls as usize] - window[0];
-            assert!(span >= RATE.per, "{} calls within {span:?}", window.len());
+        for (rate, dialled) in [(RATE, &self.dialled), (SLOW, &self.dialled_from_one)] {
+            for window in dialled.windows(rate.calls as usize + 1) {
+                let span = window[rate.calls as usize] - window[0];
+                assert!(span >= rate.per, "{} calls within {span:?}", window.len());
+            }
         }
     }
 
@@ -106,9 +113,14 @@ fn limited() -> Slots {
         slots.set_limit(Scope::Org(org.into()), Some(ORG));
     }
     slots.set_limit(Scope::Assistant("1".into()), Some(SMALL));
-    slots.set_limit(Scope::Number("1".into()), Some(SMALL));
     slots.set_limit(Scope::Campaign("3".into()), Some(SMALL));
-    slots.set_rate("carrier".into(), Some(RATE));
+    slots.heed(&LineLimits {
+        number: Some("1".into()),
+        slots: Some(SMALL.slots),
+        number_rate: Some(SLOW),
+        carrier: "carrier".into(),
+        carrier_rate: Some(RATE),
+    });
     slots
 }
 
