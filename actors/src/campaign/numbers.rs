@@ -21,11 +21,14 @@ pub struct Numbers {
     known: Arc<RwLock<Known>>,
 }
 
+/// Calls to each number.
+type Calls = HashMap<NumberKey, Vec<(Uuid, WallTime)>>;
+
 #[derive(Default)]
 struct Known {
     barred: HashMap<Arc<str>, HashSet<NumberKey>>,
     /// Whose call it was, and when, by organisation.
-    calls: HashMap<Arc<str>, HashMap<NumberKey, Vec<(Uuid, WallTime)>>>,
+    calls: HashMap<Arc<str>, Calls>,
     noted: usize,
 }
 

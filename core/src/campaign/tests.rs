@@ -377,16 +377,14 @@ fn slots_are_asked_of_all_lines_and_each_comes_first_in_turn() {
     while firsts.len() < 4 {
         let mut commands = campaign.handle_timeout(now, &outside);
         while let Some(command) = commands.pop() {
-            match command {
-                Command::RequestSlot { contact, ask, lines: asked } => {
-                    assert_eq!(asked.len(), lines.len());
-                    firsts.push(asked[0]);
-                    // The last is the one that is free.
-                    let granted = Event::SlotGranted { contact, ask, line: asked[2] };
-                    commands.extend(campaign.handle(now, &outside, granted));
-                }
-                Command::KeepThenTell(Fact::Intended { line, .. }) => lines_used.push(line),
-                _ => {}
+            if let Command::RequestSlot { contact, ask, lines: asked } = command {
+                assert_eq!(asked.len(), lines.len());
+                firsts.push(asked[0]);
+                // The last is the one that is free.
+                let granted = Event::SlotGranted { contact, ask, line: asked[2] };
+                commands.extend(campaign.handle(now, &outside, granted));
+            } else if let Command::KeepThenTell(Fact::Intended { line, .. }) = command {
+                lines_used.push(line);
             }
         }
         now = now + Duration::from_secs(1);

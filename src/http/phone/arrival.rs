@@ -129,7 +129,7 @@ impl Clerk<'_> {
                 problem: "the server is draining and takes no calls".into(),
             });
         }
-        let limits = self.known.limits(&self.app);
+        let limits = self.known.limits(self.app);
         self.app.node.slots().heed(&limits);
         let request = SlotRequest {
             source: Source::Inbound,
