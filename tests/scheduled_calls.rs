@@ -284,9 +284,9 @@ async fn calls_that_their_carrier_does_not_take_yet_are_queued_and_placed_in_tur
     let mut at: Vec<u64> = phones.all_at_carrier().await.iter().map(created_ns).collect();
     at.sort_unstable();
     assert_eq!(at.len(), 4);
-    // The process that was killed and the next one each begin with a call.
-    let gaps = at.windows(2).filter(|pair| pair[1] - pair[0] < 900_000_000).count();
-    assert!(gaps <= 1, "{at:?}");
+    // The process that was killed and the next one each begin with a call; a call is some time on its
+    // way from its turn to the carrier.
+    assert!(at[3] - at[0] >= 1_500_000_000, "{at:?}");
 }
 
 fn created_ns(call: &Value) -> u64 {
