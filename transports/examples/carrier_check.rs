@@ -3,6 +3,9 @@
 
 use std::io::{BufRead, stdin};
 
+use std::time::Duration;
+
+use carrier::{Conference, Dial, Party, RejectReason, Say, Stream, Verb};
 use offhook_transports::{carrier::twilio as carrier, signature};
 use serde_json::Value;
 
@@ -15,6 +18,7 @@ fn main() {
             Some("telnyx") => telnyx(&asked),
             Some("vonage") => vonage(&asked),
             Some("twiml") => twiml(),
+            Some("twiml_of") => twiml_of(&asked["verbs"]),
             Some(_) | None => "nothing to check".into(),
         };
         say(&answer);
@@ -35,11 +39,16 @@ fn twilio(asked: &Value) -> String {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         list.as_array().into_iter().flatten().map(|pair| (text(&pair[0]), text(&pair[1]))).collect()
     };
-    let (form, shared) = (pairs(&asked["form"]), pairs(&asked["shared_keys"]));
-    let body = match (asked["body"].as_str(), asked["form"].is_array()) {
+    let shared = pairs(&asked["shared_keys"]);
+    let form = asked["form"].as_str().map(|form| signature::twilio::parse_form(form.as_bytes()));
+    let form = match form.transpose() {
+        Ok(form) => form,
+        Err(problem) => return format!("refused: {problem}"),
+    };
+    let body = match (asked["body"].as_str(), &form) {
         (Some(body), _) => signature::twilio::Body::Raw(body.as_bytes()),
-        (None, true) => signature::twilio::Body::Form(&form),
-        (None, false) => signature::twilio::Body::None,
+        (None, Some(form)) => signature::twilio::Body::Form(form),
+        (None, None) => signature::twilio::Body::None,
     };
     let request = signature::twilio::Request {
         public_url: asked["public_url"].as_str().unwrap_or_default(),
@@ -81,10 +90,6 @@ fn vonage(asked: &Value) -> String {
 
 /// One of everything that we write.
 fn twiml() -> String {
-    use std::time::Duration;
-
-    use carrier::{Conference, Dial, Party, RejectReason, Say, Stream, Verb};
-
     let say = Say {
         text: "Tom & \"Jerry\" <b> é".into(),
         voice: Some("Polly.Joanna-Neural".into()),
@@ -124,4 +129,80 @@ fn twiml() -> String {
         Verb::Hangup,
     ];
     carrier::twiml(&verbs).unwrap_or_else(|error| format!("refused: {error}"))
+}
+
+/// The instructions that are asked for.
+fn twiml_of(verbs: &Value) -> String {
+    let verbs: Vec<Verb> = verbs.as_array().into_iter().flatten().map(verb).collect();
+    carrier::twiml(&verbs).unwrap_or_else(|error| format!("refused: {error}"))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn maybe(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+fn verb(asked: &Value) -> Verb {
+    let kind = asked["verb"].as_str().unwrap_or_default();
+    match kind {
+        "say" => Verb::Say(Say {
+            text: text(&asked["text"]),
+            voice: maybe(&asked["voice"]),
+            language: maybe(&asked["language"]),
+        }),
+        "play" => Verb::Play {
+            url: text(&asked["url"]),
+            times: u32::try_from(asked["times"].as_u64().unwrap_or_default()).unwrap_or_default(),
+        },
+        "digits" => Verb::SendDigits(text(&asked["digits"])),
+        "pause" => Verb::Pause(Duration::from_secs(asked["seconds"].as_u64().unwrap_or_default())),
+        "redirect" => Verb::Redirect(text(&asked["url"])),
+        "reject" if asked["reason"] == "busy" => Verb::Reject(RejectReason::Busy),
+        "reject" => Verb::Reject(RejectReason::Rejected),
+        "connect" => Verb::Connect(Stream {
+            url: text(&asked["url"]),
+            action: maybe(&asked["action"]),
+            status_callback: maybe(&asked["callback"]),
+            parameters: asked["parameters"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|pair| (text(&pair[0]), text(&pair[1])))
+                .collect(),
+        }),
+        "number" | "sip" | "conference" => Verb::Dial(dial(kind, asked)),
+        _ => Verb::Hangup,
+    }
+}
+
+fn dial(kind: &str, asked: &Value) -> Dial {
+    let party = match kind {
+        "number" => Party::Number {
+            number: text(&asked["to"]),
+            send_digits: maybe(&asked["send_digits"]),
+            url: maybe(&asked["url"]),
+            status_callback: maybe(&asked["callback"]),
+        },
+        "sip" => Party::Sip(text(&asked["to"])),
+        _ => Party::Conference(Conference {
+            name: text(&asked["to"]),
+            start_on_enter: asked["starts"] == true,
+            end_on_exit: asked["ends"] == true,
+            muted: asked["muted"] == true,
+            wait_url: maybe(&asked["wait"]),
+            status_callback: maybe(&asked["callback"]),
+        }),
+    };
+    Dial {
+        to: vec![party],
+        action: maybe(&asked["action"]),
+        timeout: asked["timeout"].as_u64().map(Duration::from_secs),
+        caller_id: maybe(&asked["caller_id"]),
+        time_limit: asked["time_limit"].as_u64().map(Duration::from_secs),
+        answer_on_bridge: asked["answer_on_bridge"] == true,
+        hangup_on_star: asked["hangup_on_star"] == true,
+    }
 }
