@@ -19,7 +19,7 @@ mod assistant;
 mod call;
 mod caller;
 mod campaigns;
-mod clock;
+pub mod clock;
 mod dice;
 mod exchange;
 mod fakes;

@@ -116,7 +116,7 @@ fn runs(
     outcomes.sort_by_key(|outcome| outcome.plan.seed);
     let verdict = Verdict::of(&outcomes, bounds);
     let took = began.elapsed();
-    Results { name, row, verdict, bounds, outcomes, took, over_sockets: false }
+    Results { name, row, verdict, bounds, outcomes, took, over_sockets: false, carrier: None }
 }
 
 /// Shows what came of it; the exit status says whether every promise held.

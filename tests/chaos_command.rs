@@ -133,3 +133,43 @@ async fn an_assistant_without_a_fallback_plan_is_told_what_that_costs() {
     assert_eq!(output.status.code(), Some(1), "{printed}");
     assert!(printed.contains("BROKEN: stt_drop_mid_utterance: the call ended with"), "{printed}");
 }
+
+/// A row over a carrier, by the command and the JSON that it writes.
+fn a_row_over(carrier: &str, scenario: &str, calls: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("results.json");
+    let row = ["--sockets", "--carrier", carrier, "--scenario", scenario, "--calls", calls];
+    let run = ["--seed", "1", "--json", file.to_str().unwrap()];
+    let output = chaos(&[&row[..], &run].concat());
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains(&format!("held    {scenario} over {carrier}")), "{output:?}");
+    let results: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!((&results[0]["carrier"], &results[0]["runs"]), (&carrier.into(), &1.into()));
+    let figures = results[0]["figures"].as_array().unwrap();
+    let lost = figures.iter().find(|it| it["measure"] == "words of the agent lost").unwrap();
+    let twice = figures.iter().find(|it| it["measure"] == "tools run twice").unwrap();
+    assert_eq!((&lost["max"], &twice["max"]), (&0.0.into(), &0.0.into()));
+}
+
+#[test]
+fn phone_calls_go_on_in_the_next_process_after_a_kill() {
+    a_row_over("twilio", "process_killed", "1");
+}
+
+#[test]
+fn phone_calls_whose_media_sockets_drop_go_on() {
+    a_row_over("telnyx", "leg_reconnects", "1");
+}
+
+#[test]
+fn phone_calls_are_handed_over_to_the_next_server() {
+    a_row_over("vonage", "deploy", "1");
+}
+
+#[test]
+fn a_carrier_without_sockets_is_refused() {
+    let output = chaos(&["--scenario", "deploy", "--carrier", "twilio"]);
+    assert!(!output.status.success());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("--sockets"), "{errors}");
+}

@@ -24,6 +24,7 @@ use std::{
 };
 
 use axum::Router;
+use offhook_testkit::caller::TurnTiming;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -45,7 +46,7 @@ mod vonage;
 mod webhooks;
 
 pub use guest::Guest;
-pub use options::{CallbackOptions, CarriersOptions, Persona};
+pub use options::{CallbackOptions, CarriersOptions, Persona, Saying};
 
 use call::Call;
 use faults::RestFaults;
@@ -174,9 +175,11 @@ impl Carriers {
         self.call(id).map(|call| call.document())
     }
 
-    /// What the person of a call heard, in samples at 8 kHz from the answer on.
-    pub fn heard(&self, id: &str) -> Option<Vec<i16>> {
-        self.call(id).map(|call| call.line.with_handset(|handset| handset.heard.samples()))
+    /// What the person of a call heard, in samples at 8 kHz from the answer on, and how long the
+    /// answers to what was said were waited for.
+    pub fn heard(&self, id: &str) -> Option<(Vec<i16>, Vec<TurnTiming>)> {
+        let call = self.call(id)?;
+        Some(call.line.with_handset(|handset| (handset.heard.samples(), handset.turns())))
     }
 
     pub(crate) fn guest_of(&self, number: &str) -> Option<Box<dyn Guest>> {

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use offhook_chaos::scenario::{Row, rows};
 
 use super::report::ReportArgs;
+use crate::fake_carriers::Carrier;
 
 /// What to break.
 #[derive(Args)]
@@ -38,6 +39,9 @@ pub struct ChaosArgs {
     /// `--minutes`, `--calls` at a time, ten unless said otherwise
     #[arg(long, conflicts_with_all = ["seeds", "faults"])]
     sockets: bool,
+    /// Over sockets: callers dial a number of this fake carrier's, in place of opening websockets
+    #[arg(long, value_enum, requires = "sockets", conflicts_with_all = ["minutes", "assistant"])]
+    carrier: Option<Carrier>,
     /// Of the faults that a seed expands to, only these, by their places: `1,3`, or `none`
     #[arg(long, value_name = "PLACES")]
     faults: Option<String>,
@@ -96,6 +100,7 @@ pub struct Options {
     /// Runs go on for so long, however many they are.
     pub time: Option<Duration>,
     pub calls: Option<u32>,
+    pub carrier: Option<Carrier>,
     /// Places of the faults that are kept, counted from 1.
     pub faults: Option<Vec<usize>>,
     pub json: Option<PathBuf>,
@@ -135,6 +140,7 @@ impl ChaosArgs {
             runs,
             time: self.minutes.map(|minutes| Duration::from_secs(minutes * 60)),
             calls: self.calls,
+            carrier: self.carrier,
             faults,
             json: self.json,
         };
@@ -153,7 +159,7 @@ impl ChaosArgs {
 impl Options {
     /// So many runs from seed 1 on.
     pub fn runs(runs: u64) -> Self {
-        Self { seed: 1, runs, time: None, calls: None, faults: None, json: None }
+        Self { seed: 1, runs, time: None, calls: None, carrier: None, faults: None, json: None }
     }
 
     pub fn is_one_run(&self) -> bool {

@@ -65,7 +65,7 @@ async fn run_one(
     assistant: &Value,
 ) -> Result<bool, String> {
     let breaks_providers = ["stt_", "tts_", "llm_"].iter().any(|it| row.name.starts_with(it));
-    if !has_recipe(row.name) || !breaks_providers {
+    if !has_recipe(row.name, None) || !breaks_providers {
         return Err(format!(
             "`{}` does not break a provider on its way, expected a scenario such as \
              stt_drop_mid_utterance, tts_dies_mid_sentence or llm_5xx",
@@ -95,7 +95,7 @@ async fn run_one(
     let mut options = CallerOptions::new(websocket_url(&call)?, FORMAT, lines(own).await?);
     let mut narrator = Narrator::new(console);
     options.on_event = Some(Box::new(move |at, event| narrator.tell(at, event)));
-    let recipe = Recipe::of(row.name, own.seed);
+    let recipe = Recipe::of(row.name, own.seed, None);
     let talking = caller::call(options);
     let breaking = break_things(console, &proxy, &cast, &recipe, own.at);
     let (heard, broke) = tokio::join!(talking, breaking);

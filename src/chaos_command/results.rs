@@ -9,7 +9,10 @@ use offhook_chaos::scenario::{
 };
 use serde_json::{Value, json};
 
-use crate::console::{Console, Style};
+use crate::{
+    console::{Console, Style},
+    fake_carriers::Carrier,
+};
 
 /// All runs of a row, or of random seeds.
 pub struct Results {
@@ -20,6 +23,7 @@ pub struct Results {
     pub outcomes: Vec<Outcome>,
     pub took: Duration,
     pub over_sockets: bool,
+    pub carrier: Option<Carrier>,
 }
 
 /// Failing runs that are shown of a row; the first is shown with the command that repeats it.
@@ -31,6 +35,9 @@ impl Results {
         let command = outcome.plan.command();
         if self.row.is_none() && self.over_sockets {
             return command;
+        }
+        if let Some(carrier) = self.carrier {
+            return format!("{command} --sockets --carrier {}", carrier.name());
         }
         if self.over_sockets {
             return format!("{command} --sockets");
@@ -60,8 +67,11 @@ impl Results {
             failed => format!(", {failed} of them broken"),
         };
         let seconds = self.took.as_secs_f64();
-        console
-            .line(format_args!("{state} {:<30} {runs} runs in {seconds:.1} s{broken}", self.name));
+        let name = match self.carrier {
+            Some(carrier) => format!("{} over {}", self.name, carrier.name()),
+            None => self.name.to_owned(),
+        };
+        console.line(format_args!("{state} {name:<30} {runs} runs in {seconds:.1} s{broken}"));
         for figure in figures.iter().filter(|figure| is_telling(figure)) {
             let Figure { measure, at_most, p50, p95, max, .. } = figure;
             let unit = measure.unit();
@@ -108,10 +118,17 @@ fn of_row(results: &Results) -> Value {
             "max": figure.max,
         })
     };
-    let failure = |outcome: &Outcome| json!({"seed": outcome.plan.seed, "command": outcome.plan.command(), "broken": outcome.broken});
+    let failure = |outcome: &Outcome| {
+        let command = match results.carrier {
+            Some(_) => results.repeat(outcome),
+            None => outcome.plan.command(),
+        };
+        json!({"seed": outcome.plan.seed, "command": command, "broken": outcome.broken})
+    };
     json!({
         "scenario": results.name,
         "overSockets": results.over_sockets,
+        "carrier": results.carrier.map(Carrier::name),
         "promise": results.row.map(|row| row.promise),
         "runs": results.verdict.runs,
         "seconds": results.took.as_secs_f64(),

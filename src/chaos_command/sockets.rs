@@ -6,6 +6,7 @@
 
 mod judge;
 mod line;
+mod phone;
 pub mod recipes;
 mod scene;
 mod soak;
@@ -18,7 +19,7 @@ use tokio::time::{sleep, sleep_until};
 
 use super::{options::Options, results::Results};
 use judge::Held;
-use recipes::{Recipe, Step};
+use recipes::{Recipe, Step, bounds_of};
 use scene::Scene;
 
 pub use recipes::has_recipe;
@@ -30,8 +31,11 @@ const STAGGER: Duration = Duration::from_millis(40);
 /// Runs some rows; those without a recipe are left out.
 pub async fn of_rows(rows: &[&'static Row], options: &Options) -> Result<Vec<Results>, String> {
     let mut all = Vec::new();
-    for row in rows.iter().filter(|row| row.form.has_sockets() && has_recipe(row.name)) {
+    for row in
+        rows.iter().filter(|row| row.form.has_sockets() && has_recipe(row.name, options.carrier))
+    {
         let began = Instant::now();
+        let bounds = bounds_of(row, options.carrier);
         let mut outcomes = Vec::new();
         for seed in options.seeds() {
             let outcome = run(row, seed, options).await?;
@@ -39,15 +43,16 @@ pub async fn of_rows(rows: &[&'static Row], options: &Options) -> Result<Vec<Res
             eprintln!("offhook chaos: {}: seed {seed} over sockets: {state}", row.name);
             outcomes.push(outcome);
         }
-        let verdict = Verdict::of(&outcomes, row.bounds);
+        let verdict = Verdict::of(&outcomes, bounds);
         all.push(Results {
             name: row.name,
             row: Some(row),
             verdict,
-            bounds: row.bounds,
+            bounds,
             outcomes,
             took: began.elapsed(),
             over_sockets: true,
+            carrier: options.carrier,
         });
     }
     Ok(all)
@@ -55,34 +60,41 @@ pub async fn of_rows(rows: &[&'static Row], options: &Options) -> Result<Vec<Res
 
 /// One run: a server, its providers, and so many callers.
 async fn run(row: &'static Row, seed: u64, options: &Options) -> Result<Outcome, String> {
-    let recipe = Recipe::of(row.name, seed);
+    let recipe = Recipe::of(row.name, seed, options.carrier);
     if options.is_one_run() {
         recipe.print();
     }
     let calls = options.calls.unwrap_or(recipe.calls);
-    let scene = Scene::set(calls).await?;
+    let scene = Scene::set(calls, options.carrier, &recipe).await?;
+    scene.receiver.take_for_tools(recipe.tool.unwrap_or_default());
     let callers = join_all((0..calls).map(|nth| {
         let (scene, recipe) = (&scene, &recipe);
         async move {
             sleep(STAGGER * nth).await;
-            judge::hold(scene, nth, recipe).await
+            match scene.carrier {
+                Some(carrier) => phone::hold(scene, carrier, nth, recipe).await,
+                None => judge::hold(scene, nth, recipe).await,
+            }
         }
     }));
-    let breaking = break_things(&scene, &recipe);
+    // Whoever has a telephone is not to be broken in the middle of a word: all have begun.
+    let after = if options.carrier.is_some() { STAGGER * (calls - 1) } else { Duration::ZERO };
+    let breaking = break_things(&scene, &recipe, after);
     let (held, broke) = tokio::join!(callers, breaking);
     broke?;
     let held = held.into_iter().collect::<Result<Vec<Held>, String>>()?;
     let after = scene.settled().await;
     let happened = scene.happened();
-    let (measured, broken) = judge::judge(&recipe, row.bounds, &held, &after, &happened);
+    let (measured, broken) =
+        judge::judge(&recipe, bounds_of(row, options.carrier), &held, &after, &happened);
     scene.strike().await?;
     let plan = Plan { calls, ..Plan::new(row.name, seed) };
     Ok(Outcome { plan, measured, broken })
 }
 
 /// Carries out the steps of a recipe at their times.
-async fn break_things(scene: &Scene, recipe: &Recipe) -> Result<(), String> {
-    let began = tokio::time::Instant::now();
+async fn break_things(scene: &Scene, recipe: &Recipe, after: Duration) -> Result<(), String> {
+    let began = tokio::time::Instant::now() + after;
     for (at, step) in &recipe.steps {
         sleep_until(began + *at).await;
         scene.note_fault();
@@ -91,6 +103,8 @@ async fn break_things(scene: &Scene, recipe: &Recipe) -> Result<(), String> {
             Step::Receiver(status) => scene.receiver.answer(*status),
             Step::KillAndRestart { down } => scene.kill_and_restart(*down).await?,
             Step::Terminate => scene.terminate().await,
+            Step::Replace => scene.replace().await?,
+            Step::Media(fault) => scene.break_media(fault)?,
         }
     }
     Ok(())
@@ -105,6 +119,7 @@ fn is_measured(bound: &Bound) -> bool {
             | Measure::WordsRepeated
             | Measure::CallerWordsLost
             | Measure::CallerWordsRepeated
+            | Measure::ToolsTwice
             | Measure::Gap
             | Measure::DeadAir
             | Measure::End

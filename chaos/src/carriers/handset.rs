@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use offhook_media::AudioFormat;
 use offhook_testkit::{
     caller::{
-        CallerOptions, Line, Spoken, read_wav,
+        CallerOptions, Line, Spoken, TurnTiming, read_wav,
         script::{FRAME, Mic, Script},
     },
     tones::{WireEar, speak},
@@ -43,6 +43,8 @@ pub struct Handset {
     key_wait: u32,
     /// Speech that somebody asked for meanwhile.
     aloud: VecDeque<i16>,
+    /// The answers to what was said, where that is over.
+    turns: Vec<TurnTiming>,
     pub heard: Heard,
 }
 
@@ -75,6 +77,7 @@ impl Handset {
             keys: VecDeque::new(),
             key_wait: 0,
             aloud: VecDeque::new(),
+            turns: Vec::new(),
             heard: Heard::new(recorded_seconds),
         })
     }
@@ -123,6 +126,17 @@ impl Handset {
         self.aloud.extend(speak(text, FORMAT.sample_rate_hz));
     }
 
+    /// The answers so far, with their times since the person was connected.
+    pub fn turns(&self) -> Vec<TurnTiming> {
+        self.turns.clone()
+    }
+
+    fn finish_talk(&mut self) {
+        if let Some(Part::Talk(script)) = self.parts.pop_front() {
+            self.turns.extend(script.into_turns());
+        }
+    }
+
     fn key(&mut self) -> Option<char> {
         self.key_wait = self.key_wait.saturating_sub(1);
         if self.key_wait > 0 {
@@ -144,9 +158,12 @@ impl Handset {
             }
             Some(Part::Talk(script)) => match script.frame(at, heard) {
                 Mic::Frame(spoken) => Deed::Spoke(spoken),
-                Mic::GiveUp => Deed::HungUp("out of patience"),
+                Mic::GiveUp => {
+                    self.finish_talk();
+                    Deed::HungUp("out of patience")
+                }
                 Mic::HangUp => {
-                    self.parts.pop_front();
+                    self.finish_talk();
                     if self.parts.is_empty() && !self.persona.stays {
                         return Deed::HungUp("the script is over");
                     }

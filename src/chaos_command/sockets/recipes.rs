@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use offhook_chaos::scenario::plan::Ending;
+use offhook_chaos::scenario::{Bound, Measure, Row, plan::Ending};
 use offhook_core::Stage;
 use serde_json::{Value, json};
+
+use crate::fake_carriers::Carrier;
 
 /// A run over sockets.
 pub struct Recipe {
@@ -18,6 +20,10 @@ pub struct Recipe {
     pub calls: u32,
     /// Whether the model has a fallback of another provider.
     pub fallback: bool,
+    /// Settings of the server's besides the usual.
+    pub settings: &'static [&'static str],
+    /// The caller's first question has a tool run, which takes so long.
+    pub tool: Option<Duration>,
 }
 
 /// What happens to a run.
@@ -30,6 +36,10 @@ pub enum Step {
     KillAndRestart { down: Duration },
     /// The server is told to stop.
     Terminate,
+    /// The server is told to stop, and another takes over when it has.
+    Replace,
+    /// The media sockets of the fake carriers break, as `POST /carriers/fault` takes it.
+    Media(Value),
 }
 
 /// When the caller's first question is being asked, and the agent's first answer being given, at any
@@ -39,6 +49,18 @@ const ANSWERING_MS: (u64, u64) = (6_200, 7_200);
 
 /// While the agent answers a caller that waits longer: what is said without a socket is lost with it.
 const KILLED_MS: (u64, u64) = (10_500, 11_800);
+
+/// The same over a carrier, whose callers wait as long; and where they wait for a socket that is half
+/// open to be given up.
+const LINE_LOST_MS: (u64, u64) = (11_000, 12_200);
+const HALF_OPEN_MS: (u64, u64) = (14_000, 15_200);
+
+/// The time that callers wait whose line is to be lost, and where it takes five seconds to notice.
+const LOST_GAP: Duration = Duration::from_secs(6);
+const HALF_OPEN_GAP: Duration = Duration::from_secs(9);
+
+/// A tool that runs when the process is killed.
+const SLOW_TOOL: Duration = Duration::from_secs(2);
 
 const TURN_GAP: Duration = Duration::from_millis(1_800);
 
@@ -62,8 +84,30 @@ const ROWS: &[&str] = &[
     "thundering_herd",
 ];
 
-pub fn has_recipe(name: &str) -> bool {
-    ROWS.contains(&name)
+/// Rows whose line is lost: a carrier has means to bring it back.
+const LINE_ROWS: &[&str] = &["leg_half_open", "leg_reconnects", "process_killed", "deploy"];
+
+/// The bounds of a row, as far as a carrier has others. Whoever is half-way through a word when the
+/// line goes hears it once more, and of a socket that fell silent it is not known what it played.
+const CARRIED: &[Bound] = &[
+    Bound { measure: Measure::WordsLost, at_most: 0.0 },
+    Bound { measure: Measure::WordsRepeated, at_most: 2.0 },
+    Bound { measure: Measure::CallerWordsLost, at_most: 0.0 },
+    Bound { measure: Measure::CallerWordsRepeated, at_most: 0.0 },
+    Bound { measure: Measure::ToolsTwice, at_most: 0.0 },
+    Bound { measure: Measure::End, at_most: 36_000.0 },
+];
+
+/// What a row is judged by.
+pub fn bounds_of(row: &'static Row, carrier: Option<Carrier>) -> &'static [Bound] {
+    match (row.name, carrier) {
+        ("leg_half_open" | "deploy", Some(_)) => CARRIED,
+        (_, Some(_) | None) => row.bounds,
+    }
+}
+
+pub fn has_recipe(name: &str, carrier: Option<Carrier>) -> bool {
+    ROWS.contains(&name) || carrier.is_some() && LINE_ROWS.contains(&name)
 }
 
 impl Recipe {
@@ -80,6 +124,12 @@ impl Recipe {
                     eprintln!("  fault      at {at:.1} s: kill -9, started again after {down:?}");
                 }
                 Step::Terminate => eprintln!("  fault      at {at:.1} s: SIGTERM"),
+                Step::Replace => {
+                    eprintln!("  fault      at {at:.1} s: SIGTERM, and then the next server");
+                }
+                Step::Media(fault) => {
+                    eprintln!("  fault      at {at:.1} s: media sockets: {fault}")
+                }
             }
         }
     }
@@ -87,11 +137,61 @@ impl Recipe {
     /// # Panics
     ///
     /// When there is none for this row.
-    pub fn of(name: &str, seed: u64) -> Self {
-        // Spread over the stretch: the seeds of twenty runs lie 5 % of it apart.
-        let within = |(from, to): (u64, u64)| {
-            Duration::from_millis(from + (to - from) * (seed * 7 % 20) / 20)
+    pub fn of(name: &str, seed: u64, carrier: Option<Carrier>) -> Self {
+        match carrier {
+            Some(_) if LINE_ROWS.contains(&name) => Self::over_a_carrier(name, seed),
+            Some(_) | None => Self::usual(name, seed),
+        }
+    }
+
+    /// A line that is lost while the agent answers, and comes back by the carrier's own means.
+    fn over_a_carrier(name: &str, seed: u64) -> Self {
+        let mut recipe = Self {
+            steps: Vec::new(),
+            ending: Ending::Answered,
+            seam_words: 2,
+            turn_gap: LOST_GAP,
+            calls: 1,
+            fallback: false,
+            settings: &[],
+            tool: Some(Duration::ZERO),
         };
+        let at = within(LINE_LOST_MS, seed);
+        recipe.steps = match name {
+            "leg_half_open" => {
+                recipe.turn_gap = HALF_OPEN_GAP;
+                let fault = json!({"fault": "half_open"});
+                vec![(within(HALF_OPEN_MS, seed), Step::Media(fault))]
+            }
+            "leg_reconnects" => {
+                let fault = match seed % 3 {
+                    0 => json!({"fault": "close", "code": 1_011}),
+                    1 => json!({"fault": "drop"}),
+                    _ => json!({"fault": "close", "code": 1_000}),
+                };
+                vec![(at, Step::Media(fault))]
+            }
+            "process_killed" => {
+                // Of some, in the middle of a tool.
+                recipe.tool = Some(if seed.is_multiple_of(3) { SLOW_TOOL } else { Duration::ZERO });
+                vec![(at, Step::KillAndRestart { down: Duration::from_millis(500) })]
+            }
+            // Calls that are handed over, and calls that may finish.
+            "deploy" if !seed.is_multiple_of(3) => {
+                recipe.settings = &["calls.drain_timeout=0s"];
+                vec![(at, Step::Replace)]
+            }
+            _ => {
+                recipe.turn_gap = TURN_GAP;
+                recipe.seam_words = 0;
+                vec![(within((2_000, 9_000), seed), Step::Terminate)]
+            }
+        };
+        recipe
+    }
+
+    fn usual(name: &str, seed: u64) -> Self {
+        let within = |stretch| within(stretch, seed);
         let asking = within(ASKING_MS);
         let mut steps = match name {
             "stt_drop_mid_utterance" => gone(asking, "deepgram"),
@@ -154,8 +254,15 @@ impl Recipe {
             turn_gap: if is_killed { Duration::from_secs(6) } else { TURN_GAP },
             calls: if name == "thundering_herd" { 50 } else { 1 },
             fallback: name.starts_with("llm"),
+            settings: &[],
+            tool: None,
         }
     }
+}
+
+/// A moment of a stretch: the seeds of twenty runs lie 5 % of it apart.
+fn within((from, to): (u64, u64), seed: u64) -> Duration {
+    Duration::from_millis(from + (to - from) * (seed * 7 % 20) / 20)
 }
 
 /// Bytes of a second of the legs' audio.
@@ -189,7 +296,11 @@ mod tests {
         for name in ROWS {
             let row = rows::find(name).unwrap();
             assert!(row.form.has_sockets(), "{name}");
-            assert!(!Recipe::of(name, 1).steps.is_empty());
+            assert!(!Recipe::of(name, 1, None).steps.is_empty());
+        }
+        for name in LINE_ROWS {
+            assert!(rows::find(name).unwrap().form.has_sockets(), "{name}");
+            assert!(!Recipe::of(name, 1, Some(Carrier::Twilio)).steps.is_empty());
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A server, fake providers and a receiver of events, for one run.
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
@@ -15,16 +16,20 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 
+use super::{judge, recipes::Recipe};
 use crate::{
     client::Client,
-    server_child::{Server, ServerOptions},
+    fake_carriers::{self, Carrier},
+    server_child::{Server, ServerOptions, free_address},
 };
 
 /// Everything of one run.
 pub struct Scene {
     pub fakes_url: String,
     pub receiver: Receiver,
-    fakes: Fakes,
+    /// Whose number is called; without one, callers open websockets.
+    pub carrier: Option<Carrier>,
+    pub fakes: Fakes,
     options: ServerOptions,
     server: tokio::sync::Mutex<Option<Server>>,
     url: String,
@@ -48,6 +53,8 @@ pub struct After {
     /// Sessions and answers of providers that are still open.
     pub open: u64,
     pub events: Vec<Value>,
+    /// How often each call of a tool was run.
+    pub tool_runs: Vec<usize>,
 }
 
 /// The key that providers are asked with, which fakes do not look at.
@@ -56,14 +63,22 @@ const PROVIDER_KEY: &str = "no-secret";
 /// Longest wait for what was published to be delivered, and for sessions to end.
 const SETTLE_LIMIT: Duration = Duration::from_secs(30);
 
+/// How long a carrier tries a server again that is not there: what a proxy in front of it does.
+const WEBHOOK_PATIENCE: Duration = Duration::from_secs(10);
+
 const POLL: Duration = Duration::from_millis(100);
 
 impl Scene {
-    pub async fn set(calls: u32) -> Result<Self, String> {
+    pub async fn set(
+        calls: u32,
+        carrier: Option<Carrier>,
+        recipe: &Recipe,
+    ) -> Result<Self, String> {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let timing = json!({"timing": {"tts_speed": 1.5}});
-        let options: FakesOptions =
+        let mut options: FakesOptions =
             serde_json::from_value(timing).map_err(|error| format!("fakes: {error}"))?;
+        options.carriers.webhook_patience_ms = WEBHOOK_PATIENCE.as_millis() as u64;
         let fakes = Fakes::start(listen, options)
             .await
             .map_err(|error| format!("cannot serve fake providers: {error}"))?;
@@ -87,7 +102,7 @@ impl Scene {
         });
         std::fs::write(&config, sections.concat())
             .map_err(|error| format!("cannot write {}: {error}", config.display()))?;
-        let options = ServerOptions {
+        let mut options = ServerOptions {
             address: None,
             data: folder.path().join("data"),
             log: folder.path().join("server.log"),
@@ -98,13 +113,30 @@ impl Scene {
                 "webhooks.backoff_max=2s".into(),
             ],
         };
+        options.settings.extend(recipe.settings.iter().map(|setting| (*setting).to_owned()));
+        if carrier.is_some() {
+            let address = free_address()?;
+            options.address = Some(address);
+            options.settings.extend(fake_carriers::settings(&fakes, &format!("http://{address}")));
+        }
         let server = Server::start(options.clone()).await?;
         let (url, key) = (server.access.url.clone(), server.access.key.clone());
+        if let Some(carrier) = carrier {
+            let client = Client::new(&url, &key)?;
+            fake_carriers::buy(
+                fakes.carriers(),
+                carrier,
+                &client,
+                &judge::assistant(&receiver.url, recipe),
+            )
+            .await?;
+        }
         let address = url.trim_start_matches("http://").parse();
         let address = address.map_err(|error| format!("`{url}` is no address: {error}"))?;
         Ok(Self {
             fakes_url: format!("http://{}", fakes.address()),
             receiver,
+            carrier,
             fakes,
             options: ServerOptions { address: Some(address), ..options },
             server: tokio::sync::Mutex::new(Some(server)),
@@ -150,6 +182,23 @@ impl Scene {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         line.split_whitespace().next()?.parse().ok()
+    }
+
+    /// Has another server take over from one that is told to stop.
+    pub async fn replace(&self) -> Result<(), String> {
+        let mut server = self.server.lock().await;
+        if let Some(server) = server.take() {
+            server.terminate();
+            server.stop().await?;
+        }
+        *server = Some(Server::start(self.options.clone()).await?);
+        self.note(|happened| happened.back = Some(Instant::now()));
+        Ok(())
+    }
+
+    /// Breaks the media sockets of all calls over carriers.
+    pub fn break_media(&self, fault: &Value) -> Result<(), String> {
+        self.fakes.carriers().break_something(fault)
     }
 
     pub async fn terminate(&self) {
@@ -203,6 +252,7 @@ impl Scene {
             outbox_pending: ready["outboxPending"].as_u64().unwrap_or_default(),
             open: open.map(|provider| provider["open"].as_u64().unwrap_or_default()).sum(),
             events: self.receiver.events(),
+            tool_runs: self.receiver.tool_runs(),
         }
     }
 
@@ -226,6 +276,16 @@ pub struct Receiver {
 struct Shared {
     status: AtomicU16,
     events: Mutex<Vec<Value>>,
+    tools: Mutex<Tools>,
+}
+
+/// The tools of a run.
+#[derive(Default)]
+struct Tools {
+    /// How long one takes.
+    take: Duration,
+    /// How often each of their calls was run.
+    runs: HashMap<String, usize>,
 }
 
 impl Receiver {
@@ -233,7 +293,11 @@ impl Receiver {
         let failed = |error| format!("cannot listen on 127.0.0.1 for events: {error}");
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let url = format!("http://{}/events", listener.local_addr().map_err(failed)?);
-        let shared = Arc::new(Shared { status: AtomicU16::new(200), events: Mutex::default() });
+        let shared = Arc::new(Shared {
+            status: AtomicU16::new(200),
+            events: Mutex::default(),
+            tools: Mutex::default(),
+        });
         let router = Router::new().route("/events", post(take)).with_state(shared.clone());
         let task = tokio::spawn(async move {
             // It serves until it is aborted.
@@ -247,6 +311,23 @@ impl Receiver {
         self.shared.status.store(status, Ordering::Release);
     }
 
+    /// Tools take so long from here on.
+    pub fn take_for_tools(&self, time: Duration) {
+        self.shared.tools.lock().unwrap_or_else(PoisonError::into_inner).take = time;
+    }
+
+    fn tool_runs(&self) -> Vec<usize> {
+        let tools = self.shared.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        tools.runs.values().copied().collect()
+    }
+
+    /// The id of a call of ours that its carrier knows as this one, once an event of it came.
+    pub fn call_of_carrier(&self, id: &str) -> Option<String> {
+        let events = self.shared.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let event = events.iter().find(|event| event["call"]["phoneCallProviderId"] == id)?;
+        Some(event["call"]["id"].as_str()?.to_owned())
+    }
+
     fn events(&self) -> Vec<Value> {
         self.shared.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -258,11 +339,35 @@ impl Drop for Receiver {
     }
 }
 
-async fn take(State(shared): State<Arc<Shared>>, Json(mut body): Json<Value>) -> StatusCode {
+async fn take(
+    State(shared): State<Arc<Shared>>,
+    Json(mut body): Json<Value>,
+) -> (StatusCode, Json<Value>) {
+    if body["message"]["type"] == "tool-calls" {
+        return (StatusCode::OK, Json(run_tools(&shared, &body["message"]).await));
+    }
     let status = shared.status.load(Ordering::Acquire);
     if status == 200 {
         let mut events = shared.events.lock().unwrap_or_else(PoisonError::into_inner);
         events.push(body["message"].take());
     }
-    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, Json(json!({})))
+}
+
+/// Runs the tools that are asked for, and answers with what they came to.
+async fn run_tools(shared: &Shared, message: &Value) -> Value {
+    let calls = message["toolCallList"].as_array().into_iter().flatten();
+    let ids: Vec<&str> = calls.filter_map(|call| call["id"].as_str()).collect();
+    let take = {
+        let mut tools = shared.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        for id in &ids {
+            *tools.runs.entry(format!("{} {id}", message["call"]["id"])).or_default() += 1;
+        }
+        tools.take
+    };
+    sleep(take).await;
+    let results: Vec<_> =
+        ids.iter().map(|id| json!({"toolCallId": id, "result": "done"})).collect();
+    json!({"results": results})
 }

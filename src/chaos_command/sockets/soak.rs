@@ -43,8 +43,8 @@ pub async fn run(options: &Options, time: Duration) -> Result<Results, String> {
     let calls = options.calls.unwrap_or(10);
     let began = Instant::now();
     let until = began + time;
-    let scene = Scene::set(calls).await?;
     let recipe = Recipe::without_faults();
+    let scene = Scene::set(calls, None, &recipe).await?;
     let callers = join_all((0..calls).map(|nth| {
         let (scene, recipe) = (&scene, &recipe);
         async move {
@@ -90,6 +90,7 @@ pub async fn run(options: &Options, time: Duration) -> Result<Results, String> {
         outcomes,
         took: began.elapsed(),
         over_sockets: true,
+        carrier: None,
     })
 }
 
@@ -191,6 +192,8 @@ impl Recipe {
             turn_gap,
             calls: 1,
             fallback: false,
+            settings: &[],
+            tool: None,
         }
     }
 }

@@ -55,6 +55,7 @@ const GOES_ON: &[Bound] = &[
     at_most(Measure::WordsRepeated, SEAM_WORDS as f64),
     at_most(Measure::CallerWordsLost, 0.0),
     at_most(Measure::CallerWordsRepeated, 0.0),
+    at_most(Measure::ToolsTwice, 0.0),
 ];
 
 /// The client does not come back.

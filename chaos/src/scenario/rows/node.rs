@@ -50,6 +50,7 @@ pub const ROWS: &[Row] = &[
             at_most(Measure::WordsRepeated, 2.0),
             at_most(Measure::CallerWordsLost, 0.0),
             at_most(Measure::CallerWordsRepeated, 0.0),
+            at_most(Measure::ToolsTwice, 0.0),
             at_most(Measure::Bridge, 3_000.0),
         ],
         form: Form::Sockets,
