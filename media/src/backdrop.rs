@@ -3,6 +3,7 @@
 //! It is laid over what is sent when it is sent, and fills what would be silence; the playout knows
 //! nothing of it, so that what was heard of a speech, marks and clearing stay what they are.
 
+mod hold;
 mod office;
 
 use std::{sync::Arc, time::Duration};
@@ -11,6 +12,7 @@ use bytes::Bytes;
 
 use crate::{AudioFormat, samples_of_wav};
 
+pub use hold::{hold_music, hold_of_wav};
 pub use office::office;
 
 /// Level of every backdrop, relative to the loudest square wave. Speech on a phone line is at -20 dB:
@@ -94,7 +96,8 @@ pub fn loop_of_wav(file: &[u8], sample_rate_hz: u32) -> Result<Vec<i16>, String>
     if sound.len() < 2 * samples_in(SEAM, sample_rate_hz) {
         return Err(format!("it is shorter than {:?}", 2 * SEAM));
     }
-    Ok(levelled(&seamless(sound.into_iter().map(f32::from).collect(), sample_rate_hz)))
+    let sound = seamless(sound.into_iter().map(f32::from).collect(), sample_rate_hz);
+    Ok(levelled(&sound, LEVEL_DB, PEAK_DB))
 }
 
 /// Fades the end of a sound into its beginning.
@@ -109,11 +112,11 @@ fn seamless(mut sound: Vec<f32>, sample_rate_hz: u32) -> Vec<f32> {
     sound
 }
 
-/// Brings a sound to the level of a backdrop.
-fn levelled(sound: &[f32]) -> Vec<i16> {
+/// Brings a sound to a level, with peaks of so much above it.
+fn levelled(sound: &[f32], level_db: f32, peak_db: f32) -> Vec<i16> {
     let power = sound.iter().map(|sample| sample * sample).sum::<f32>() / sound.len().max(1) as f32;
-    let level = 32_768.0 * amplitude(LEVEL_DB);
-    let peak = level * amplitude(PEAK_DB);
+    let level = 32_768.0 * amplitude(level_db);
+    let peak = level * amplitude(peak_db);
     let gain = level / power.sqrt().max(1e-3);
     sound.iter().map(|sample| (sample * gain).clamp(-peak, peak) as i16).collect()
 }

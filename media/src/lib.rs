@@ -13,7 +13,7 @@ mod ring;
 mod vad;
 mod wav;
 
-pub use backdrop::{Backdrop, loop_of_wav, office};
+pub use backdrop::{Backdrop, hold_music, hold_of_wav, loop_of_wav, office};
 pub use beep::Beep;
 pub use convert::Converter;
 pub use denoise::Denoise;

@@ -2,7 +2,7 @@
 
 use std::{f32::consts::TAU, time::Duration};
 
-use super::{levelled, samples_in, seamless};
+use super::{LEVEL_DB, PEAK_DB, levelled, samples_in, seamless};
 
 /// Length of the loop; long enough that nobody notices it.
 const LENGTH: Duration = Duration::from_secs(20);
@@ -27,7 +27,7 @@ pub fn office(sample_rate_hz: u32) -> Vec<i16> {
         add(&mut sound, &murmur(length, sample_rate_hz, formants, &mut random), MURMUR);
     }
     add(&mut sound, &keyboards(length, sample_rate_hz, &mut random), KEYS);
-    levelled(&seamless(sound, sample_rate_hz))
+    levelled(&seamless(sound, sample_rate_hz), LEVEL_DB, PEAK_DB)
 }
 
 /// A steady noise below some 300 Hz and a little of everything above.
