@@ -160,8 +160,7 @@ async fn a_control_message_that_makes_no_sense_is_refused() {
         ),
         (
             json!({"type": "transfer", "destination": {}}),
-            "`transfer` is not supported by this version, expected one of: say, add-message, \
-             control, end-call",
+            "`transfer` is for phone calls: this call's leg is a websocket",
         ),
     ] {
         let answer = control(&calls, &call, &message).await;

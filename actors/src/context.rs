@@ -38,6 +38,7 @@ use crate::{
     roster::{Roster, Succession, first_well},
     tool_executor::{ToolInput, ToolSlot},
     transcriber::{TranscriberInput, TranscriberSlot},
+    transfer::HoldSlot,
     transport::TransportInput,
     vad::{VadInput, VadSlot},
     voice::{VoiceInput, VoiceSlot},
@@ -128,6 +129,7 @@ pub(crate) struct Slots {
     pub call: Mutex<CallJournal>,
     pub vad: VadSlot,
     pub backdrop: BackdropSlot,
+    pub hold: HoldSlot,
     pub transcriber: TranscriberSlot,
     pub model: ModelSlot,
     pub voice: VoiceSlot,
@@ -358,6 +360,7 @@ impl CallContext {
             Event::LegClosed { .. }
                 | Event::EndRequested { .. }
                 | Event::Control(Control::EndCall)
+                | Event::Farewell { .. }
                 | Event::StageFailed { .. }
         );
         match is_last {
@@ -447,6 +450,7 @@ impl Slots {
             call: Mutex::default(),
             vad: VadSlot::default(),
             backdrop: BackdropSlot::default(),
+            hold: HoldSlot::default(),
             transcriber: TranscriberSlot::default(),
             model: ModelSlot::default(),
             voice: VoiceSlot::default(),

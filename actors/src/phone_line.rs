@@ -2,6 +2,7 @@
 //!
 //! Media is another matter: a carrier's stream may end and come back while the call goes on.
 
+mod attempt;
 mod seek;
 
 use std::{
@@ -13,14 +14,13 @@ use std::{
 use offhook_core::{Answerer, FailureClass};
 use offhook_media::AudioFormat;
 use offhook_transports::carrier::{
-    Addresses, Carrier, CarrierError, Change, Client, Destination, Ending, Media, Progress, Step,
+    Addresses, Carrier, CarrierError, Change, Client, Ending, Media, Progress, Step,
 };
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+pub(crate) use attempt::Attempt;
+pub use attempt::refusal_of;
 pub(crate) use seek::seek;
 
 /// How long a token of a media socket is good for: the longest that a carrier lets a phone ring
@@ -44,8 +44,6 @@ pub struct PhoneLine {
     /// Our number, E.164.
     pub number: String,
     state: Mutex<State>,
-    /// The carrier connected the caller with somebody else.
-    bridged: Notify,
 }
 
 struct State {
@@ -56,6 +54,10 @@ struct State {
     tokens: Vec<(String, Instant)>,
     /// The caller was sent elsewhere: the call is not ours to end.
     is_forwarded: bool,
+    /// A server of the client's does with the call what we would.
+    is_handed_over: bool,
+    /// Somebody is being called who is to take the caller.
+    attempt: Option<attempt::Known>,
     /// Whoever was called did not answer; waits begin here.
     began: Instant,
     /// Who answered, told before anybody could be heard.
@@ -63,9 +65,6 @@ struct State {
     /// Somebody sees to the media.
     is_sought: bool,
 }
-
-/// How long somebody may take to answer a transferred caller, where the carrier tells of it.
-const BRIDGE_DUE: Duration = Duration::from_secs(60);
 
 /// What is set up before there is a call.
 pub struct PhoneLineOptions {
@@ -95,19 +94,13 @@ impl PhoneLine {
             answered_at: is_answered.then_some(now),
             tokens: Vec::new(),
             is_forwarded: false,
+            is_handed_over: false,
+            attempt: None,
             began: now,
             answerer: None,
             is_sought: false,
         };
-        Self {
-            client,
-            addresses,
-            format,
-            ring,
-            number,
-            state: Mutex::new(state),
-            bridged: Notify::new(),
-        }
+        Self { client, addresses, format, ring, number, state: Mutex::new(state) }
     }
 
     pub fn carrier(&self) -> Carrier {
@@ -205,25 +198,6 @@ impl PhoneLine {
         self.client.press(&self.require_id()?, &command_id(), keys, &self.media()).await
     }
 
-    /// Sends the caller elsewhere; `false` when the call is over.
-    pub async fn transfer(
-        &self,
-        to: &Destination,
-        caller_id: Option<&str>,
-    ) -> Result<bool, CarrierError> {
-        let id = self.require_id()?;
-        if self.carrier() == Carrier::Telnyx {
-            return self.transfer_and_wait(&id, to, caller_id).await;
-        }
-        // What the carrier reports of the stream from here on is no end of the call.
-        self.state().is_forwarded = true;
-        let sent = self.client.transfer(&id, &command_id(), to, caller_id).await;
-        if !matches!(&sent, Ok(true)) && !sent.as_ref().is_err_and(|it| it.may_have_happened) {
-            self.state().is_forwarded = false;
-        }
-        sent
-    }
-
     fn keep_answerer(&self, by: Answerer) {
         self.state().answerer = Some(by);
     }
@@ -238,29 +212,18 @@ impl PhoneLine {
         (!was_sought).then_some(Seeking(self))
     }
 
-    /// Telnyx leaves a caller whom nobody answers where they are: the call is ours until it tells
-    /// that the two are connected.
-    async fn transfer_and_wait(
-        &self,
-        id: &str,
-        to: &Destination,
-        caller_id: Option<&str>,
-    ) -> Result<bool, CarrierError> {
-        let bridged = self.bridged.notified();
-        if !self.client.transfer(id, &command_id(), to, caller_id).await? {
-            return Ok(false);
-        }
-        if timeout(BRIDGE_DUE, bridged).await.is_err() {
-            let problem = format!("nobody answered the transfer within {BRIDGE_DUE:?}");
-            return Err(CarrierError::refused(FailureClass::Timeout, problem));
-        }
-        self.state().is_forwarded = true;
-        Ok(true)
+    /// Leaves what is done with the call to a server of the client's.
+    pub(crate) fn hand_over(&self) {
+        self.state().is_handed_over = true;
     }
 
-    /// The carrier connected the caller with somebody else.
-    pub fn note_bridge(&self) {
-        self.bridged.notify_waiters();
+    /// A server of the client's has the call in hand, as it asked to: our audio is not sought.
+    pub fn is_handed_over(&self) -> bool {
+        self.state().is_handed_over
+    }
+
+    pub(crate) fn take_back(&self) {
+        self.state().is_handed_over = false;
     }
 
     /// Somebody else has the caller.

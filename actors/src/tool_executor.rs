@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use offhook_api::{ServerTarget, tool_response};
+use offhook_api::{ServerTarget, tool::Tool, tool_response};
 use offhook_core::{Event, ServerEvent, ToolCall, ToolOutcome, TurnId};
 use ractor::ActorProcessingErr;
 use serde_json::{Value, json};
@@ -54,6 +54,24 @@ impl ToolSlot {
     pub(crate) fn stop(&self) {
         self.is_closed.store(true, Ordering::Release);
         self.running.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl ToolSlot {
+    /// Runs something that is no tool until it is done or the call ends; false when it runs already,
+    /// or the call ends.
+    pub(crate) fn run_once(
+        &self,
+        name: &str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> bool {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_free = running.get(name).is_none_or(Leaf::is_finished);
+        if self.is_closed.load(Ordering::Acquire) || !is_free {
+            return false;
+        }
+        running.insert(name.to_owned(), Leaf::spawn(task));
+        true
     }
 }
 
@@ -125,7 +143,7 @@ impl ToolExecutorActor {
 }
 
 /// Asks the tool's server, as the contract's `tool-calls` message has it.
-async fn ask(context: &CallContext, call: &ToolCall) -> ToolOutcome {
+async fn ask(context: &Arc<CallContext>, call: &ToolCall) -> ToolOutcome {
     let failed = |error: String| ToolOutcome::Failed { error, message: None };
     let tool = context.spec.assistant.tool(&call.name);
     let action = tool.and_then(|tool| tool.phone_action(&tool.arguments(&call.arguments)));
@@ -146,7 +164,8 @@ async fn ask(context: &CallContext, call: &ToolCall) -> ToolOutcome {
         tracing::error!(call = %context.spec.id, tool = call.name, "tool run is not journalled");
     }
     if let Some(Ok(action)) = action {
-        return phone::run(context, action).await;
+        let says_words = tool.is_some_and(Tool::leaves_message_to_destination);
+        return phone::run(context, action, server, says_words).await;
     }
     let Some(server) = server else { return failed("the tool has no server".into()) };
     let event = ServerEvent::ToolCalls { tool_calls: vec![call.clone()] };

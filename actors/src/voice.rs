@@ -393,6 +393,11 @@ impl CallContext {
         Some(u32::try_from(chars).unwrap_or(u32::MAX))
     }
 
+    /// The latest speech that the voice was given.
+    pub(crate) fn latest_speech(&self) -> Option<SpeechId> {
+        self.voice().speeches.keys().next_back().copied()
+    }
+
     /// Characters of text that each voice was given.
     pub fn spoken_characters(&self) -> Vec<(&Staged<dyn Tts>, u64)> {
         let candidates = self.spec.stages.voice.candidates();

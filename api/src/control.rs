@@ -3,7 +3,11 @@
 use offhook_core::{AddedRole, Control};
 use serde_json::Value;
 
-use crate::lenient;
+use crate::{
+    Destination,
+    contract::{self, Mode},
+    lenient, transfer_plan,
+};
 
 /// Longest text that is spoken or added at once, in characters; a minute of speech has about 900.
 const CONTENT_CHARS_MAX: usize = 10_000;
@@ -35,6 +39,54 @@ pub fn parse(message: &Value) -> Result<Control, Vec<String>> {
         Some(control) if fields.messages.is_empty() => Ok(control),
         _ => Err(fields.messages),
     }
+}
+
+/// A caller to send on, by the control URL of a phone call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transfer {
+    pub to: Destination,
+    /// Said before; `None`: what the destination itself has to say.
+    pub words: Option<String>,
+}
+
+/// Reads a message that sends the caller on; `None` when it asks for something else.
+///
+/// # Errors
+///
+/// One message for each field that is missing, wrong, or asks for what is not done here.
+pub fn parse_transfer(message: &Value) -> Option<Result<Transfer, Vec<String>>> {
+    if lenient::text(message, "type") != Some("transfer") {
+        return None;
+    }
+    let destination = lenient::get(message, "destination").unwrap_or(&Value::Null);
+    let shape = match lenient::text(destination, "type") {
+        Some("number") => "TransferDestinationNumber",
+        Some("sip") => "TransferDestinationSip",
+        Some(_) | None => {
+            let problem = "destination.type must be one of the following values: number, sip";
+            return Some(Err(vec![problem.into()]));
+        }
+    };
+    let problems = contract::validate(shape, destination, Mode::Create);
+    let refused = transfer_plan::refusals_of(destination);
+    let mut problems: Vec<String> =
+        problems.into_iter().chain(refused).map(|it| format!("destination.{it}")).collect();
+    let words = match lenient::get(message, "content").map(Value::as_str) {
+        None => None,
+        Some(Some(words)) if words.chars().count() <= CONTENT_CHARS_MAX => Some(words.to_owned()),
+        Some(Some(_)) => {
+            problems.push(format!(
+                "content must be shorter than or equal to {CONTENT_CHARS_MAX} characters"
+            ));
+            None
+        }
+        Some(None) => {
+            problems.push("content must be a string".into());
+            None
+        }
+    };
+    let to = Destination::read(destination).filter(|_| problems.is_empty());
+    Some(to.map(|to| Transfer { to, words }).ok_or(problems))
 }
 
 struct Fields<'a> {
@@ -122,6 +174,27 @@ mod tests {
 
     fn refusal(message: Value) -> String {
         parse(&message).unwrap_err().join("; ")
+    }
+
+    #[test]
+    fn a_transfer_names_its_destination_and_what_is_said_before() {
+        let to = json!({"type": "number", "number": "+14155550199"});
+        let read = |message: Value| parse_transfer(&message);
+        let transfer = json!({"type": "transfer", "destination": to, "content": "Bye"});
+        let transfer = read(transfer).unwrap().unwrap();
+        assert_eq!(
+            (transfer.to.address(), transfer.words.as_deref()),
+            ("+14155550199", Some("Bye"))
+        );
+        assert_eq!(read(json!({"type": "say", "content": "a"})), None);
+        let refusal = |destination: Value, content: Value| {
+            let message =
+                json!({"type": "transfer", "destination": destination, "content": content});
+            read(message).unwrap().unwrap_err().join("; ")
+        };
+        assert!(refusal(json!({}), json!("a")).starts_with("destination.type must be"));
+        assert!(refusal(json!({"type": "number"}), json!("a")).starts_with("destination."));
+        assert!(refusal(to, json!(7)).starts_with("content must be a string"));
     }
 
     #[test]

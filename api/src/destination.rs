@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::lenient::{self, text};
+use crate::{
+    lenient::{self, text},
+    transfer_plan::{TransferPlan, said},
+};
 
 /// Said to a caller before a transfer when the document says nothing else.
 const MESSAGE_DEFAULT: &str = "Transferring the call now";
@@ -15,8 +18,9 @@ pub struct Destination {
     pub caller_id: Option<String>,
     /// Said before the transfer; empty: nothing.
     pub message: String,
-    /// `transferPlan` as it was given; null: a blind transfer.
-    pub plan: Value,
+    pub plan: TransferPlan,
+    /// As it was given.
+    document: Value,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -45,16 +49,25 @@ impl Destination {
             },
             _ => return None,
         };
-        let message = match lenient::get(document, "message") {
-            None => MESSAGE_DEFAULT.to_owned(),
-            Some(message) => said(message).unwrap_or_default().to_owned(),
-        };
-        let plan = document.get("transferPlan").cloned().unwrap_or_default();
-        Some(Self { to, caller_id: owned("callerId"), message, plan })
+        let message = said(document.get("message")).unwrap_or_else(|| MESSAGE_DEFAULT.to_owned());
+        let plan = TransferPlan::read(document.get("transferPlan").unwrap_or(&Value::Null));
+        let document = document.clone();
+        Some(Self { to, caller_id: owned("callerId"), message, plan, document })
     }
-}
 
-impl Destination {
+    /// A number without anything else said of it.
+    pub fn number(number: &str) -> Self {
+        let document = json!({"type": "number", "number": number});
+        let to = Party::Number { number: number.to_owned(), extension: None };
+        let (message, plan) = (MESSAGE_DEFAULT.to_owned(), TransferPlan::default());
+        Self { to, caller_id: None, message, plan, document }
+    }
+
+    /// The destination as it was given, for those who are told of the transfer.
+    pub fn document(&self) -> &Value {
+        &self.document
+    }
+
     /// The party, as a call's document names it.
     pub fn to_json(&self) -> Value {
         let mut document = match &self.to {
@@ -72,14 +85,6 @@ impl Destination {
         }
         document
     }
-}
-
-/// A text, or the first one of a message.
-fn said(message: &Value) -> Option<&str> {
-    message.as_str().or_else(|| text(message, "content")).or_else(|| {
-        let contents = message.get("contents")?.as_array()?;
-        contents.iter().find_map(|content| text(content, "text"))
-    })
 }
 
 fn headers(given: Option<&Value>) -> Vec<(String, String)> {
@@ -100,7 +105,7 @@ mod tests {
         let read = read.unwrap();
         let to = Party::Number { number: "+4670".into(), extension: Some("12".into()) };
         assert_eq!((read.to, read.caller_id.as_deref()), (to, Some("+46701")));
-        assert_eq!((read.message.as_str(), read.plan), ("One moment", Value::Null));
+        assert_eq!((read.message.as_str(), read.plan), ("One moment", TransferPlan::default()));
     }
 
     #[test]

@@ -103,6 +103,9 @@ fn fields_of(
         | ServerEvent::LanguageChangeDetected { .. }
         | ServerEvent::ModelOutput { .. }
         | ServerEvent::UserInterrupted { .. }
+        | ServerEvent::TransferDestinationRequest
+        | ServerEvent::TransferUpdate { .. }
+        | ServerEvent::PhoneCallControl { .. }
         | ServerEvent::Hang => {}
     }
     message

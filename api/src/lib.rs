@@ -37,6 +37,7 @@ pub mod template;
 pub mod time;
 pub mod tool;
 pub mod tool_response;
+pub mod transfer_plan;
 mod voice_text;
 mod voicemail;
 
@@ -54,4 +55,5 @@ pub use resolve::{Resolved, resolve_assistant};
 pub use server::{Backoff, BackoffKind, ServerTarget};
 pub use server_auth::{HmacAlgorithm, HmacPlan, ServerAuth, SignatureEncoding};
 pub use sound::{BackgroundSound, Sound};
+pub use transfer_plan::{Briefing, FallbackPlan, SummaryPlan, TransferPlan};
 pub use voice_text::VoiceText;

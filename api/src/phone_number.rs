@@ -109,7 +109,7 @@ pub struct RingingHook {
 #[derive(Clone, Debug, PartialEq)]
 pub enum RingingAction {
     Say(String),
-    Transfer(Destination),
+    Transfer(Box<Destination>),
 }
 
 impl PhoneNumberView {
@@ -169,7 +169,9 @@ impl RingingHook {
         let action = list(hook, "do").next()?;
         let action = match text(action, "type")? {
             "say" => RingingAction::Say(action.get("exact")?.as_str()?.to_owned()),
-            "transfer" => RingingAction::Transfer(Destination::read(action.get("destination")?)?),
+            "transfer" => {
+                RingingAction::Transfer(Box::new(Destination::read(action.get("destination")?)?))
+            }
             _ => return None,
         };
         let beginnings = |filter: &Value| {

@@ -12,6 +12,7 @@ use crate::{
 /// that is only kept.
 const RAW_FIELDS: &[&str] = &[
     "analysisPlan",
+    "summaryPlan",
     "structuredOutputs",
     "scorecards",
     "hooks",

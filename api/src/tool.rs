@@ -252,7 +252,8 @@ fn messages(document: &Value, kind: ToolKind, is_async: bool) -> Vec<ToolMessage
 
 /// Whether somebody else's function runs, which may take its time.
 fn is_function(document: &Value, kind: ToolKind) -> bool {
-    kind == ToolKind::Function && text(document, "type") == Some("function")
+    let asks = text(document, "type") == Some("function") || phone::asks_for_destination(document);
+    kind == ToolKind::Function && asks
 }
 
 /// What a message says: its first variant by language, or its only content.

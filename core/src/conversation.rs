@@ -263,6 +263,7 @@ impl Conversation {
             (Floor::Ended, _) => {}
 
             (_, Event::LegClosed { reason } | Event::EndRequested { reason }) => self.end(reason),
+            (_, Event::Farewell { words, reason }) => self.close(reason, Some(words)),
             (_, Event::LegLost { reason, wait }) => self.leg_lost(reason, wait),
             (_, Event::LegBack { bridge }) => self.leg_back(bridge),
             (_, Event::Revived { reason, wait }) => self.revived(reason, wait),

@@ -51,6 +51,16 @@ pub enum EndedReason {
     HookExecutedTransfer,
     /// The assistant sent the caller to another party.
     AssistantForwardedCall,
+    /// The caller hung up while somebody was dialled who was to take them, and nobody had yet.
+    CustomerEndedCallDuringTransfer,
+    /// The same, with them on hold.
+    CustomerEndedCallBeforeWarmTransfer,
+    /// Whoever was to take the caller was busy, and the plan ends the call then.
+    OperatorBusy,
+    /// Nobody answered, or a voicemail did, and the plan ends the call then.
+    OperatorDidNotAnswer,
+    /// The carrier could not do it, and the plan ends the call then.
+    TransferFailed,
     CustomerBusy,
     CustomerDidNotAnswer,
     TwilioFailedToConnectCall,
@@ -119,6 +129,10 @@ impl EndedReason {
             | Self::HookExecutedSay
             | Self::HookExecutedTransfer
             | Self::AssistantForwardedCall
+            | Self::CustomerEndedCallDuringTransfer
+            | Self::CustomerEndedCallBeforeWarmTransfer
+            | Self::OperatorBusy
+            | Self::OperatorDidNotAnswer
             | Self::CustomerBusy
             | Self::CustomerDidNotAnswer => Blame::Nobody,
             Self::CustomerAudioLost
@@ -135,6 +149,7 @@ impl EndedReason {
             | Self::AssistantRequestReturnedNoAssistant
             | Self::TwilioReportedCustomerMisdialed => Blame::Caller,
             Self::Pipeline { .. }
+            | Self::TransferFailed
             | Self::TwilioFailedToConnectCall
             | Self::VonageFailedToConnectCall
             | Self::VonageRejected
@@ -185,6 +200,11 @@ impl EndedReason {
             Self::HookExecutedSay => "call.ringing.hook-executed-say",
             Self::HookExecutedTransfer => "call.ringing.hook-executed-transfer",
             Self::AssistantForwardedCall => "assistant-forwarded-call",
+            Self::CustomerEndedCallDuringTransfer => "customer-ended-call-during-transfer",
+            Self::CustomerEndedCallBeforeWarmTransfer => "customer-ended-call-before-warm-transfer",
+            Self::OperatorBusy => "call.forwarding.operator-busy",
+            Self::OperatorDidNotAnswer => "call.forwarding.no-answer",
+            Self::TransferFailed => "call.in-progress.error-transfer-failed",
             Self::CustomerBusy => "customer-busy",
             Self::CustomerDidNotAnswer => "customer-did-not-answer",
             Self::TwilioFailedToConnectCall => "twilio-failed-to-connect-call",
@@ -269,6 +289,11 @@ const PLAIN: &[EndedReason] = &[
     EndedReason::HookExecutedSay,
     EndedReason::HookExecutedTransfer,
     EndedReason::AssistantForwardedCall,
+    EndedReason::CustomerEndedCallDuringTransfer,
+    EndedReason::CustomerEndedCallBeforeWarmTransfer,
+    EndedReason::OperatorBusy,
+    EndedReason::OperatorDidNotAnswer,
+    EndedReason::TransferFailed,
     EndedReason::CustomerBusy,
     EndedReason::CustomerDidNotAnswer,
     EndedReason::TwilioFailedToConnectCall,

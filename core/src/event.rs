@@ -254,6 +254,11 @@ pub enum Event {
     SpeechHeard {
         speech: SpeechId,
     },
+    /// The call ends for `reason` once the caller has heard `words`.
+    Farewell {
+        words: String,
+        reason: EndedReason,
+    },
     /// The answer to [`Command::CutSpeech`]: the words of it that the caller heard.
     SpeechCut {
         speech: SpeechId,

@@ -26,6 +26,7 @@ mod start_speaking;
 mod text_chunks;
 mod text_pattern;
 mod time;
+mod transfer;
 mod voicemail;
 mod wait_function;
 
@@ -48,12 +49,14 @@ pub use options::{
 };
 pub use restart::{Disposition, Intensity, RestartBudget};
 pub use server_event::{
-    CallStatus, Role, ServerEvent, SpeechSource, SpeechStatus, SpeechTiming, TranscriptType,
+    CallStatus, PhoneRequest, Role, ServerEvent, SpeechSource, SpeechStatus, SpeechTiming,
+    TranscriptType,
 };
 pub use speech_ledger::{SpeechLedger, TimedWord};
 pub use start_speaking::{EndpointingRule, StartSpeaking, TurnJudge};
 pub use text_chunks::{ChunkPlan, Chunking, TextChunker};
 pub use text_pattern::{BadPattern, PatternOptions, TextPattern};
 pub use time::CallTime;
+pub use transfer::{Approach, Consultation, OperatorEvent, Refusal, TransferStep};
 pub use voicemail::{RECORDING_MAX, VOICEMAIL_ANSWER_DUE, VoicemailPlan, VoicemailQuestions};
 pub use wait_function::{BadWaitFunction, WAIT_MAX, WaitFunction};

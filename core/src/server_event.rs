@@ -64,6 +64,18 @@ pub enum ServerEvent {
     ToolCalls {
         tool_calls: Vec<ToolCall>,
     },
+    /// Asks a server where the caller is to be sent: a tool was run that names nobody.
+    TransferDestinationRequest,
+    /// The caller is with somebody else now: a destination as documents have it.
+    TransferUpdate {
+        destination: Value,
+    },
+    /// A server that asked for it is to do this in our place.
+    PhoneCallControl {
+        request: PhoneRequest,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        destination: Option<Value>,
+    },
     /// The assistant took so long that the caller may have noticed.
     Hang,
     /// The last event of a call; the deliverer fills in the artifacts.
@@ -119,6 +131,9 @@ impl ServerEvent {
             Self::ModelOutput { .. } => "model-output",
             Self::UserInterrupted { .. } => "user-interrupted",
             Self::ToolCalls { .. } => "tool-calls",
+            Self::TransferDestinationRequest => "transfer-destination-request",
+            Self::TransferUpdate { .. } => "transfer-update",
+            Self::PhoneCallControl { .. } => "phone-call-control",
             Self::Hang => "hang",
             Self::EndOfCallReport { .. } => "end-of-call-report",
         }
@@ -131,6 +146,14 @@ impl ServerEvent {
             Self::StatusUpdate { status: CallStatus::Ended, .. } | Self::EndOfCallReport { .. }
         )
     }
+}
+
+/// What a server is to do with a phone call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PhoneRequest {
+    Forward,
+    HangUp,
 }
 
 /// Who composed what is spoken.

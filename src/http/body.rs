@@ -5,7 +5,7 @@ use axum::{
     extract::{FromRequest, Request},
     response::Response,
 };
-use offhook_api::{ApiError, contract, contract::Mode, patch, server_fields};
+use offhook_api::{ApiError, contract, contract::Mode, patch, server_fields, transfer_plan};
 use offhook_store::{Document, Kind};
 use serde_json::Value;
 use uuid::Uuid;
@@ -40,9 +40,12 @@ impl FromRequest<App> for Json {
     }
 }
 
-/// Refuses a body that the contract does not allow.
+/// Refuses a body that the contract does not allow, or that asks for transfers that no call can do.
 pub fn check(shape: &str, body: &Value, mode: Mode) -> Result<(), Response> {
-    let problems = contract::validate(shape, body, mode);
+    let mut problems = contract::validate(shape, body, mode);
+    if problems.is_empty() {
+        problems = transfer_plan::refusals(body);
+    }
     if problems.is_empty() { Ok(()) } else { Err(reply::bad_request(problems)) }
 }
 

@@ -13,7 +13,10 @@ use axum::{
     routing::{get, post},
 };
 use offhook_actors::{CallContext, listen::Listener};
-use offhook_api::{ApiError, control};
+use offhook_api::{
+    ApiError,
+    control::{self, Transfer},
+};
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -54,6 +57,18 @@ async fn control_call(
     let monitor = context.spec.assistant.monitor_plan();
     if monitor.control_authentication_enabled {
         authenticated(&app, &context, &headers)?;
+    }
+    if let Some(transfer) = control::parse_transfer(&message) {
+        if context.spec.line.is_none() {
+            let problem = "`transfer` is for phone calls: this call's leg is a websocket";
+            return Err(reply::bad_request(vec![problem.into()]));
+        }
+        let Transfer { to, words } = transfer.map_err(reply::bad_request)?;
+        if !context.transfer(to, words) {
+            let problem = "another transfer of this caller is under way, or the call is ending";
+            return Err(reply::error(ApiError::conflict(problem)));
+        }
+        return Ok(reply::ok(json!({})));
     }
     let control = control::parse(&message).map_err(reply::bad_request)?;
     if !context.control(control) {

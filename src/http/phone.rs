@@ -4,6 +4,7 @@ mod arrival;
 mod assistant_request;
 pub mod begin;
 mod media;
+mod operator;
 pub mod outbound;
 pub mod reconcile;
 mod seen;
@@ -30,11 +31,17 @@ pub fn webhook_routes() -> Router<App> {
         .route("/twilio/resume/{call}", post(twilio::connect))
         .route("/twilio/progress/{call}", post(twilio::progress))
         .route("/twilio/machine/{call}", post(twilio::progress))
+        .route("/twilio/operator/{call}/{attempt}", post(operator::twilio))
+        .route("/twilio/briefed/{call}/{attempt}", post(operator::twilio_briefed))
+        .route("/twilio/sent/{call}/{attempt}", post(operator::twilio_sent))
         .route("/telnyx/events/{number}", post(telnyx::event))
         .route("/vonage/answer/{number}", post(vonage::answer))
         .route("/vonage/event/{number}", post(vonage::event))
         .route("/vonage/resume/{call}", post(vonage::resume))
         .route("/vonage/progress/{call}", post(vonage::progress))
+        .route("/vonage/operator/{call}/{attempt}", post(operator::vonage))
+        .route("/vonage/briefed/{call}/{attempt}", post(operator::vonage_briefed))
+        .route("/vonage/sent/{call}/{attempt}", post(operator::vonage_sent))
 }
 
 /// Where carriers bring the audio of calls.

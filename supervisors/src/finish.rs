@@ -111,6 +111,7 @@ pub(crate) async fn finish(context: &Arc<CallContext>) {
 async fn hang_up(context: Arc<CallContext>) {
     let Some(line) = &context.spec.line else { return };
     let _ = timeout(GOODBYE_TIMEOUT, context.leg.said_goodbye()).await;
+    context.hand_over_hang_up().await;
     if let Err(error) = line.hang_up().await {
         tracing::error!(call = %context.spec.id, %error, "the carrier did not end the call");
         metrics::counter!("offhook_hang_ups_failed_total").increment(1);

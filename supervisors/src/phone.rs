@@ -64,7 +64,9 @@ pub fn destination_of(destination: &Destination) -> carrier::Destination {
         Party::Number { number, extension } => {
             carrier::Destination::Number { number: number.clone(), extension: extension.clone() }
         }
-        Party::Sip { uri, .. } => carrier::Destination::Sip(uri.clone()),
+        Party::Sip { uri, headers } => {
+            carrier::Destination::Sip { uri: uri.clone(), headers: headers.clone() }
+        }
     }
 }
 

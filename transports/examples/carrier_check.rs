@@ -120,7 +120,10 @@ fn twiml() -> String {
         Verb::Say(say),
         Verb::Connect(stream),
         Verb::Dial(dial(vec![number], Some("https://a.example/dialled"))),
-        Verb::Dial(dial(vec![Party::Sip("sip:a@b.example".into())], None)),
+        Verb::Dial(dial(
+            vec![Party::Sip { uri: "sip:a@b.example".into(), status_callback: None }],
+            None,
+        )),
         Verb::Dial(dial(vec![Party::Conference(room)], None)),
         Verb::Play { url: "https://a.example/hold.mp3".into(), times: 0 },
         Verb::SendDigits("ww12#".into()),

@@ -4,6 +4,7 @@ mod addresses;
 mod client;
 mod error;
 mod number;
+mod operator;
 mod progress;
 mod rest;
 pub mod telnyx;
@@ -12,11 +13,12 @@ pub mod vonage;
 
 pub use addresses::{Addresses, NumberAddresses};
 pub use client::{
-    CALL_PARAMETER, Client, Destination, Detection, Media, Place, TOKEN_PARAMETER,
+    CALL_PARAMETER, Client, Destination, Detection, Media, Place, Sending, TOKEN_PARAMETER,
     call_of_client_state, client_state, dial_actions, dial_verbs,
 };
 pub use error::CarrierError;
 pub use number::{e164, send_digits};
+pub use operator::{CallOperator, Words, attempt_of_state, meeting_verbs, operator_state};
 pub use progress::{Carrier, Change, Ending, Progress, Step};
 pub use rest::{Api, REQUEST_LIMIT};
 

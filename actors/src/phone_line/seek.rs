@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use offhook_core::{Answerer, Event, ServerEvent};
+use offhook_core::{Answerer, EndedReason, Event, ServerEvent};
 use offhook_transports::carrier::{Carrier, Change, Ending, Step};
 use tokio::time::sleep;
 
@@ -27,6 +27,10 @@ pub(crate) async fn seek(context: Arc<CallContext>, line: Arc<PhoneLine>) {
     })
     .await;
     while !context.leg.is_connected() && context.ending().is_none() && !line.is_forwarded() {
+        if line.is_away() || line.is_handed_over() {
+            sleep(HANDSHAKE_DUE).await;
+            continue;
+        }
         match line.ask().await {
             Ok(Some(step @ Step::Ended(_))) => context.carrier_reports(step),
             Ok(None) => context.carrier_reports(Step::Ended(Ending::Completed)),
@@ -87,7 +91,18 @@ impl CallContext {
             }
             // Whoever was sent elsewhere hangs up there.
             Some(Change::Ended(_)) if line.is_forwarded() => {}
-            Some(Change::Ended(reason)) => self.tell(Event::LegClosed { reason }),
+            Some(Change::Ended(reason)) => {
+                let reason = match (reason, line.transferring()) {
+                    (EndedReason::CustomerEndedCall, Some(true)) => {
+                        EndedReason::CustomerEndedCallBeforeWarmTransfer
+                    }
+                    (EndedReason::CustomerEndedCall, Some(false)) => {
+                        EndedReason::CustomerEndedCallDuringTransfer
+                    }
+                    (reason, _) => reason,
+                };
+                self.tell(Event::LegClosed { reason });
+            }
         }
     }
 }

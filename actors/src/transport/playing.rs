@@ -1,6 +1,6 @@
 //! What the caller hears, and what is known of it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use offhook_core::{Event, SpeechId};
 use offhook_media::{Backdrop, Notice, PlayoutAction};
@@ -31,6 +31,7 @@ impl Pump {
         {
             self.backdrop = Some(Backdrop::new(self.context.audio.format(), sound.clone()));
         }
+        self.look_after_hold();
         let alive = now.saturating_sub(self.heard_peer.elapsed());
         let (actions, notices, played, sounding) = self.context.audio.drain_playout(|playout| {
             playout.trust(alive, HEARING_TRUST);
@@ -43,14 +44,14 @@ impl Pump {
         for action in actions {
             let wire = match action {
                 PlayoutAction::Send(audio) => {
-                    let mixed = self.backdrop.as_mut().map(|backdrop| backdrop.mix(now, &audio));
+                    let mixed = self.behind().map(|backdrop| backdrop.mix(now, &audio));
                     Some(socket.codec.audio(mixed.unwrap_or(audio)))
                 }
                 PlayoutAction::Mark(name) => socket.codec.mark(&name),
                 PlayoutAction::Clear => {
                     self.context.turns().cleared(self.context.clock.now());
                     let clear = socket.codec.clear();
-                    if let (Some(_), Some(backdrop)) = (&clear, &mut self.backdrop) {
+                    if let (Some(_), Some(backdrop)) = (&clear, self.behind()) {
                         backdrop.cleared(now);
                     }
                     clear
@@ -60,13 +61,33 @@ impl Pump {
                 socket.queue(Outgoing::Wire(wire));
             }
         }
-        if let Some(backdrop) = &mut self.backdrop {
+        if let Some(backdrop) = self.behind() {
             for audio in backdrop.fill(now) {
                 let wire = socket.codec.audio(audio);
                 socket.queue(Outgoing::Wire(wire));
             }
         }
         self.tell_notices(notices);
+    }
+
+    /// What sounds behind the words: on hold that is music.
+    fn behind(&mut self) -> Option<&mut Backdrop> {
+        self.hold.as_mut().map(|(_, music)| music).or(self.backdrop.as_mut())
+    }
+
+    /// Takes note of whether the caller is on hold.
+    fn look_after_hold(&mut self) {
+        let sound = self.context.slots.hold.sound();
+        let playing = self.hold.as_ref().map(|(sound, _)| sound);
+        let is_same = match (&sound, playing) {
+            (Some(sound), Some(playing)) => Arc::ptr_eq(sound, playing),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !is_same {
+            let format = self.context.audio.format();
+            self.hold = sound.map(|sound| (sound.clone(), Backdrop::new(format, sound)));
+        }
     }
 
     pub(super) fn tell_client(&mut self, socket: &mut LegSocket) -> Step {

@@ -45,6 +45,8 @@ pub(super) struct Pump {
     pub(super) timeline: Timeline,
     pub(super) limit: RateLimit,
     pub(super) backdrop: Option<Backdrop>,
+    /// What the caller hears on hold: the loop, and how far it is.
+    pub(super) hold: Option<(Arc<[i16]>, Backdrop)>,
     pub(super) heard_peer: Instant,
     pub(super) pinged: Instant,
     /// The first ping since the last sign of life.
@@ -79,6 +81,7 @@ impl Pump {
             timeline,
             limit: RateLimit::new(format),
             backdrop: None,
+            hold: None,
             context,
             heard_peer: Instant::now(),
             pinged: Instant::now(),

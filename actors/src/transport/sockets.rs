@@ -14,7 +14,7 @@ use super::{
     LegEnd,
     pump::{Looked, Pump},
 };
-use crate::{CallContext, Leaf, LegSocket, Outgoing, phone_line};
+use crate::{CallContext, Leaf, LegSocket, Outgoing, PhoneLine, phone_line, transfer};
 
 pub(super) type Seat = Arc<Mutex<LegSocket>>;
 
@@ -71,7 +71,7 @@ pub(super) async fn run(context: Arc<CallContext>) -> LegEnd {
                 return end;
             }
             Parting::Lost { alive, reason, problem } => {
-                let wait = context.settings.calls.leg_reconnect;
+                let wait = reconnect_wait(&context);
                 tracing::info!(call = %context.spec.id, problem, ?wait, "media socket lost");
                 context.leg.give_up(&seat);
                 if wait.is_zero() {
@@ -91,6 +91,17 @@ pub(super) async fn run(context: Arc<CallContext>) -> LegEnd {
                 pump.lose(pump.heard_peer, EndedReason::CustomerEndedCall, wait);
             }
         }
+    }
+}
+
+/// How long a leg that is gone may stay away: as the settings say, unless the carrier is calling
+/// somebody for the caller.
+fn reconnect_wait(context: &CallContext) -> Duration {
+    let wait = context.settings.calls.leg_reconnect;
+    let is_away = |line: &Arc<PhoneLine>| line.is_away() || line.is_handed_over();
+    match context.spec.line.as_ref().is_some_and(is_away) {
+        true => wait.max(transfer::AWAY_MAX),
+        false => wait,
     }
 }
 
@@ -152,6 +163,7 @@ impl Pump {
         } else if is_new {
             self.limit = RateLimit::new(context.audio.format());
             self.backdrop = None;
+            self.hold = None;
             metrics::counter!("offhook_legs_resumed_total").increment(1);
             tracing::info!(call = %context.spec.id, "media socket is back");
             context.forget_explanation();

@@ -21,7 +21,9 @@ const TRANSFER_DESCRIPTION: &str =
 pub enum PhoneAction {
     /// Presses keys; `w` is a pause of half a second.
     Press(String),
-    Transfer(Destination),
+    Transfer(Box<Destination>),
+    /// Sends the caller where the tool's server says.
+    AskDestination,
 }
 
 /// What a tool of this type is called when its document does not say.
@@ -41,12 +43,20 @@ pub(super) fn default_description(kind: &str) -> &'static str {
     }
 }
 
-/// Whether a tool's document asks for what can be done: a transfer needs somebody to go to.
+/// Whether a tool's document asks for what can be done: of destinations that are named, one must be
+/// such that a call can be sent there.
 pub(super) fn is_usable(document: &Value) -> bool {
     match text(document, "type") {
-        Some("transferCall") => !destinations(document).is_empty(),
+        Some("transferCall") => {
+            asks_for_destination(document) || !destinations(document).is_empty()
+        }
         _ => true,
     }
+}
+
+/// Whether a transfer's document names nobody: its server is asked.
+pub(super) fn asks_for_destination(document: &Value) -> bool {
+    text(document, "type") == Some("transferCall") && list(document, "destinations").is_empty()
 }
 
 /// The arguments that a model gives, where the document does not say.
@@ -56,6 +66,7 @@ pub(super) fn parameters(document: &Value) -> Option<Value> {
             "dtmf",
             json!({"type": "string", "description": "The keys: 0 to 9, *, #; w waits half a second."}),
         ),
+        "transferCall" if asks_for_destination(document) => return None,
         "transferCall" => {
             let destinations = destinations(document);
             let names: Vec<&str> = destinations.iter().map(|to| to.address()).collect();
@@ -102,10 +113,42 @@ impl Tool {
     pub fn phone_action(&self, arguments: &Value) -> Option<Result<PhoneAction, String>> {
         match text(&self.document, "type")? {
             "dtmf" => Some(keys(arguments).map(PhoneAction::Press)),
-            "transferCall" => Some(chosen(&self.document, arguments).map(PhoneAction::Transfer)),
+            "transferCall" if asks_for_destination(&self.document) => {
+                Some(Ok(match given_number(&self.document, arguments) {
+                    Some(number) => PhoneAction::Transfer(Box::new(Destination::number(&number))),
+                    None => PhoneAction::AskDestination,
+                }))
+            }
+            "transferCall" => {
+                let chosen = chosen(&self.document, arguments);
+                Some(chosen.map(|to| PhoneAction::Transfer(Box::new(to))))
+            }
             _ => None,
         }
     }
+
+    /// Whether what a transfer's destination has to say is still to be said once it is known which
+    /// of them it is.
+    pub fn leaves_message_to_destination(&self) -> bool {
+        let is_transfer = text(&self.document, "type") == Some("transferCall");
+        let has_own = self.document.get("messages").is_some_and(|own| !own.is_null());
+        is_transfer && !has_own && announcement(&self.document).is_none()
+    }
+}
+
+/// The number that the model gives by itself, where the tool's own schema has a place for one.
+fn given_number(document: &Value, arguments: &Value) -> Option<String> {
+    const PLACES: &[&str] = &["destination", "phoneNumber", "number"];
+    let properties = document.get("function")?.get("parameters")?.get("properties")?;
+    let place = PLACES.iter().find(|place| properties.get(**place).is_some())?;
+    let number = arguments.get(*place)?.as_str()?;
+    is_e164(number).then(|| number.to_owned())
+}
+
+/// E.164: a plus and 7 to 15 digits (ITU-T E.164, section 6).
+fn is_e164(number: &str) -> bool {
+    let digits = number.strip_prefix('+').unwrap_or_default();
+    (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Longest sequence of keys: what Twilio takes.
@@ -136,10 +179,9 @@ fn chosen(document: &Value, arguments: &Value) -> Result<Destination, String> {
     })
 }
 
-/// Those that a caller can be sent to without anybody being asked first.
+/// Those that a caller can be sent to.
 fn destinations(document: &Value) -> Vec<Destination> {
-    let read = list(document, "destinations").iter().filter_map(Destination::read);
-    read.filter(|to| to.is_blind()).collect()
+    list(document, "destinations").iter().filter_map(Destination::read).collect()
 }
 
 impl Destination {
@@ -148,14 +190,6 @@ impl Destination {
         match &self.to {
             Party::Number { number, .. } => number,
             Party::Sip { uri, .. } => uri,
-        }
-    }
-
-    /// Whether the caller is sent there without the other party being asked first.
-    pub fn is_blind(&self) -> bool {
-        match self.plan.get("mode").and_then(Value::as_str) {
-            None => true,
-            Some(mode) => mode == "blind-transfer",
         }
     }
 }
@@ -188,20 +222,49 @@ mod tests {
             json!({"type": "transferCall", "destinations": [number("+1"), number("+2"), warm]});
         let tool = tool(document).unwrap();
         let known = &tool.spec.parameters["properties"]["destination"]["enum"];
-        assert_eq!(*known, json!(["+1", "+2"]));
+        assert_eq!(*known, json!(["+1", "+2", "+3"]));
         let to = |arguments: Value| match tool.phone_action(&arguments).unwrap() {
             Ok(PhoneAction::Transfer(to)) => Some(to.address().to_owned()),
-            Ok(PhoneAction::Press(_)) | Err(_) => None,
+            Ok(PhoneAction::Press(_) | PhoneAction::AskDestination) | Err(_) => None,
         };
         assert_eq!(to(json!({"destination": "+2"})), Some("+2".into()));
-        assert_eq!(to(json!({"destination": "+3"})), None);
+        assert_eq!(to(json!({"destination": "+4"})), None);
         assert_eq!(to(json!({})), None);
     }
 
     #[test]
     fn a_transfer_that_goes_nowhere_is_not_offered() {
-        assert!(tool(json!({"type": "transferCall", "destinations": []})).is_none());
         let assistant = json!({"type": "assistant", "assistantName": "Ann"});
         assert!(tool(json!({"type": "transferCall", "destinations": [assistant]})).is_none());
+    }
+
+    #[test]
+    fn a_transfer_that_names_nobody_asks_its_server_unless_the_model_may_name_a_number() {
+        let asking = tool(json!({"type": "transferCall", "destinations": []})).unwrap();
+        let action = |tool: &Tool, arguments: Value| tool.phone_action(&arguments).unwrap();
+        let number = json!({"phoneNumber": "+14155550100"});
+        assert_eq!(action(&asking, number.clone()), Ok(PhoneAction::AskDestination));
+        let parameters =
+            json!({"type": "object", "properties": {"phoneNumber": {"type": "string"}}});
+        let naming =
+            json!({"type": "transferCall", "function": {"name": "to", "parameters": parameters}});
+        let naming = tool(naming).unwrap();
+        assert_eq!(naming.spec.parameters, parameters);
+        let to = Destination::number("+14155550100");
+        assert_eq!(action(&naming, number), Ok(PhoneAction::Transfer(Box::new(to))));
+        let other = json!({"phoneNumber": "the boss"});
+        assert_eq!(action(&naming, other), Ok(PhoneAction::AskDestination));
+    }
+
+    #[test]
+    fn what_only_one_destination_says_is_said_once_it_is_chosen() {
+        let number = |number: &str, message: &str| json!({"type": "number", "number": number, "message": message});
+        let with = |destinations: Value| {
+            tool(json!({"type": "transferCall", "destinations": destinations})).unwrap()
+        };
+        let shared = with(json!([number("+1", "Bye"), number("+2", "Bye")]));
+        assert!(!shared.leaves_message_to_destination());
+        let different = with(json!([number("+1", "To sales"), number("+2", "To support")]));
+        assert!(different.leaves_message_to_destination());
     }
 }

@@ -88,7 +88,7 @@ fn the_end_call_tool_is_added_once() {
 fn tools_that_nothing_here_runs_are_listed_and_not_offered() {
     let (tools, unsupported) = read(json!({
         "tools": [
-            {"type": "transferCall", "destinations": []},
+            {"type": "transferCall", "destinations": [{"type": "assistant", "assistantName": "a"}]},
             {"type": "apiRequest", "function": {"name": "api"}},
             {"type": "function"},
             {"type": "function", "function": {"name": "a"}},

@@ -5,7 +5,9 @@ use offhook_media::AudioFormat;
 use offhook_transports::{
     carrier::{
         AnsweredBy, Carrier, Change, Progress,
-        telnyx::{Answered, Detection, DialCall, Event, Telnyx, TelnyxStream, Webhook, parse},
+        telnyx::{
+            Answered, Detection, DialCall, Event, Telnyx, TelnyxStream, Transfer, Webhook, parse,
+        },
     },
     signature::telnyx::{PublicKey, SIGNATURE, TIMESTAMP, verify},
 };
@@ -187,7 +189,8 @@ async fn a_caller_is_transferred_and_the_two_hear_each_other() {
     assert!(client.answer(&id, "c1", &Answered::default()).await.unwrap());
     assert!(client.speak(&id, "c2", "9 10", ("female", "en-US")).await.unwrap());
     event(&customer, Event::SpeakEnded).await;
-    assert!(client.transfer(&id, "c3", "+14155550199", None, None).await.unwrap());
+    let transfer = Transfer { to: "+14155550199", ..Transfer::default() };
+    assert!(client.transfer(&id, "c3", &transfer).await.unwrap());
     event(&customer, Event::Bridged).await;
     let calls = customer.control("/calls", Value::Null).await;
     let mut calls = calls.as_array().unwrap().iter();

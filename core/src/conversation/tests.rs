@@ -264,6 +264,9 @@ fn show_event(event: &ServerEvent) -> String {
         ServerEvent::ConversationUpdate => "history".into(),
         ServerEvent::AssistantStarted
         | ServerEvent::CallEndpointingRequest
+        | ServerEvent::TransferDestinationRequest
+        | ServerEvent::TransferUpdate { .. }
+        | ServerEvent::PhoneCallControl { .. }
         | ServerEvent::Hang
         | ServerEvent::EndOfCallReport { .. } => name.into(),
     }

@@ -1,5 +1,7 @@
 //! A call that comes in: who answers it, or what becomes of it instead.
 
+use std::time::Duration;
+
 use offhook_api::{
     CallDocument, Destination, RingingAction,
     call::{CallType, CallUrls},
@@ -10,7 +12,7 @@ use offhook_core::{
 };
 use offhook_store::Kind;
 use offhook_supervisors::{Lease, Started, phone};
-use offhook_transports::carrier::{self, Carrier};
+use offhook_transports::carrier::{self, Carrier, Sending};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -55,6 +57,14 @@ pub enum Greeting {
         /// Spoken before; empty: nothing is.
         message: String,
     },
+}
+
+/// How long somebody may take to answer a caller who is sent on before anybody here has answered.
+pub const RING: Duration = Duration::from_secs(60);
+
+/// How a carrier sends such a caller on: nobody here waits for what becomes of it.
+pub fn sending<'a>(to: &'a carrier::Destination, caller_id: Option<&'a str>) -> Sending<'a> {
+    Sending { to, caller_id, ring: RING, attempt: None }
 }
 
 /// Decides on a call, once, however often its carrier asks.
@@ -246,9 +256,10 @@ impl Clerk<'_> {
     }
 
     fn forward(&self, to: &Destination) -> Greeting {
-        if !to.plan.is_null() && to.plan["mode"].as_str().is_some_and(|it| it != "blind-transfer") {
-            tracing::warn!(mode = %to.plan["mode"], "transferPlan.mode is not acted on here: the \
-                caller is sent on blindly");
+        if to.plan.is_warm {
+            let mode = &to.document()["transferPlan"]["mode"];
+            tracing::warn!(%mode, "transferPlan.mode is not acted on here: the caller is sent on \
+                blindly");
         }
         Greeting::Forward {
             destination: phone::destination_of(to),

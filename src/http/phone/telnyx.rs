@@ -9,15 +9,17 @@ use axum::{
 };
 use offhook_actors::CallContext;
 use offhook_transports::carrier::{
-    Carrier, CarrierError, Client, Destination, call_of_client_state, send_digits,
-    telnyx::{Answered, Event, Telnyx, Webhook as Told, parse},
+    Carrier, CarrierError, Client, Destination, attempt_of_state, call_of_client_state,
+    send_digits,
+    telnyx::{Answered, Event, Telnyx, Transfer, Webhook as Told, parse},
 };
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    arrival::{self, Arrival, Greeting},
+    arrival::{self, Arrival, Greeting, RING},
     begin::learn_id,
+    operator,
     signed::{self, Known, Webhook},
     twilio::answerer,
 };
@@ -35,8 +37,9 @@ const VOICE: (&str, &str) = ("female", "en-US");
 /// Longest wait for the end of what is spoken: some 4,000 characters.
 const SPEECH_MAX: Duration = Duration::from_secs(300);
 
-/// How long somebody may take to answer a caller who is sent on.
-const BRIDGE_DUE: Duration = Duration::from_secs(60);
+/// How long somebody may take to answer a caller who is sent on: as long as it rings, and for the
+/// carrier to say so.
+const BRIDGE_DUE: Duration = Duration::from_secs(65);
 
 /// Something happened to a call.
 pub async fn event(State(app): State<App>, Path(id): Path<String>, webhook: Webhook) -> Reply {
@@ -46,6 +49,15 @@ pub async fn event(State(app): State<App>, Path(id): Path<String>, webhook: Webh
     let done = StatusCode::OK.into_response();
     let key = format!("telnyx {}", told.id);
     if !app.desk.is_new(&key) {
+        return Ok(done);
+    }
+    if let Some((call, attempt)) = told.client_state.as_deref().and_then(attempt_of_state) {
+        let context = parse_id(&call).and_then(|call| app.node.call(call));
+        let is_awaited =
+            context.is_some_and(|context| operator::telnyx(&context, &attempt, &told.event));
+        if !is_awaited && told.event == Event::Answered {
+            tokio::spawn(hang_up_on_nobody(app, known, told.call_control_id));
+        }
         return Ok(done);
     }
     match told.event {
@@ -231,12 +243,14 @@ async fn say(
     match then {
         None => client.hang_up(id, &new_id()).await,
         Some((to, caller_id)) => {
-            let to = match &to {
-                Destination::Number { number, .. } => number,
-                Destination::Sip(uri) => uri,
+            let transfer =
+                Transfer { from: caller_id.as_deref(), timeout: Some(RING), ..Transfer::default() };
+            let transfer = match &to {
+                Destination::Number { number, .. } => Transfer { to: number, ..transfer },
+                Destination::Sip { uri, headers } => Transfer { to: uri, headers, ..transfer },
             };
             let bridged = app.desk.await_speech(id);
-            if client.transfer(id, &new_id(), to, caller_id.as_deref(), None).await?
+            if client.transfer(id, &new_id(), &transfer).await?
                 && tokio::time::timeout(BRIDGE_DUE, bridged).await.is_err()
             {
                 // Nobody has the caller, who would hear nothing for ever.

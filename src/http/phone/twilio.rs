@@ -7,7 +7,7 @@ use axum::{
     http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
-use offhook_actors::CallContext;
+use offhook_actors::{CallContext, HANG_UP_HANDED_OVER};
 use offhook_core::Answerer;
 use offhook_transports::carrier::{
     AnsweredBy, Carrier, Step, dial_verbs,
@@ -57,7 +57,7 @@ pub async fn voice(State(app): State<App>, Path(id): Path<String>, webhook: Webh
             if !message.is_empty() {
                 verbs.push(Verb::Say(Say::new(message)));
             }
-            let dial = dial_verbs(&destination, caller_id.as_deref());
+            let dial = dial_verbs(&arrival::sending(&destination, caller_id.as_deref()));
             verbs.extend(dial.map_err(|error| reply::bad_request(vec![error.to_string()]))?);
             verbs
         }
@@ -138,7 +138,11 @@ async fn learn(app: &App, context: &CallContext, form: &Form<'_>) -> Result<bool
 }
 
 /// What connects a call with us; without one it is over.
-fn verbs_of(context: Option<&CallContext>) -> Vec<Verb> {
+pub(super) fn verbs_of(context: Option<&CallContext>) -> Vec<Verb> {
+    if let Some(ending) = context.filter(|it| it.ending().is_some() && it.hands_over_control()) {
+        tracing::info!(call = %ending.spec.id, "the end of the call is left to the client's server");
+        return vec![Verb::Pause(HANG_UP_HANDED_OVER), Verb::Hangup];
+    }
     let Some(context) = context.filter(|context| context.ending().is_none()) else {
         return vec![Verb::Hangup];
     };
@@ -151,7 +155,7 @@ fn verbs_of(context: Option<&CallContext>) -> Vec<Verb> {
     media.verbs()
 }
 
-fn instructions(verbs: &[Verb]) -> Reply {
+pub(super) fn instructions(verbs: &[Verb]) -> Reply {
     let xml = twiml(verbs).map_err(|error| reply::bad_request(vec![error.to_string()]))?;
     Ok(([(CONTENT_TYPE, "text/xml; charset=utf-8")], xml).into_response())
 }

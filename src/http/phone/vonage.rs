@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
     response::IntoResponse,
 };
-use offhook_actors::CallContext;
+use offhook_actors::{CallContext, HANG_UP_HANDED_OVER};
 use offhook_transports::carrier::{
     Carrier, dial_actions,
     vonage::{Action, Event, ncco, parse_answer},
@@ -49,7 +49,7 @@ pub async fn answer(State(app): State<App>, Path(id): Path<String>, webhook: Web
             if !message.is_empty() {
                 actions.push(Action::Talk { text: message, language: None });
             }
-            let dial = dial_actions(&destination, caller_id.as_deref());
+            let dial = dial_actions(&arrival::sending(&destination, caller_id.as_deref()));
             actions.extend(dial.map_err(|error| reply::bad_request(vec![error.to_string()]))?);
             actions
         }
@@ -93,10 +93,21 @@ pub async fn resume(State(app): State<App>, Path(id): Path<String>, webhook: Web
             "disconnected" | "unanswered" | "failed" | "completed" | "rejected" | "timeout"
         );
     match known.context {
-        Some(context) if is_gone => instructions(&actions_of(Some(&context))),
+        Some(context) if is_gone && !is_elsewhere(&context) => {
+            instructions(&actions_of(Some(&context)))
+        }
         // Nothing but what is under way.
         Some(_) | None => Ok(StatusCode::NO_CONTENT.into_response()),
     }
+}
+
+/// Whether the call's audio is gone because the caller is with somebody else, or will be.
+fn is_elsewhere(context: &CallContext) -> bool {
+    context
+        .spec
+        .line
+        .as_ref()
+        .is_some_and(|line| line.is_away() || line.is_forwarded() || line.is_handed_over())
 }
 
 fn report(context: &CallContext, event: &Event) {
@@ -113,7 +124,10 @@ fn report(context: &CallContext, event: &Event) {
 }
 
 /// What connects a call with us; without one it is over.
-fn actions_of(context: Option<&CallContext>) -> Vec<Action> {
+pub(super) fn actions_of(context: Option<&CallContext>) -> Vec<Action> {
+    if context.is_some_and(|it| it.ending().is_some() && it.hands_over_control()) {
+        return vec![Action::Wait(HANG_UP_HANDED_OVER)];
+    }
     let Some(context) = context.filter(|context| context.ending().is_none()) else {
         return Vec::new();
     };
@@ -125,7 +139,7 @@ fn actions_of(context: Option<&CallContext>) -> Vec<Action> {
     actions
 }
 
-fn instructions(actions: &[Action]) -> Reply {
+pub(super) fn instructions(actions: &[Action]) -> Reply {
     let written = ncco(actions).map_err(|error| reply::bad_request(vec![error.to_string()]))?;
     Ok(Json(written).into_response())
 }

@@ -39,6 +39,22 @@ impl Addresses {
         self.of(carrier, "machine")
     }
 
+    /// Told of somebody who is to take the caller; `attempt` is the name of one attempt.
+    pub fn operator(&self, carrier: Carrier, attempt: &str) -> String {
+        format!("{}/{attempt}", self.of(carrier, "operator"))
+    }
+
+    /// Asked for instructions, or told, when they have heard what there was to say.
+    pub fn briefed(&self, carrier: Carrier, attempt: &str) -> String {
+        format!("{}/{attempt}", self.of(carrier, "briefed"))
+    }
+
+    /// Asked for instructions when a caller who was sent elsewhere is not there any more, or never
+    /// was.
+    pub fn sent(&self, carrier: Carrier, attempt: &str) -> String {
+        format!("{}/{attempt}", self.of(carrier, "sent"))
+    }
+
     /// The media socket; `rate_hz` where the carrier has more than one kind of audio.
     pub fn media(&self, carrier: Carrier, rate_hz: Option<u32>) -> String {
         let sockets = self.base.replacen("http", "ws", 1);

@@ -7,8 +7,8 @@ use offhook_media::AudioFormat;
 use serde_json::Value;
 
 use super::{
-    Addresses, Carrier, CarrierError, Ending, NumberAddresses, Step, send_digits, telnyx, twilio,
-    vonage,
+    Addresses, Carrier, CarrierError, Ending, NumberAddresses, Step, operator, send_digits, telnyx,
+    twilio, vonage,
 };
 
 /// An account at a carrier, with what a call of ours needs there.
@@ -68,8 +68,25 @@ pub struct Detection {
 /// Where a caller is sent.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Destination {
-    Number { number: String, extension: Option<String> },
-    Sip(String),
+    Number {
+        number: String,
+        extension: Option<String>,
+    },
+    Sip {
+        uri: String,
+        /// Sent along, by name.
+        headers: Vec<(String, String)>,
+    },
+}
+
+/// How a caller is sent elsewhere by the carrier.
+#[derive(Clone, Debug)]
+pub struct Sending<'a> {
+    pub to: &'a Destination,
+    pub caller_id: Option<&'a str>,
+    pub ring: Duration,
+    /// The name of this attempt, where somebody wants to know what becomes of it.
+    pub attempt: Option<(&'a Addresses, &'a str)>,
 }
 
 /// Names of what a media socket is handed back.
@@ -299,89 +316,107 @@ impl Client {
         }
     }
 
-    /// Sends the caller elsewhere, and leaves them there; `false` when the call is over.
+    /// Sends the caller elsewhere; `false` when the call is over.
     pub async fn transfer(
         &self,
         id: &str,
         command_id: &str,
-        to: &Destination,
-        caller_id: Option<&str>,
+        sending: &Sending<'_>,
     ) -> Result<bool, CarrierError> {
         match self {
-            Self::Twilio(client) => {
-                client.update(id, &with_twiml(&dial_verbs(to, caller_id)?)?).await
-            }
+            Self::Twilio(client) => client.update(id, &with_twiml(&dial_verbs(sending)?)?).await,
             Self::Telnyx { client, .. } => {
-                let to = match to {
+                let transfer = match sending.to {
                     Destination::Number { extension: Some(_), .. } => {
                         let problem = "an extension is not dialled after a transfer at Telnyx";
                         return Err(CarrierError::refused(FailureClass::BadRequest, problem));
                     }
-                    Destination::Number { number, extension: None } => number,
-                    Destination::Sip(uri) => uri,
+                    Destination::Number { number, extension: None } => {
+                        telnyx::Transfer { to: number, ..telnyx::Transfer::default() }
+                    }
+                    Destination::Sip { uri, headers } => {
+                        telnyx::Transfer { to: uri, headers, ..telnyx::Transfer::default() }
+                    }
                 };
-                client.transfer(id, command_id, to, caller_id, None).await
+                let state = sending.attempt.map(|(addresses, attempt)| {
+                    operator::operator_state(addresses.call(), attempt)
+                });
+                let transfer = telnyx::Transfer {
+                    from: sending.caller_id,
+                    timeout: Some(sending.ring),
+                    target_state: state.as_deref(),
+                    ..transfer
+                };
+                client.transfer(id, command_id, &transfer).await
             }
-            Self::Vonage(client) => {
-                client.transfer(id, &with_ncco(&dial_actions(to, caller_id)?)?).await
-            }
+            Self::Vonage(client) => client.transfer(id, &with_ncco(&dial_actions(sending)?)?).await,
         }
     }
 }
 
 /// What Twilio does with a caller who is sent elsewhere.
-pub fn dial_verbs(
-    to: &Destination,
-    caller_id: Option<&str>,
-) -> Result<Vec<twilio::Verb>, CarrierError> {
-    let party = match to {
+pub fn dial_verbs(sending: &Sending<'_>) -> Result<Vec<twilio::Verb>, CarrierError> {
+    let told =
+        |(addresses, attempt): (&Addresses, &str)| addresses.operator(Carrier::Twilio, attempt);
+    let told = sending.attempt.map(told);
+    let party = match sending.to {
         Destination::Number { number, extension } => twilio::Party::Number {
             number: number.clone(),
             send_digits: digits_of(extension.as_deref())?,
             url: None,
-            status_callback: None,
+            status_callback: told,
         },
-        Destination::Sip(uri) => twilio::Party::Sip(uri.clone()),
+        Destination::Sip { uri, headers } => {
+            twilio::Party::Sip { uri: operator::with_headers(uri, headers), status_callback: told }
+        }
     };
+    let asked = |(addresses, attempt): (&Addresses, &str)| addresses.sent(Carrier::Twilio, attempt);
     let dial = twilio::Dial {
         to: vec![party],
-        caller_id: caller_id.map(str::to_owned),
+        caller_id: sending.caller_id.map(str::to_owned),
+        timeout: Some(sending.ring),
+        action: sending.attempt.map(asked),
         ..twilio::Dial::default()
     };
     Ok(vec![twilio::Verb::Dial(dial), twilio::Verb::Hangup])
 }
 
 /// The same for Vonage.
-pub fn dial_actions(
-    to: &Destination,
-    caller_id: Option<&str>,
-) -> Result<Vec<vonage::Action>, CarrierError> {
-    let endpoint = match to {
+pub fn dial_actions(sending: &Sending<'_>) -> Result<Vec<vonage::Action>, CarrierError> {
+    let endpoint = match sending.to {
         Destination::Number { number, extension } => vonage::Endpoint::Phone {
             number: number.clone(),
             dtmf_answer: digits_of(extension.as_deref())?
                 .map(|digits| digits.replace(['w', 'W'], "p")),
         },
-        Destination::Sip(uri) => vonage::Endpoint::Sip(uri.clone()),
+        Destination::Sip { uri, headers } => {
+            vonage::Endpoint::Sip { uri: uri.clone(), headers: headers.clone() }
+        }
     };
-    let from = caller_id.map(str::to_owned);
-    let (timeout, event_url, is_synchronous) = (None, None, false);
-    Ok(vec![vonage::Action::Connect { endpoint, from, timeout, event_url, is_synchronous }])
+    let asked = |(addresses, attempt): (&Addresses, &str)| addresses.sent(Carrier::Vonage, attempt);
+    let event_url = sending.attempt.map(asked);
+    Ok(vec![vonage::Action::Connect {
+        endpoint,
+        from: sending.caller_id.map(str::to_owned),
+        timeout: Some(sending.ring),
+        is_synchronous: event_url.is_some(),
+        event_url,
+    }])
 }
 
-fn digits_of(extension: Option<&str>) -> Result<Option<String>, CarrierError> {
+pub(super) fn digits_of(extension: Option<&str>) -> Result<Option<String>, CarrierError> {
     let refused = |problem| CarrierError::refused(FailureClass::BadRequest, problem);
     extension.map(send_digits).transpose().map_err(refused)
 }
 
-fn with_twiml(verbs: &[twilio::Verb]) -> Result<twilio::Update, CarrierError> {
+pub(super) fn with_twiml(verbs: &[twilio::Verb]) -> Result<twilio::Update, CarrierError> {
     let unfit = |error: twilio::TwimlError| {
         CarrierError::refused(FailureClass::BadRequest, error.to_string())
     };
     twilio::twiml(verbs).map(twilio::Update::Twiml).map_err(unfit)
 }
 
-fn with_ncco(actions: &[vonage::Action]) -> Result<Value, CarrierError> {
+pub(super) fn with_ncco(actions: &[vonage::Action]) -> Result<Value, CarrierError> {
     let unfit = |error: vonage::NccoError| {
         CarrierError::refused(FailureClass::BadRequest, error.to_string())
     };

@@ -5,6 +5,6 @@ mod webhook;
 
 pub use client::{
     Answered, BASE_URL, Detection, DialCall, Telnyx, TelnyxApplication, TelnyxCall, TelnyxNumber,
-    TelnyxStream,
+    TelnyxStream, Transfer,
 };
 pub use webhook::{Event, Webhook, parse};

@@ -192,6 +192,9 @@ async fn transfer(app: App, call: Arc<Call>, to: String, body: Value) {
             other.set_field(field, value);
         }
     }
+    if let Some(state) = body["target_leg_client_state"].as_str() {
+        other.set_field("client_state", state);
+    }
     dial(&app, &other, orders, limit).await;
     if !other.is_over() && !call.is_over() {
         bridge(&app, &call, &other).await;

@@ -110,6 +110,7 @@ impl Runner {
                 let seconds = action["timeout"].as_f64().unwrap_or(10.0).clamp(0.0, 7_200.0);
                 self.wait(sleep(Duration::from_secs_f64(seconds))).await
             }
+            "notify" => self.notify(action).await,
             "conversation" => self.converse(action).await,
             "connect" if action["endpoint"][0]["type"] == "websocket" => self.connect(action).await,
             "connect" => self.dial(action).await,
@@ -171,6 +172,25 @@ impl Runner {
         }
     }
 
+    /// Tells an address that the call has come so far; its answer may be other instructions.
+    async fn notify(&mut self, action: &Value) -> Way {
+        let Some(url) = action["eventUrl"][0].as_str().map(str::to_owned) else {
+            return Err(Next::End("notify without eventUrl".into()));
+        };
+        let body = json!({
+            "payload": action["payload"],
+            "conversation_uuid": conversation(&self.call),
+            "timestamp": jiff::Timestamp::now().to_string(),
+        });
+        let app = self.app.clone();
+        match self.wait(token::ask(&app, &url, &body)).await? {
+            Ok(ncco) if ncco.as_array().is_some_and(|ncco| !ncco.is_empty()) => {
+                Err(Next::Ncco(ncco))
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     async fn converse(&mut self, action: &Value) -> Way {
         let name = action["name"].as_str().unwrap_or_default().to_owned();
         let (room, id) = (self.app.room(&name), self.call.id.clone());
@@ -220,6 +240,10 @@ impl Runner {
             Ok(Rung::Answered) => {
                 other.set_status("answered");
                 other.answer();
+                if let Some(url) = &url {
+                    let event = json!({"uuid": other.id, "to": plain(&to)});
+                    token::tell(&self.app, url, &self.event("answered", event));
+                }
                 let gone = self.bridge(&other, &mut orders).await;
                 other.end("completed", "the person hung up");
                 gone?;

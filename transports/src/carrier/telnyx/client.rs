@@ -71,6 +71,19 @@ pub struct Answered {
     pub stream: Option<TelnyxStream>,
 }
 
+/// Whom a call is connected with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Transfer<'a> {
+    /// A number or a SIP address.
+    pub to: &'a str,
+    pub from: Option<&'a str>,
+    pub timeout: Option<Duration>,
+    /// Handed back in what is told of the other leg, base64.
+    pub target_state: Option<&'a str>,
+    /// Of a SIP call, by name.
+    pub headers: &'a [(String, String)],
+}
+
 /// A call as Telnyx knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TelnyxCall {
@@ -219,16 +232,21 @@ impl Telnyx {
         &self,
         call: &str,
         command_id: &str,
-        to: &str,
-        from: Option<&str>,
-        timeout: Option<Duration>,
+        transfer: &Transfer<'_>,
     ) -> Result<bool, CarrierError> {
-        let mut body = json!({"to": to});
-        if let Some(from) = from {
+        let mut body = json!({"to": transfer.to});
+        if let Some(from) = transfer.from {
             body["from"] = json!(from);
         }
-        if let Some(timeout) = timeout {
+        if let Some(timeout) = transfer.timeout {
             body["timeout_secs"] = json!(ring_seconds(timeout));
+        }
+        if let Some(state) = transfer.target_state {
+            body["target_leg_client_state"] = json!(state);
+        }
+        if !transfer.headers.is_empty() {
+            let header = |(name, value): &(String, String)| json!({"name": name, "value": value});
+            body["custom_headers"] = transfer.headers.iter().map(header).collect();
         }
         self.command(call, "transfer", command_id, body).await
     }

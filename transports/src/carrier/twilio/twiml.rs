@@ -36,6 +36,8 @@ pub enum Verb {
     /// Goes on with the instructions at another address.
     Redirect(String),
     Hangup,
+    /// Instructions of a user's own, as [`check`] takes them.
+    Own(String),
     /// Does not take the call: as the first instruction it costs nothing.
     Reject(RejectReason),
 }
@@ -95,7 +97,10 @@ pub enum Party {
         url: Option<String>,
         status_callback: Option<String>,
     },
-    Sip(String),
+    Sip {
+        uri: String,
+        status_callback: Option<String>,
+    },
     Conference(Conference),
 }
 
@@ -195,6 +200,9 @@ pub fn check(twiml: &str) -> Result<String, TwimlError> {
     Ok(whole)
 }
 
+/// The only event of a dialled party that is told: the rest is asked with `action`.
+const ANSWERED: &str = "answered";
+
 struct Xml {
     writer: Writer<Vec<u8>>,
 }
@@ -231,6 +239,7 @@ impl Xml {
             Verb::Dial(dial) => self.dial(dial),
             Verb::Redirect(url) => self.text("Redirect", &[("method", post())], url),
             Verb::Hangup => self.element("Hangup", &[], |_| Ok(())),
+            Verb::Own(twiml) => self.own(twiml),
             Verb::Reject(reason) => {
                 let reason = match reason {
                     RejectReason::Busy => "busy",
@@ -304,10 +313,17 @@ impl Xml {
                     ("sendDigits", send_digits.clone()),
                     ("url", url.clone()),
                     ("statusCallback", status_callback.clone()),
+                    ("statusCallbackEvent", status_callback.as_ref().map(|_| ANSWERED.into())),
                 ];
                 self.text("Number", &attributes, number)
             }
-            Party::Sip(uri) => self.text("Sip", &[], uri),
+            Party::Sip { uri, status_callback } => {
+                let attributes = [
+                    ("statusCallback", status_callback.clone()),
+                    ("statusCallbackEvent", status_callback.as_ref().map(|_| ANSWERED.into())),
+                ];
+                self.text("Sip", &attributes, uri)
+            }
             Party::Conference(room) => {
                 let callback = room.status_callback.clone();
                 let events = callback.as_ref().map(|_| "start end join leave".to_owned());
@@ -321,6 +337,33 @@ impl Xml {
                     ("statusCallbackEvent", events),
                 ];
                 self.text("Conference", &attributes, &room.name)
+            }
+        }
+    }
+
+    /// Writes what is in the `<Response>` of a user's own.
+    fn own(&mut self, twiml: &str) -> Written {
+        let whole = check(twiml)?;
+        let mut reader = Reader::from_str(&whole);
+        let mut depth = 0_u32;
+        loop {
+            let event = reader.read_event().map_err(|_| TwimlError("TwiML is no XML".into()))?;
+            match &event {
+                Event::Eof => return Ok(()),
+                Event::Start(_) => depth += 1,
+                Event::End(_) => depth = depth.saturating_sub(1),
+                Event::Empty(_)
+                | Event::Text(_)
+                | Event::CData(_)
+                | Event::Comment(_)
+                | Event::Decl(_)
+                | Event::PI(_)
+                | Event::DocType(_)
+                | Event::GeneralRef(_) => {}
+            }
+            let is_start_of_root = matches!(event, Event::Start(_)) && depth == 1;
+            if depth > 0 && !is_start_of_root {
+                self.event(event);
             }
         }
     }
@@ -426,8 +469,9 @@ mod tests {
             url: None,
             status_callback: None,
         };
+        let sip = Party::Sip { uri: "sip:a@b.example".into(), status_callback: None };
         let dial = Dial {
-            to: vec![number, Party::Sip("sip:a@b.example".into())],
+            to: vec![number, sip],
             timeout: Some(Duration::from_millis(20_500)),
             caller_id: Some("+1".into()),
             ..Dial::default()
@@ -476,6 +520,20 @@ mod tests {
         assert!(write(&[Verb::Dial(Dial::default())]).is_err());
         assert!(write(&[Verb::SendDigits("12a".into())]).is_err());
         assert!(write(&[Verb::Say(Say::new("x".repeat(4_097)))]).is_err());
+    }
+
+    #[test]
+    fn a_users_own_instructions_stand_among_others() {
+        for own in
+            ["<Say>a &amp; b</Say><Pause/>", "<Response><Say>a &amp; b</Say><Pause/></Response>"]
+        {
+            let verbs = [Verb::Own(own.into()), Verb::Redirect("https://a.example".into())];
+            assert_eq!(
+                body(&verbs),
+                "<Say>a &amp; b</Say><Pause/><Redirect method=\"POST\">https://a.example</Redirect>"
+            );
+        }
+        assert!(write(&[Verb::Own("<Say>".into())]).is_err());
     }
 
     #[test]

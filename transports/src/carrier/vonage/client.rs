@@ -105,6 +105,7 @@ impl ApplicationKey {
 /// A call to place.
 #[derive(Clone, Debug, Default)]
 pub struct CreateVonageCall {
+    /// A number or a SIP address.
     pub to: String,
     pub from: String,
     /// Instructions, once it is answered.
@@ -388,7 +389,10 @@ fn is_over(error: &CarrierError) -> bool {
 }
 
 fn body_of(call: &CreateVonageCall) -> Value {
-    let mut to = json!({"type": "phone", "number": digits(&call.to)});
+    let mut to = match call.to.starts_with("sip") {
+        true => json!({"type": "sip", "uri": call.to}),
+        false => json!({"type": "phone", "number": digits(&call.to)}),
+    };
     if let Some(keys) = &call.dtmf_answer {
         to["dtmfAnswer"] = json!(keys);
     }

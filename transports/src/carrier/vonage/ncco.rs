@@ -37,6 +37,11 @@ pub enum Action {
         music_on_hold_url: Option<String>,
     },
     Wait(Duration),
+    /// Tells an address that the call has come so far.
+    Notify {
+        payload: Value,
+        url: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +56,11 @@ pub enum Endpoint {
         number: String,
         dtmf_answer: Option<String>,
     },
-    Sip(String),
+    Sip {
+        uri: String,
+        /// Sent along, by name.
+        headers: Vec<(String, String)>,
+    },
 }
 
 /// Instructions that Vonage would not take.
@@ -100,6 +109,9 @@ fn action(action: &Action) -> Result<Value, NccoError> {
             put(&mut conversation, "musicOnHoldUrl", music_on_hold_url.as_ref().map(|url| [url]));
             conversation
         }
+        Action::Notify { payload, url } => {
+            json!({"action": "notify", "payload": payload, "eventUrl": [url]})
+        }
         Action::Wait(time) => json!({"action": "wait", "timeout": time.as_secs_f64()}),
     })
 }
@@ -128,7 +140,14 @@ fn endpoint(endpoint: &Endpoint) -> Result<Value, NccoError> {
             put(&mut phone, "dtmfAnswer", dtmf_answer.as_ref());
             phone
         }
-        Endpoint::Sip(uri) => json!({"type": "sip", "uri": uri}),
+        Endpoint::Sip { uri, headers } => {
+            let mut sip = json!({"type": "sip", "uri": uri});
+            if !headers.is_empty() {
+                let headers = headers.iter().map(|(name, value)| (name.clone(), json!(value)));
+                sip["headers"] = headers.collect::<serde_json::Map<_, _>>().into();
+            }
+            sip
+        }
     })
 }
 
