@@ -169,7 +169,7 @@ async fn nobody_takes_the_caller(carrier: &'static str) {
             json!({"is_machine": true, "stays": true}),
         ),
         (json!({"mode": "blind-transfer"}), json!({"answers": "busy"})),
-        (json!({"mode": "blind-transfer", "timeout": 5}), json!({"answers": "no_answer"})),
+        (json!({"mode": "blind-transfer", "timeout": 2}), json!({"answers": "no_answer"})),
     ] {
         let what = format!("{plan} {person}");
         let phones = Phones::answered_by(carrier, to(plan)).await;
@@ -382,6 +382,38 @@ async fn a_server_that_controls_calls_itself_is_asked_to() {
     assert!(phones.all_at_carrier().await.iter().all(|call| call["to"] != OPERATOR));
 }
 
+/// A server that wants to end calls itself is asked to, and the carrier is not.
+async fn the_server_hangs_up(carrier: &'static str) {
+    let fields = json!({"endCallPhrases": ["1 2 3"],
+        "serverMessages": ["end-of-call-report", "phone-call-control"]});
+    let phones = Phones::answered_by(carrier, fields).await;
+    let id = phones.rings(json!({"stays": true})).await;
+    phones.heard(&id, "7").await;
+    phones.act(&id, json!({"say": "6"})).await;
+    let asked = phones.receiver.event("phone-call-control").await.message;
+    assert_eq!(asked["request"], "hang-up", "{asked}");
+    let call = phones.at_carrier(&id).await;
+    assert_eq!(call["is_over"], false, "it is the server's to end: {call:#}");
+    phones.act(&id, json!({"hang_up": true})).await;
+    let ended = phones.ended(&phones.newest().await).await;
+    assert_eq!(ended["endedReason"], "assistant-said-end-call-phrase", "{ended}");
+}
+
+#[tokio::test]
+async fn a_server_ends_a_call_of_twilio_s_itself() {
+    the_server_hangs_up("twilio").await;
+}
+
+#[tokio::test]
+async fn a_server_ends_a_call_of_telnyx_s_itself() {
+    the_server_hangs_up("telnyx").await;
+}
+
+#[tokio::test]
+async fn a_server_ends_a_call_of_vonage_s_itself() {
+    the_server_hangs_up("vonage").await;
+}
+
 /// The process dies while the operator rings: the caller is with the next one, and whoever answers
 /// is hung up on.
 async fn the_process_dies_while_the_operator_rings(carrier: &'static str, mode: &str) {
@@ -413,6 +445,16 @@ async fn a_process_that_dies_while_telnyx_s_operator_rings_leaves_nobody_on_hold
 #[tokio::test]
 async fn a_process_that_dies_while_vonage_s_operator_rings_leaves_nobody_on_hold() {
     the_process_dies_while_the_operator_rings("vonage", "warm-transfer-say-message").await;
+}
+
+#[tokio::test]
+async fn a_process_that_dies_while_twilio_rings_for_the_caller_gets_them_back() {
+    the_process_dies_while_the_operator_rings("twilio", "blind-transfer").await;
+}
+
+#[tokio::test]
+async fn a_process_that_dies_while_vonage_rings_for_the_caller_gets_them_back() {
+    the_process_dies_while_the_operator_rings("vonage", "blind-transfer").await;
 }
 
 #[tokio::test]

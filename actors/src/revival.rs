@@ -63,6 +63,17 @@ pub(crate) fn gap(lost: u64) -> Vec<u8> {
     json!({ "lost": lost }).to_string().into_bytes()
 }
 
+/// Somebody else has the caller.
+#[derive(Serialize, Deserialize)]
+struct Forwarded {
+    forwarded: bool,
+}
+
+/// The line that says so: the call is not to be taken up, it would be taken from them.
+pub(crate) fn forwarded() -> Vec<u8> {
+    json!({ "forwarded": true }).to_string().into_bytes()
+}
+
 #[derive(Deserialize)]
 struct Begun {
     id: String,
@@ -114,6 +125,7 @@ impl Revival {
         let opening: Opening = serde_json::from_slice(first).ok()?;
         let (mut entries, mut begun) = (Vec::new(), HashSet::new());
         let (mut lost, mut unreadable) = (0, 0);
+        let mut is_forwarded = false;
         for line in rest {
             if let Ok(entry) = serde_json::from_slice::<JournalEntry>(line) {
                 entries.push(entry);
@@ -121,6 +133,8 @@ impl Revival {
                 begun.insert(tool.id);
             } else if let Ok(gap) = serde_json::from_slice::<Gap>(line) {
                 lost = gap.lost;
+            } else if let Ok(it) = serde_json::from_slice::<Forwarded>(line) {
+                is_forwarded |= it.forwarded;
             } else {
                 unreadable += 1;
             }
@@ -144,7 +158,7 @@ impl Revival {
             keys: opening.keys,
             started_ms: opening.started_ms,
             history: conversation.history().to_vec(),
-            ended: past.ended,
+            ended: past.ended.or(is_forwarded.then_some(EndedReason::AssistantForwardedCall)),
             connected_at: past.connected_at,
             tools: tools.collect(),
             last_at: entries.last().map(|entry| entry.at).unwrap_or_default(),

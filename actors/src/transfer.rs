@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{CallContext, PhoneLine, phone_line::Attempt};
+use crate::{CallContext, PhoneLine, phone_line::Attempt, revival};
 
 pub(crate) use ask::ask;
 use hold::Hold;
@@ -43,6 +43,9 @@ const BACK_DUE: Duration = Duration::from_secs(10);
 
 /// Until words are heard again on a leg that is back.
 const BACK_SETTLES: Duration = Duration::from_millis(300);
+
+/// How long the journal is waited for: a dead disk degrades a call.
+const JOURNAL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How often it is looked at whether the leg is there, or somebody speaks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -95,6 +98,10 @@ pub(crate) async fn send_on(context: &Arc<CallContext>, to: &Destination) -> Sen
     match &sent {
         Sent::Gone => {
             attempt.settle();
+            let noted = context.journal.append_durable(revival::forwarded());
+            if !matches!(timeout(JOURNAL_TIMEOUT, noted).await, Ok(Ok(()))) {
+                tracing::error!(call = %context.spec.id, "a transfer is not journalled");
+            }
             let destination = to.document().clone();
             context.publish(ServerEvent::TransferUpdate { destination }, &[]);
             context.tell(Event::EndRequested { reason: EndedReason::AssistantForwardedCall });

@@ -94,3 +94,11 @@ fn a_call_that_was_about_to_end_ends_with_its_own_reason() {
     assert_eq!(revival.ended, Some(reason));
     assert!(revival.obstacle().is_some());
 }
+
+#[test]
+fn a_call_whose_caller_is_with_somebody_else_is_not_taken_up() {
+    let lines = [tool_asked_for(), vec![forwarded()]].concat();
+    let revival = Revival::read(&lines).unwrap();
+    assert_eq!(revival.ended, Some(EndedReason::AssistantForwardedCall));
+    assert!(revival.obstacle().is_some());
+}

@@ -343,3 +343,37 @@ fn a_call_that_is_never_connected_ends_when_told() {
     "#]],
     );
 }
+
+#[test]
+fn a_farewell_is_heard_before_the_call_ends_for_its_reason_whatever_still_runs() {
+    let words = "Nobody is there.".to_owned();
+    let farewell = Event::Farewell { words, reason: EndedReason::OperatorBusy };
+    check(
+        CallOptions { tools: vec![function("transfer", vec![])], ..quiet() },
+        [
+            asked("To sales."),
+            vec![
+                (2_300, calls(1, &["transfer"])),
+                (2_310, finished(1)),
+                (5_000, farewell),
+                (5_010, done(1, "transfer", "it is busy")),
+                (5_200, began(1)),
+                (6_000, heard(1)),
+            ],
+        ]
+        .concat(),
+        60_000,
+        expect![[r#"
+            0.000s  ~InProgress, ~assistant.started
+            1.000s  ~user Started 0
+            1.650s  ~user Stopped 0
+            1.700s  ~user: "To sales."
+            2.000s  endpointing -> ~history, Generate turn-1
+            2.300s  ~tool-calls 1, RunTool turn-1 transfer, ~history
+            5.000s  Speak #1 "Nobody is there.", Finish #1
+            5.010s  ~history
+            5.200s  ~assistant Started 1, ~speechStarted 1 ForceSay "Nobody is there."
+            6.000s  ~assistant Stopped 1, ~assistant: "Nobody is there.", ~history, ~Ended call.forwarding.operator-busy, End call.forwarding.operator-busy
+        "#]],
+    );
+}
