@@ -230,9 +230,7 @@ impl Held {
                 broken.push(format!("call {nth}: {what}"));
             }
         };
-        let of_call = after.events.iter().filter(|event| event["call"]["id"] == self.id.as_str());
-        let reports: Vec<_> =
-            of_call.filter(|event| event["type"] == "end-of-call-report").collect();
+        let reports = after.reports.get(&self.id).map(Vec::as_slice).unwrap_or_default();
         must(reports.len() == 1, format!("{} end-of-call reports were delivered", reports.len()));
         let reason = reports.first().and_then(|report| report["endedReason"].as_str());
         let reason = reason.unwrap_or_default();

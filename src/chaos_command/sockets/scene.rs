@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU16, Ordering},
     },
     time::{Duration, Instant},
@@ -46,13 +46,17 @@ pub struct Happened {
     pub back: Option<Instant>,
 }
 
+/// End-of-call reports by the id of their call.
+pub type Reports = HashMap<String, Vec<Value>>;
+
 /// What is left when the calls are over.
 pub struct After {
     pub active_calls: u64,
     pub outbox_pending: u64,
     /// Sessions and answers of providers that are still open.
     pub open: u64,
-    pub events: Vec<Value>,
+    /// The end-of-call reports of each call.
+    pub reports: Reports,
     /// How often each call of a tool was run.
     pub tool_runs: Vec<usize>,
 }
@@ -251,7 +255,7 @@ impl Scene {
             active_calls: ready["activeCalls"].as_u64().unwrap_or_default(),
             outbox_pending: ready["outboxPending"].as_u64().unwrap_or_default(),
             open: open.map(|provider| provider["open"].as_u64().unwrap_or_default()).sum(),
-            events: self.receiver.events(),
+            reports: self.receiver.reports(),
             tool_runs: self.receiver.tool_runs(),
         }
     }
@@ -273,9 +277,17 @@ pub struct Receiver {
     task: JoinHandle<()>,
 }
 
+/// What is kept of the events: a long run has millions.
+#[derive(Default)]
+struct Told {
+    reports: Reports,
+    /// Our calls' ids by those of their carriers.
+    of_carriers: HashMap<String, String>,
+}
+
 struct Shared {
     status: AtomicU16,
-    events: Mutex<Vec<Value>>,
+    told: Mutex<Told>,
     tools: Mutex<Tools>,
 }
 
@@ -295,7 +307,7 @@ impl Receiver {
         let url = format!("http://{}/events", listener.local_addr().map_err(failed)?);
         let shared = Arc::new(Shared {
             status: AtomicU16::new(200),
-            events: Mutex::default(),
+            told: Mutex::default(),
             tools: Mutex::default(),
         });
         let router = Router::new().route("/events", post(take)).with_state(shared.clone());
@@ -323,19 +335,35 @@ impl Receiver {
 
     /// The id of a call of ours that its carrier knows as this one, once an event of it came.
     pub fn call_of_carrier(&self, id: &str) -> Option<String> {
-        let events = self.shared.events.lock().unwrap_or_else(PoisonError::into_inner);
-        let event = events.iter().find(|event| event["call"]["phoneCallProviderId"] == id)?;
-        Some(event["call"]["id"].as_str()?.to_owned())
+        self.shared.told().of_carriers.get(id).cloned()
     }
 
-    fn events(&self) -> Vec<Value> {
-        self.shared.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn reports(&self) -> Reports {
+        self.shared.told().reports.clone()
     }
 }
 
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+impl Shared {
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Told {
+    fn take(&mut self, event: Value) {
+        let Some(id) = event["call"]["id"].as_str().map(str::to_owned) else { return };
+        if let Some(carriers) = event["call"]["phoneCallProviderId"].as_str() {
+            self.of_carriers.insert(carriers.to_owned(), id.clone());
+        }
+        if event["type"] == "end-of-call-report" {
+            self.reports.entry(id).or_default().push(event);
+        }
     }
 }
 
@@ -348,8 +376,7 @@ async fn take(
     }
     let status = shared.status.load(Ordering::Acquire);
     if status == 200 {
-        let mut events = shared.events.lock().unwrap_or_else(PoisonError::into_inner);
-        events.push(body["message"].take());
+        shared.told().take(body["message"].take());
     }
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, Json(json!({})))
