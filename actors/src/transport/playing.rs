@@ -17,9 +17,10 @@ use crate::{LegSocket, Outgoing, leg::ToLeg};
 /// there and back, and some.
 const HEARING_TRUST: Duration = Duration::from_secs(1);
 
-/// How often the conversation is told how far a speech was heard, which is what a process that takes
-/// the call up knows of it.
-const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+/// How often it is looked whether another word of a speech was heard. The conversation is told, which
+/// is what a process that takes the call up knows of it: half a word's time, so that no more than
+/// one word and the one that was cut off are said twice.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 impl Pump {
     /// Sends what is due, notes what was heard.
@@ -143,13 +144,17 @@ impl Pump {
     /// Tells now and then how far the speech that sounds was heard.
     fn tell_progress(&mut self, sounding: Option<(u32, u64)>) {
         let Some((speech, samples)) = sounding else { return };
-        if self.told_progress.elapsed() < PROGRESS_EVERY {
+        if self.looked_for_progress.elapsed() < PROGRESS_EVERY {
             return;
         }
-        self.told_progress = Instant::now();
-        let heard = self.context.audio.format().duration_of(samples);
-        if let Some(chars) = self.context.chars_heard(SpeechId(speech), heard) {
-            self.context.tell(Event::SpeechProgress { speech: SpeechId(speech), chars });
+        self.looked_for_progress = Instant::now();
+        let (speech, heard) = (SpeechId(speech), self.context.audio.format().duration_of(samples));
+        let progress = self.context.chars_heard(speech, heard).map(|chars| (speech, chars));
+        if let Some((speech, chars)) = progress
+            && self.told_progress != progress
+        {
+            self.told_progress = progress;
+            self.context.tell(Event::SpeechProgress { speech, chars });
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
-use offhook_core::{EndedReason, Event};
+use offhook_core::{EndedReason, Event, SpeechId};
 use offhook_media::Backdrop;
 use offhook_transports::{LegError, LegEvent, REFUSED, RateLimit, Timeline, Wire, close_code};
 use tokio::time::{Instant, sleep, timeout};
@@ -51,7 +51,9 @@ pub(super) struct Pump {
     pub(super) pinged: Instant,
     /// The first ping since the last sign of life.
     pub(super) unanswered: Option<Instant>,
-    pub(super) told_progress: Instant,
+    pub(super) looked_for_progress: Instant,
+    /// The last progress that was told: the speech and its characters.
+    pub(super) told_progress: Option<(SpeechId, u32)>,
     pub(super) looked: Looked,
 }
 
@@ -86,7 +88,8 @@ impl Pump {
             heard_peer: Instant::now(),
             pinged: Instant::now(),
             unanswered: None,
-            told_progress: Instant::now(),
+            looked_for_progress: Instant::now(),
+            told_progress: None,
             looked: Looked { at: Instant::now(), for_a_frame: false },
         }
     }
