@@ -22,10 +22,10 @@ fn path(call: &Value) -> String {
     format!("/call/{}", call["id"].as_str().unwrap())
 }
 
-/// People hang up when they heard the greeting.
+/// People hear the greeting, say something, and hang up when they were answered.
 async fn start() -> Phones {
     let phones = Phones::answered_by("twilio", json!({})).await;
-    phones.introduce("", json!({"lines": [{"wait_ms": 10}, "hang_up"]})).await;
+    phones.introduce("", json!({"lines": [{"say": "5 1"}]})).await;
     phones
 }
 
@@ -263,7 +263,7 @@ async fn calls_that_their_carrier_does_not_take_yet_are_queued_and_placed_in_tur
     let options = Options::default().set("calls.queue_ttl=30s");
     let mut phones = Phones::start_at_rate("twilio", options, 1).await;
     phones.number = phones.buy(phones::OURS, json!({})).await;
-    phones.introduce("", json!({"lines": [{"wait_ms": 10}, "hang_up"]})).await;
+    phones.introduce("", json!({"lines": [{"say": "5 1"}]})).await;
     let customers: Value =
         (0..3).map(|index| json!({"number": format!("+1415555014{index}")})).collect();
     let body = json!({"assistant": phones.assistant(json!({})),
