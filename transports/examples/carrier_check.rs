@@ -189,7 +189,7 @@ fn dial(kind: &str, asked: &Value) -> Dial {
             url: maybe(&asked["url"]),
             status_callback: maybe(&asked["callback"]),
         },
-        "sip" => Party::Sip(text(&asked["to"])),
+        "sip" => Party::Sip { uri: text(&asked["to"]), status_callback: maybe(&asked["callback"]) },
         _ => Party::Conference(Conference {
             name: text(&asked["to"]),
             start_on_enter: asked["starts"] == true,
