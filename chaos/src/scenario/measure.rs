@@ -117,8 +117,9 @@ impl Measure {
             Self::Restart => worst_after_fault(ran, |what| matches!(what, What::Restarted(_)))?,
             Self::End => {
                 let broke = ran.notes.iter().find(|note| matches!(note.what, What::Broke(_)))?;
-                let ended = ran.calls.iter().map(|call| call.ended).max()?;
-                ms(ended.saturating_sub(broke.at))
+                // What was broken already costs a call nothing before it begins.
+                let took = |call: &CallRan| call.ended.saturating_sub(broke.at.max(call.placed));
+                ms(ran.calls.iter().map(took).max()?)
             }
             // A process that dies takes virtual time along.
             Self::Bridge => return None,
