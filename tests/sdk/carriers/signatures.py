@@ -401,11 +401,14 @@ def some_dial(response, kind):
     asked = {"verb": kind, **fields}
     if kind == "number":
         to, keys, url, callback = phone(), maybe(lambda: "ww1#"), maybe(address), maybe(address)
-        dial.number(to, **given({"send_digits": keys, "url": url, "status_callback": callback}))
+        dial.number(to, **given({"send_digits": keys, "url": url, "status_callback": callback,
+                                 "status_callback_event": callback and "answered"}))
         asked.update({"to": to, "send_digits": keys, "url": url, "callback": callback})
     elif kind == "sip":
-        asked["to"] = "sip:" + token(6) + "@b.example"
-        dial.sip(asked["to"])
+        to, callback = "sip:" + token(6) + "@b.example", maybe(address)
+        dial.sip(to, **given({"status_callback": callback,
+                              "status_callback_event": callback and "answered"}))
+        asked.update({"to": to, "callback": callback})
     else:
         name, starts, ends = token(8), dice.random() < 0.5, dice.random() < 0.5
         muted, wait, callback = maybe(yes), maybe(address), maybe(address)
