@@ -135,6 +135,8 @@ pub struct Out {
     now: Option<Instant>,
     queue: BTreeMap<(Instant, u64), Item>,
     sequence: u64,
+    /// When the last leaves that a fault has put off.
+    late_until: Option<Instant>,
 }
 
 struct Item {
@@ -195,8 +197,11 @@ impl Out {
         self.queue.insert((due.max(now), self.sequence), item);
     }
 
-    /// Sends something later than it was due.
+    /// Sends something later than it was due, and after all that was put off before it: a connection
+    /// keeps the order of what it carries.
     fn put_off(&mut self, due: Instant, item: Item) {
+        let due = self.late_until.map_or(due, |until| due.max(until));
+        self.late_until = Some(due);
         self.sequence += 1;
         self.queue.insert((due, self.sequence), Item { is_late: true, ahead: false, ..item });
     }
@@ -244,9 +249,13 @@ async fn converse(mut socket: WebSocket, link: Link, mut dialogue: impl Dialogue
                 }
                 continue;
             }
-            if let Some(late) = manner.late.filter(|_| !item.is_late) {
-                out.put_off(now + late.draw(&link.app.chance), item);
-                continue;
+            if !item.is_late {
+                let late = manner.late.map(|late| now + late.draw(&link.app.chance));
+                let behind = out.late_until.filter(|until| *until > now);
+                if let Some(due) = late.max(behind) {
+                    out.put_off(due, item);
+                    continue;
+                }
             }
             link.leaves(item.ahead.then_some(due), now, item.mark);
             for message in traffic.changed(item.message, manner) {
@@ -548,5 +557,26 @@ pub mod testing {
             self.out.now = Some(now);
             now
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_late_is_not_overtaken_by_what_is_less_late() {
+        let start = Instant::now();
+        let mut out = Out { now: Some(start), ..Out::default() };
+        out.text("first");
+        out.text("second");
+        for late in [300, 20] {
+            let (_, item) = out.pop_due(start).unwrap();
+            out.put_off(start + Duration::from_millis(late), item);
+        }
+        assert!(out.pop_due(start + Duration::from_millis(299)).is_none());
+        let later = start + Duration::from_millis(300);
+        let left = std::iter::from_fn(|| out.pop_due(later).map(|(_, item)| item.message));
+        assert_eq!(left.collect::<Vec<_>>(), [Message::text("first"), Message::text("second")]);
     }
 }
