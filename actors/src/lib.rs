@@ -28,6 +28,7 @@ mod reopen;
 mod retry;
 mod revival;
 mod roster;
+mod short_answer;
 mod signature;
 pub mod tool_executor;
 pub mod transcriber;

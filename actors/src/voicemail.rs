@@ -3,13 +3,10 @@
 use std::{future::Future, sync::Arc};
 
 use offhook_core::{Event, FailureClass, Message, Stage, VOICEMAIL_ANSWER_DUE};
-use offhook_providers::{
-    ProviderError,
-    llm::{LlmEvent, LlmRequest},
-};
+use offhook_providers::{ProviderError, llm::LlmRequest};
 use tokio::time::timeout;
 
-use crate::CallContext;
+use crate::{CallContext, short_answer};
 
 /// Characters of an answer that are read: one word is asked for.
 const ANSWER_CHARS_MAX: usize = 200;
@@ -26,7 +23,7 @@ pub(crate) fn ask(
         let question = LlmRequest { messages, tools: Vec::new() };
         // Another may serve by the time it answers.
         let candidate = context.succession(Stage::Model).current();
-        let answer = answer(&context, candidate, question);
+        let answer = short_answer::ask(&context, candidate, question, ANSWER_CHARS_MAX);
         let answer = timeout(VOICEMAIL_ANSWER_DUE, answer).await;
         let answer = answer.unwrap_or_else(|_| {
             let detail = format!("no answer within {VOICEMAIL_ANSWER_DUE:?}");
@@ -49,26 +46,6 @@ pub(crate) fn ask(
             }
         }
     }
-}
-
-/// What the model says, as far as it matters.
-async fn answer(
-    context: &CallContext,
-    candidate: usize,
-    question: LlmRequest,
-) -> Result<String, ProviderError> {
-    let model = &context.spec.stages.model.candidates()[candidate];
-    let mut stream = model.provider.generate(question).await?;
-    let mut answer = String::new();
-    while let Some(event) = stream.events.recv().await {
-        match event? {
-            LlmEvent::Text(text) if answer.len() < ANSWER_CHARS_MAX => answer.push_str(&text),
-            LlmEvent::Text(_) | LlmEvent::ToolCall(_) => {}
-            LlmEvent::Usage(usage) => context.add_usage(candidate, usage),
-            LlmEvent::Finished(_) => return Ok(answer),
-        }
-    }
-    Err(ProviderError::new(FailureClass::Closed, "the answer was cut off"))
 }
 
 /// Whether an answer begins with the word that was asked for; models add punctuation and reasons.

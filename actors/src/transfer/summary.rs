@@ -4,13 +4,10 @@ use std::sync::Arc;
 
 use offhook_api::{SummaryPlan, artifact};
 use offhook_core::{FailureClass, Message, Stage};
-use offhook_providers::{
-    ProviderError,
-    llm::{LlmEvent, LlmRequest},
-};
+use offhook_providers::{ProviderError, llm::LlmRequest};
 use tokio::time::timeout;
 
-use crate::CallContext;
+use crate::{CallContext, short_answer};
 
 /// Longest summary, in characters: what Vonage says at once, and a minute and a half of speech.
 const SUMMARY_CHARS_MAX: usize = 1_400;
@@ -33,7 +30,9 @@ pub(super) async fn sum_up(
     // Another may serve by the time it answers.
     let candidate = context.succession(Stage::Model).current();
     let question = LlmRequest { messages: question(&context, &plan), tools: Vec::new() };
-    let answer = timeout(plan.timeout, answer(&context, candidate, question)).await;
+    let answer =
+        timeout(plan.timeout, short_answer::ask(&context, candidate, question, SUMMARY_CHARS_MAX))
+            .await;
     let answer = answer.unwrap_or_else(|_| {
         let detail = format!("no summary within {:?}", plan.timeout);
         Err(ProviderError::new(FailureClass::Timeout, detail))
@@ -106,28 +105,6 @@ fn fill(text: &str, name: &str, value: &str) -> Option<String> {
     }
     filled.push_str(rest);
     found.then_some(filled)
-}
-
-async fn answer(
-    context: &CallContext,
-    candidate: usize,
-    question: LlmRequest,
-) -> Result<String, ProviderError> {
-    let model = &context.spec.stages.model.candidates()[candidate];
-    let mut stream = model.provider.generate(question).await?;
-    let mut summary = String::new();
-    while let Some(event) = stream.events.recv().await {
-        match event? {
-            LlmEvent::Text(text) => {
-                let room = SUMMARY_CHARS_MAX.saturating_sub(summary.chars().count());
-                summary.extend(text.chars().take(room));
-            }
-            LlmEvent::ToolCall(_) => {}
-            LlmEvent::Usage(usage) => context.add_usage(candidate, usage),
-            LlmEvent::Finished(_) => return Ok(summary),
-        }
-    }
-    Err(ProviderError::new(FailureClass::Closed, "the summary was cut off"))
 }
 
 #[cfg(test)]
