@@ -71,6 +71,11 @@ pub struct Outcome {
 /// Bytes on the wire between the leg and the caller: half a second of audio.
 const WIRE_BYTES: usize = 32 * 1024;
 
+/// A call whose document the disk does not take is asked for again: 30 s, longer than disks of
+/// tests are full.
+const PLACING_LIMIT: u32 = 120;
+const PLACING_PAUSE: Duration = Duration::from_millis(250);
+
 const ORG: &str = "test";
 
 /// Any wall time does: 2026-01-01T00:00:00Z.
@@ -153,7 +158,7 @@ impl World {
             updated_at_ms: EPOCH_MS,
             body: record.as_value().clone(),
         };
-        self.store.put(document).await.expect("memory takes documents");
+        self.keep(document).await;
         let assistant = AssistantView::new(assistant).expect("the assistant can be read");
         let spec = CallSpec {
             id,
@@ -179,6 +184,17 @@ impl World {
         assert!(matches!(started, Started::Running), "{started:?}");
         let leg = self.connect(id, codec).await.expect("a new call has no leg");
         Placed { id, leg }
+    }
+
+    /// Writes a document; asks again where the disk takes none, as a client does who is told so.
+    async fn keep(&self, document: Document) {
+        for _ in 0..PLACING_LIMIT {
+            if self.store.put(document.clone()).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(PLACING_PAUSE).await;
+        }
+        panic!("the store took no document {PLACING_LIMIT} times");
     }
 
     /// Connects another media socket to a call that runs, as a client does that was cut off.

@@ -120,6 +120,31 @@ impl Trouble {
     }
 }
 
+impl Fault {
+    /// Whether it is the call's own media leg that it breaks.
+    pub const fn is_of_leg(&self) -> bool {
+        matches!(
+            self,
+            Self::LateAudio(_)
+                | Self::LostFrames(_)
+                | Self::LegBreaks { .. }
+                | Self::LegHalfOpen { .. }
+        )
+    }
+
+    /// Whether it meets all calls of the node at once.
+    pub const fn is_of_node(&self) -> bool {
+        matches!(
+            self,
+            Self::DiskFull { .. }
+                | Self::DiskStalls { .. }
+                | Self::Receiver { .. }
+                | Self::Standstill(_)
+                | Self::Drain
+        )
+    }
+}
+
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.stage, self.nth)

@@ -208,12 +208,13 @@ impl Scene {
         let company = self.companies[nth % self.companies.len()].clone();
         let placed = self.trace.now();
         // What all share breaks once.
-        let is_broken_here = nth == 0 || !self.plan.cast.shared;
-        let faults = if is_broken_here { &self.plan.faults[..] } else { &[] };
-        sabotage::prepare(&company, &self.trace, nth, faults);
+        let all_share = |fault: &Fault| self.plan.cast.shared || fault.is_of_node();
+        let mut faults = self.plan.faults.clone();
+        faults.retain(|timed| nth == 0 || !all_share(&timed.fault));
+        sabotage::prepare(&company, &self.trace, nth, &faults);
         let call = self.world.place_on(assistant(&self.plan), company.stages()).await;
         let (id, line) = (call.id, Line::default());
-        let breaks_leg = self.plan.faults.iter().any(|timed| is_of_leg(&timed.fault));
+        let breaks_leg = self.plan.faults.iter().any(|timed| timed.fault.is_of_leg());
         let leg = match breaks_leg {
             true => line.lay(self.world.clone(), id, call.leg).await,
             false => call.leg,
@@ -229,7 +230,7 @@ impl Scene {
             line,
             draining: self.draining.clone(),
         };
-        saboteur.set_off(faults);
+        saboteur.set_off(&faults);
         let looking = tokio::spawn(compare_journal(self.world.clone(), id));
         let began = self.trace.now();
         let socket = WebSocketStream::from_raw_socket(leg, Role::Client, None).await;
@@ -368,16 +369,6 @@ fn answer(messages: &[Message]) -> Reply {
         Some(result) if result.contains("vacancy") => Reply::Say(TOOL_WORKED.into()),
         Some(_) => Reply::Say(TOOL_FAILED.into()),
     }
-}
-
-fn is_of_leg(fault: &Fault) -> bool {
-    matches!(
-        fault,
-        Fault::LateAudio(_)
-            | Fault::LostFrames(_)
-            | Fault::LegBreaks { .. }
-            | Fault::LegHalfOpen { .. }
-    )
 }
 
 /// Compares the journal on disk with the live call until that is over; says how they differ.
