@@ -39,7 +39,7 @@ pub enum Measure {
     Hedge,
     /// From the fault of an actor until it is started again.
     Restart,
-    /// From the first fault to the end of the call.
+    /// From the first fault of a call to its end.
     End,
     /// From a process that is up again to the agent's next word in a call that it took up.
     Bridge,
@@ -116,9 +116,14 @@ impl Measure {
             Self::Hedge => hedge(ran)?,
             Self::Restart => worst_after_fault(ran, |what| matches!(what, What::Restarted(_)))?,
             Self::End => {
-                let broke = ran.notes.iter().find(|note| matches!(note.what, What::Broke(_)))?;
-                // What was broken already costs a call nothing before it begins.
-                let took = |call: &CallRan| call.ended.saturating_sub(broke.at.max(call.placed));
+                let broke = || ran.notes.iter().filter(|note| matches!(note.what, What::Broke(_)));
+                let first = broke().next()?;
+                let took = |call: &CallRan| {
+                    // What all calls share breaks in one of them.
+                    let own = broke().find(|note| note.call == call.nth).unwrap_or(first);
+                    // What was broken already costs a call nothing before it begins.
+                    call.ended.saturating_sub(own.at.max(call.placed))
+                };
                 ms(ran.calls.iter().map(took).max()?)
             }
             // A process that dies takes virtual time along.
