@@ -74,7 +74,8 @@ pub enum PlayoutAction {
 pub enum Notice {
     /// Its first sample was sent and nothing is left to be heard before it.
     Began { speech: u32, at: Duration },
-    /// It was finished, and all of it was heard.
+    /// It was finished, and all of it was heard. Where nobody tells, that is certain once the leg
+    /// gave a sign of life after the last of it was sent.
     Heard { speech: u32, at: Duration },
     /// The leg ran dry in the middle of it; said once a gap.
     Underrun { speech: u32, at: Duration },
@@ -269,9 +270,11 @@ impl Playout {
         let alive = self.format.samples_in(alive);
         let played_out = self.playhead.played_out(self.tick, alive, self.lead);
         let (tick, heard) = (self.tick, self.playhead.heard());
-        if let Some(doubtful) = heard.checked_sub(played_out) {
-            if let Some(speech) = self.speeches.front_mut().filter(|speech| speech.began) {
-                speech.heard = speech.heard.saturating_sub(doubtful);
+        if let Some(mut doubtful) = heard.checked_sub(played_out) {
+            for speech in self.speeches.iter_mut().rev() {
+                let unheard = speech.heard.min(doubtful);
+                speech.heard -= unheard;
+                doubtful -= unheard;
             }
         } else {
             let left = self.playhead.move_to(played_out);
@@ -336,9 +339,8 @@ impl Playout {
     /// When there is something to send or to tell again, unless somebody calls before; `None` when
     /// idle or waiting for a voice. Never before `now`.
     pub fn next_due(&self, now: Duration) -> Option<Duration> {
-        let at_once = self.clear_due
-            || self.notices.len() > self.notices_polled
-            || self.speeches.iter().any(Speech::is_heard);
+        let at_once =
+            self.clear_due || self.notices.len() > self.notices_polled || self.has_ended();
         let due = match at_once {
             true => Some(self.tick),
             false => self.next_positions().filter_map(|at| self.playhead.due(at)).min(),
@@ -491,6 +493,7 @@ impl Playout {
             Some(passed @ 1..) => self.tick.min(from_tick + passed),
             Some(0) | None => self.tick,
         };
+        let certain = self.certain();
         let mut ended = Vec::new();
         for speech in &mut self.speeches {
             if let Some(begin) = speech.begin.filter(|&begin| begin <= heard && !speech.began) {
@@ -498,13 +501,16 @@ impl Playout {
                 let at = self.format.duration_of(tick_of(begin));
                 self.notices.push(Notice::Began { speech: speech.id, at });
             }
-            if speech.is_heard() {
+            if speech.is_over(certain) {
                 let at = self.format.duration_of(tick_of(speech.end));
                 self.notices.push(Notice::Heard { speech: speech.id, at });
                 ended.push((speech.id, speech.heard));
+            } else if speech.is_heard() {
+                // What comes after it is told after it.
+                break;
             }
         }
-        self.speeches.retain(|speech| !speech.is_heard());
+        self.speeches.retain(|speech| ended.iter().all(|(id, _)| *id != speech.id));
         if let Some(speech) = self.speeches.front_mut()
             && self.playhead.ahead() == 0
             && speech.runs_dry()
@@ -519,6 +525,17 @@ impl Playout {
         for (speech, heard) in ended {
             self.close(speech, heard);
         }
+    }
+
+    /// Whether the end of a speech is to be told.
+    fn has_ended(&self) -> bool {
+        let certain = self.certain();
+        let told = self.speeches.iter().find(|speech| speech.is_heard());
+        told.is_some_and(|speech| speech.is_over(certain))
+    }
+
+    fn certain(&self) -> u64 {
+        self.playhead.certain(self.lead)
     }
 
     /// Takes back all that the leg has not played, to be sent again in order.
@@ -563,7 +580,9 @@ impl Playout {
             (self.playhead.sent() + chunk).saturating_sub(self.lead).max(self.playhead.heard())
         });
         let begin = self.speeches.iter().find(|speech| !speech.began).and_then(|s| s.begin);
-        let end = self.speeches.iter().find(|speech| speech.is_drained()).map(|s| s.end);
+        let end = self.speeches.iter().find(|speech| speech.is_drained());
+        // One that waits for a sign of life is told with that.
+        let end = end.filter(|speech| !speech.is_heard()).map(|speech| speech.end);
         let dry = self.speeches.front().filter(|s| s.runs_dry()).map(|_| self.playhead.sent());
         [send, begin, end, dry].into_iter().flatten()
     }

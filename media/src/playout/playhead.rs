@@ -121,7 +121,7 @@ impl Playhead {
     pub(super) fn played_out(&self, tick: u64, alive: u64, lead: u64) -> u64 {
         let clock = self.run.position + alive.saturating_sub(self.run.tick);
         match (self.hearing, &self.alive) {
-            (Hearing::Clock, _) => self.sent.min(clock + lead),
+            (Hearing::Clock, _) => self.sent.min(self.sent_by(alive, lead)),
             (Hearing::Marks, Some(last)) if tick > last.until => {
                 last.sent.saturating_sub(self.under_way).max(last.heard)
             }
@@ -129,6 +129,20 @@ impl Playhead {
             (Hearing::Marks, None) if self.trusting => self.heard,
             (Hearing::Marks, None) => self.heard.min(clock),
         }
+    }
+
+    /// Up to where what was taken for heard is so whatever becomes of the leg: it was sent before
+    /// the last sign of life. Marks say it themselves.
+    pub(super) fn certain(&self, lead: u64) -> u64 {
+        match (self.hearing, &self.alive) {
+            (Hearing::Clock, Some(last)) => self.sent_by(last.at, lead),
+            (Hearing::Clock, None) | (Hearing::Marks, _) => self.heard,
+        }
+    }
+
+    /// How far may have been sent at a time. What was played before this run was sent earlier yet.
+    fn sent_by(&self, tick: u64, lead: u64) -> u64 {
+        (self.run.position + tick + lead).saturating_sub(self.run.tick)
     }
 
     /// Moves on to a position, whatever the time. Returns by how many samples.

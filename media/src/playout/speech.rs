@@ -74,6 +74,11 @@ impl Speech {
         self.is_drained() && self.heard == self.sent
     }
 
+    /// All of it was heard, and the leg was alive to play it: it is over.
+    pub(super) fn is_over(&self, certain: u64) -> bool {
+        self.is_heard() && self.end <= certain
+    }
+
     /// When the leg has nothing left, that is a gap in this speech which was not told yet.
     pub(super) fn runs_dry(&self) -> bool {
         !self.is_drained() && self.sent > 0 && !self.in_gap

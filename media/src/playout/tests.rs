@@ -411,6 +411,42 @@ fn what_a_dead_leg_was_sent_is_not_taken_for_heard() {
 }
 
 #[test]
+fn the_end_of_a_speech_is_told_once_the_leg_has_lived_to_play_it() {
+    let mut playout = playout(Hearing::Clock);
+    let say = |playout: &mut Playout, speech: u32, length: u64| {
+        playout.queue(speech, audio(speech as u8, length));
+        playout.finish(speech);
+    };
+    say(&mut playout, 1, 1_000);
+    say(&mut playout, 2, 300);
+    for at in (0..=1_300).step_by(20) {
+        playout.trust(ms(at.min(380)), ms(1_000));
+        playout.poll(ms(at));
+    }
+    let ended = |notices: Vec<Notice>| -> Vec<u32> {
+        let heard = |notice| match notice {
+            Notice::Heard { speech, .. } => Some(speech),
+            Notice::Began { .. } | Notice::Underrun { .. } => None,
+        };
+        notices.into_iter().filter_map(heard).collect()
+    };
+    // 380 ms after the beginning 600 ms were sent ahead.
+    assert_eq!(playout.heard_samples(ms(1_300), 1), 1_000 * 8);
+    assert_eq!(ended(playout.take_notices()), [0; 0], "all that is known ends at 980 ms");
+
+    playout.lost(ms(5_400), ms(380));
+    assert_eq!(playout.clear(ms(5_400), 1).map(|cleared| cleared.heard_samples), Some(980 * 8));
+    assert_eq!(playout.clear(ms(5_400), 2).map(|cleared| cleared.heard_samples), Some(0));
+
+    say(&mut playout, 4, 1_000);
+    for at in (6_000..=7_200).step_by(20) {
+        playout.trust(ms(at.min(6_400)), ms(1_000));
+        playout.poll(ms(at));
+    }
+    assert_eq!(ended(playout.take_notices()), [4]);
+}
+
+#[test]
 fn a_carrier_plays_nothing_out_when_its_stream_is_lost() {
     let mut playout = playout(Hearing::Marks);
     playout.queue(1, audio(1, 2_000));

@@ -5,7 +5,7 @@ use crate::{
     chance::Chance,
     scenario::{
         Bound, Measure, Plan, Row,
-        fault::{Fault, Timed, When, Who},
+        fault::{Fault, Timed, When},
         plan::{Doing, Ending},
         row::Form,
     },
@@ -67,9 +67,10 @@ fn half_open(seed: u64) -> Plan {
     plan
 }
 
-/// While the agent speaks: what a caller says without a socket is lost with it.
+/// While the agent greets the caller: what one says without a socket is lost with it. A greeting is
+/// two seconds long, and not asked of the voice again in the next call.
 fn while_agent_speaks(chance: &Chance) -> When {
-    When::Words { of: Who::voice(1), count: (3 + chance.below(5)) as f32 }
+    When::At(chance.between(Duration::from_millis(600), Duration::from_millis(2_000)))
 }
 
 fn reconnects(seed: u64) -> Plan {
