@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, extract::State, routing::get};
 use offhook_config::Settings;
+use offhook_core::slots::{Limit, Scope};
 use offhook_providers::Net;
 use offhook_store::{Store, StoreOptions};
 use offhook_supervisors::Node;
@@ -53,6 +54,10 @@ pub async fn run(args: &SettingsArgs) -> Result<(), String> {
         orgs: auth::organisations(&settings).into_iter().map(|org| org.id).collect(),
         desk: Arc::default(),
     };
+    for org in app.orgs.iter() {
+        let limit = settings.calls.concurrency_limit_per_org.map(Limit::of);
+        node.slots().set_limit(Scope::Org(org.as_str().into()), limit);
+    }
     let dialer = Arc::new(http::CallDialer::new(app.clone()));
     node.campaigns().run(dialer).await.map_err(|error| error.to_string())?;
     http::run_scheduled_calls(app.clone()).await;

@@ -18,6 +18,11 @@ pub fn count(number: f64) -> u32 {
     number as u32
 }
 
+/// How many calls at the same time an assistant or a phone number has.
+pub fn concurrency_limit(document: &Value) -> Option<u32> {
+    get(document, "concurrencyLimit").and_then(Value::as_f64).map(count)
+}
+
 /// A field that is there and not null.
 pub fn get<'v>(value: &'v Value, field: &str) -> Option<&'v Value> {
     value.get(field).filter(|value| !value.is_null())

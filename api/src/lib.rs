@@ -46,6 +46,7 @@ pub use call::CallDocument;
 pub use credential::{Credential, Credentials};
 pub use destination::{Destination, Party};
 pub use error::{ApiError, ErrorText};
+pub use lenient::concurrency_limit;
 pub use message_filter::MessageFilter;
 pub use page::PageQuery;
 pub use phone_number::{NumberProvider, PhoneNumberView, RingingAction, RingingHook};

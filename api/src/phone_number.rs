@@ -145,9 +145,7 @@ impl PhoneNumberView {
             ring_timeout: ring_timeout
                 .map_or(RING_TIMEOUT_DEFAULT, lenient::seconds)
                 .clamp(RING_TIMEOUT_MIN, RING_TIMEOUT_MAX),
-            concurrency_limit: lenient::get(document, "concurrencyLimit")
-                .and_then(Value::as_f64)
-                .map(|limit| limit as u32),
+            concurrency_limit: lenient::concurrency_limit(document),
             calls_per_second: lenient::get(document, "callsPerSecond").and_then(Value::as_f64),
         })
     }

@@ -167,6 +167,9 @@ sections! {
         concurrency_limit: u32 as Count = default "100", "calls", "1" to "100000";
         /// Of these, the calls that are kept free for callers: outbound ones never get them.
         inbound_reserve: u32 as Count = default "0", "calls", "0" to "100000";
+        /// Calls at the same time of each organisation; further ones are refused or wait, as those above
+        /// `concurrency_limit`. Unset: one organisation may have them all.
+        concurrency_limit_per_org: Option<u32> as Maybe<Count> = unset "50", "calls", "1" to "100000";
         /// Longest wait of an outbound phone call for one of these, and for its carrier's rate.
         queue_ttl: Duration as Span = default "60s", "duration", "0s" to "1h";
         /// How late a scheduled call without `latestAt` may be dialled: nobody is called in the night

@@ -99,11 +99,10 @@ fn fill(slots: &mut Slots, count: u32) -> Vec<LeaseId> {
 
 fn request(index: usize) -> SlotRequest {
     SlotRequest {
-        source: Source::Interactive,
-        org: name(index % ORGS),
         assistant: Some(name(index % ORGS)),
         number: Some(name(index % ORGS)),
         carrier: Some("twilio".into()),
+        ..SlotRequest::new(Source::Interactive, name(index % ORGS))
     }
 }
 

@@ -47,16 +47,33 @@ pub enum Source {
     Campaign(Arc<str>),
 }
 
+/// What of a call a request is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Share {
+    #[default]
+    Call,
+    /// Its phone number and carrier alone: the call has a slot, and changes over to another line.
+    Line,
+}
+
 /// A wish for a slot. Requests that are equal in all of this wait in one line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SlotRequest {
     pub source: Source,
+    pub share: Share,
     pub org: Arc<str>,
     pub assistant: Option<Arc<str>>,
     /// The phone number of ours that the call uses.
     pub number: Option<Arc<str>>,
     /// Who is asked to dial; only outbound calls count towards its rate.
     pub carrier: Option<Arc<str>>,
+}
+
+impl SlotRequest {
+    /// For a call of which nothing else is known.
+    pub fn new(source: Source, org: Arc<str>) -> Self {
+        Self { source, share: Share::Call, org, assistant: None, number: None, carrier: None }
+    }
 }
 
 /// What is known of a phone number of ours when a call over it is asked for.
@@ -179,8 +196,10 @@ impl Slots {
 
     /// Limits a scope from now on; `None` lifts its limit. Leases above a lower limit run on.
     pub fn set_limit(&mut self, scope: Scope, limit: Option<Limit>) {
-        self.usages.set_limit(scope, limit);
-        self.is_settled = false;
+        if self.usages.of(&scope).limit != limit {
+            self.usages.set_limit(scope, limit);
+            self.is_settled = false;
+        }
     }
 
     /// Limits how fast a carrier is asked to dial.
@@ -198,11 +217,7 @@ impl Slots {
     /// Takes the limits of a phone number and of its carrier as they are by now.
     pub fn heed(&mut self, line: &LineLimits) {
         if let Some(number) = &line.number {
-            let scope = Scope::Number(number.clone());
-            let limit = line.slots.map(Limit::of);
-            if self.usages.of(&scope).limit != limit {
-                self.set_limit(scope, limit);
-            }
+            self.set_limit(Scope::Number(number.clone()), line.slots.map(Limit::of));
         }
         if !self.usages.has_rates(line) {
             self.set_rate(line.carrier.clone(), line.carrier_rate);
@@ -237,6 +252,39 @@ impl Slots {
             Some(refusal) if ttl.is_zero() => Answer::Refused(refusal),
             None | Some(_) => self.enqueue(now, request, ttl),
         }
+    }
+
+    /// Counts a granted call in the slots of its assistant, who was not known when it was granted.
+    pub fn assign(&mut self, id: LeaseId, assistant: Arc<str>) -> Result<(), Refusal> {
+        let Some(lease) = self.leases.get_mut(&id) else { return Ok(()) };
+        if lease.request.assistant.is_some() {
+            return Ok(());
+        }
+        let scope = Scope::Assistant(assistant.clone());
+        let source = &lease.request.source;
+        if let Some(refusal) = self.usages.full(scope.clone(), source) {
+            return Err(refusal);
+        }
+        self.usages.count(scope, source);
+        lease.request.assistant = Some(assistant);
+        Ok(())
+    }
+
+    /// Takes a granted call off its phone number and carrier, which would not have it; it keeps its
+    /// slot. What is left is what a request for another line says of the call; `None`: it has no slot.
+    pub fn leave_line(&mut self, id: LeaseId) -> Option<SlotRequest> {
+        let lease = self.leases.get_mut(&id)?;
+        lease.request.carrier = None;
+        if let Some(number) = lease.request.number.take() {
+            self.usages.discount(&Scope::Number(number), &lease.request.source);
+            self.is_settled = false;
+        }
+        Some(lease.request.clone())
+    }
+
+    /// What a lease was asked for with.
+    pub fn request_of(&self, id: LeaseId) -> Option<&SlotRequest> {
+        self.leases.get(&id).map(|lease| &lease.request)
     }
 
     /// Puts back a lease of a call that outlived a crash, whatever the limits say.
@@ -331,7 +379,8 @@ impl Slots {
         self.is_settled = true;
         self.rate_due = None;
         let mut round = self.queue.round();
-        while self.usages.has_room_for_outbound() {
+        // Whoever has a slot and waits for a line does not need one of the node's.
+        while self.usages.has_room_for_outbound() || self.queue.has_line_waiting() {
             let usages = &self.usages;
             let fits = |request: &SlotRequest| usages.refusal(now, request).is_none();
             let Some((id, waiting)) = self.queue.take_next(&mut round, fits) else {

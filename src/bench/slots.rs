@@ -96,11 +96,9 @@ fn node() -> Slots {
 fn request(index: usize) -> SlotRequest {
     let name: Arc<str> = format!("018f2d7e-0000-7000-8000-{:012}", index % ORGS).into();
     SlotRequest {
-        source: Source::Interactive,
-        org: name.clone(),
         assistant: Some(name.clone()),
-        number: Some(name),
-        carrier: None,
+        number: Some(name.clone()),
+        ..SlotRequest::new(Source::Interactive, name)
     }
 }
 

@@ -18,6 +18,10 @@ use serde_json::{Value, json};
 
 use super::{App, reply, resources};
 
+/// Why an assistant that a request brings has no limit.
+const NO_LIMIT: &str = "assistant.concurrencyLimit should not exist: the calls of an assistant are counted \
+                        by its id, so store the assistant and give assistantId";
+
 /// What a call is started from; no document has secrets.
 pub struct CallSetup {
     pub request: Value,
@@ -74,6 +78,9 @@ impl Origins {
                 Ok(Self { assistant, stored: Some(id.to_owned()), overrides })
             }
             (None, Some(assistant)) => {
+                if assistant.get("concurrencyLimit").is_some_and(|limit| !limit.is_null()) {
+                    return Err(reply::bad_request(vec![NO_LIMIT.into()]));
+                }
                 Ok(Self { assistant: assistant.clone(), stored: None, overrides })
             }
             (None, None) => Err(reply::bad_request(vec![

@@ -13,7 +13,10 @@ use offhook_api::{
     contract::Mode,
     patch, resolve_assistant,
 };
-use offhook_core::EndedReason;
+use offhook_core::{
+    EndedReason,
+    slots::{SlotRequest, Source},
+};
 use offhook_store::{Bounds, Document, Kind, ListFilter};
 use offhook_supervisors::{SlotLimits, StartCall, Started};
 use offhook_transports as transports;
@@ -23,7 +26,9 @@ use uuid::Uuid;
 use super::{
     App, Org,
     body::{self, Json},
-    call_setup, now_ms, phone_calls,
+    call_setup, now_ms,
+    phone::outbound,
+    phone_calls,
     reply::{self, Reply},
     resources::Pairs,
     scheduled,
@@ -111,12 +116,16 @@ async fn create_call(app: App, org: String, body: Value) -> Reply {
         let problem = "the server is draining and takes no calls";
         return Err(reply::error(ApiError::unavailable(problem)));
     }
-    let Some(lease) = app.node.take_slot() else {
-        let limit = app.node.slot_limits().limit;
-        return Err(reply::error(ApiError::too_many_requests(format!(
-            "all {limit} concurrency slots are taken; try again when a call has ended, or raise calls.concurrency_limit"
-        ))));
+    let slots = app.node.slots();
+    let assistant_id = setup.request["assistantId"].as_str();
+    if let Some(id) = assistant_id {
+        slots.heed_assistant_of(id, &setup.assistant);
+    }
+    let request = SlotRequest {
+        assistant: assistant_id.map(Into::into),
+        ..SlotRequest::new(Source::Interactive, org.as_str().into())
     };
+    let lease = slots.take_now(request).map_err(|refusal| outbound::no_slot(&refusal))?;
     let leg_token = app.signer.token(Purpose::Leg, id);
     let urls = call_urls(&app, &assistant, id, &leg_token);
     let record =

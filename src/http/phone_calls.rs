@@ -59,7 +59,7 @@ pub async fn create(app: App, org: String, mut body: Value) -> Reply {
             }
             let patience = app.node.settings().calls.queue_ttl;
             let placed = place(&app, &org, request, patience).await;
-            let record = placed.map_err(|error| outbound::answer(&app, error))?;
+            let record = placed.map_err(outbound::answer)?;
             let limits = limits(app.node.slot_limits());
             Ok(reply::created(record.created_answer(limits)))
         }
@@ -112,7 +112,7 @@ async fn batch(app: &App, org: &str, body: &Value, customers: Vec<Value>) -> Rep
         match placed {
             Ok(record) => results.push(record.into_value()),
             Err(error) => {
-                let error = reason(outbound::answer(app, error)).await;
+                let error = reason(outbound::answer(error)).await;
                 errors.push(json!({"customer": customer, "error": error}));
             }
         }

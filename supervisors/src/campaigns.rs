@@ -239,6 +239,7 @@ impl Campaigns {
             ownership: Ownership::default(),
             actor: None,
             is_filed: Arc::default(),
+            is_halted: false,
         });
         if let Some(supervisor) = self.supervisor() {
             // A supervisor that is gone has a successor, which starts all of them.
@@ -273,7 +274,15 @@ impl Campaigns {
 
     /// Pauses, resumes or stops a campaign; `Ok`: it is on disk, and nobody is dialled against it.
     pub async fn act(&self, id: Uuid, event: Event) -> Result<(), CampaignError> {
-        self.ask(id, |reply| CampaignMsg::Do(event, reply)).await
+        let halts = matches!(event, Event::Pause | Event::Stop);
+        self.ask(id, |reply| CampaignMsg::Do(event, reply)).await?;
+        self.shared.note_halted(id, halts);
+        Ok(())
+    }
+
+    /// Whether a campaign was paused or stopped since it was begun here.
+    pub fn is_halted(&self, id: Uuid) -> bool {
+        self.shared.open().get(&id).is_some_and(|open| open.is_halted)
     }
 
     /// Whether a campaign has an actor.

@@ -10,15 +10,19 @@ use std::{
 };
 
 use futures_util::future::select_ok;
+use offhook_api::concurrency_limit;
 use offhook_config::Calls;
 use offhook_core::slots::{
-    self, Answer, Grant, LeaseId, Limit, LineLimits, Rate, Refusal, Scope, SlotRequest, SlotRules,
-    Source, Usage,
+    self, Answer, Grant, LeaseId, Limit, LineLimits, Rate, Refusal, Scope, Share, SlotRequest,
+    SlotRules, Source, Usage,
 };
+use offhook_store::{Kind, Store};
+use serde_json::Value;
 use tokio::{
     sync::{Notify, oneshot},
     time::{Instant, timeout},
 };
+use uuid::Uuid;
 
 /// The longest that a call may last (twelve hours in the contract), and a while: whoever still has
 /// its slot then has forgotten it.
@@ -60,6 +64,8 @@ pub struct SlotLimits {
 pub struct Lease {
     shared: Arc<Shared>,
     id: LeaseId,
+    /// The line that the call changed over to.
+    line: Option<Box<Lease>>,
 }
 
 impl fmt::Debug for Lease {
@@ -75,6 +81,9 @@ pub enum NoSlot {
     Refused(Refusal),
     #[error("no concurrency slot was free within {0:?}")]
     TooLong(Duration),
+    /// The call that asks is over.
+    #[error("the call has no slot any more")]
+    Gone,
 }
 
 impl Slots {
@@ -92,7 +101,7 @@ impl Slots {
         Self { shared: Arc::new(Shared { state, started, queue_ttl, changed: Notify::new() }) }
     }
 
-    /// Takes a slot for a call that a client asked for and that cannot wait; `None`: there is none.
+    /// Takes a slot for a call of which nothing else is known; `None`: there is none.
     pub fn take(&self) -> Option<Lease> {
         self.take_now(of_a_client()).ok()
     }
@@ -108,10 +117,10 @@ impl Slots {
 
     /// Takes a slot for a call that had one before the process was started anew, whatever the limit
     /// is by now.
-    pub(crate) fn take_again(&self) -> Lease {
+    pub(crate) fn take_again(&self, request: SlotRequest) -> Lease {
         let now = self.shared.now();
         let mut state = self.shared.lock();
-        let id = state.table.restore(now, of_a_client());
+        let id = state.table.restore(now, request);
         self.shared.tell(state, Vec::new());
         self.lease(id)
     }
@@ -119,7 +128,44 @@ impl Slots {
     /// Takes a slot, and waits for one if need be, `calls.queue_ttl` at most. Inbound calls do not
     /// wait.
     pub async fn take_in_turn(&self, request: SlotRequest) -> Result<Lease, NoSlot> {
-        let ttl = self.shared.queue_ttl;
+        self.take_within(request, self.shared.queue_ttl).await
+    }
+
+    /// Takes a call over to another line, for whose number and carrier it waits, `patience` at most.
+    /// Where that fails it has its slot and no line.
+    pub async fn change_line(
+        &self,
+        lease: &mut Lease,
+        line: &LineLimits,
+        patience: Duration,
+    ) -> Result<(), NoSlot> {
+        let id = lease.leave_line();
+        lease.change_over(self.take_line(id, line, patience).await?);
+        Ok(())
+    }
+
+    /// What a call has another line with; see [`Lease::change_over`].
+    pub(crate) async fn take_line(
+        &self,
+        call: LeaseId,
+        line: &LineLimits,
+        patience: Duration,
+    ) -> Result<Lease, NoSlot> {
+        self.heed(line);
+        let mut left = None;
+        self.shared.change(|table| left = table.leave_line(call));
+        let left = left.ok_or(NoSlot::Gone)?;
+        let request = SlotRequest {
+            share: Share::Line,
+            assistant: None,
+            number: line.number.clone(),
+            carrier: Some(line.carrier.clone()),
+            ..left
+        };
+        self.take_within(request, patience.min(self.shared.queue_ttl)).await
+    }
+
+    async fn take_within(&self, request: SlotRequest, ttl: Duration) -> Result<Lease, NoSlot> {
         let since = Instant::now();
         let (told, granted) = oneshot::channel();
         let waiting = match self.shared.ask(request, ttl, Some(told)) {
@@ -161,6 +207,21 @@ impl Slots {
         self.shared.change(|table| table.heed(line));
     }
 
+    /// Takes the limit of a stored assistant as it is by now. One that cannot be read keeps what it had:
+    /// whoever sets the call up finds out.
+    pub async fn heed_assistant(&self, store: &Store, org: &str, assistant: &str) {
+        let Ok(id) = Uuid::try_parse(assistant) else { return };
+        if let Ok(Some(found)) = store.get(org, Kind::Assistant, id).await {
+            self.heed_assistant_of(assistant, &found.body);
+        }
+    }
+
+    /// The same where its document is at hand.
+    pub fn heed_assistant_of(&self, assistant: &str, document: &Value) {
+        let limit = concurrency_limit(document).map(Limit::of);
+        self.set_limit(Scope::Assistant(assistant.into()), limit);
+    }
+
     /// Limits an organisation, an assistant, a phone number or a campaign from now on.
     pub fn set_limit(&self, scope: Scope, limit: Option<Limit>) {
         self.shared.change(|table| table.set_limit(scope, limit));
@@ -182,7 +243,7 @@ impl Slots {
     }
 
     fn lease(&self, id: LeaseId) -> Lease {
-        Lease { shared: self.shared.clone(), id }
+        Lease { shared: self.shared.clone(), id, line: None }
     }
 }
 
@@ -192,16 +253,35 @@ fn note_wait(wait: Duration) {
 
 /// What counts for the node alone.
 fn of_a_client() -> SlotRequest {
-    SlotRequest {
-        source: Source::Interactive,
-        org: Arc::default(),
-        assistant: None,
-        number: None,
-        carrier: None,
-    }
+    SlotRequest::new(Source::Interactive, Arc::default())
 }
 
 impl Lease {
+    /// Gives up the line that the call changed over to, if it did; names its slot.
+    pub(crate) fn leave_line(&mut self) -> LeaseId {
+        self.line = None;
+        self.id
+    }
+
+    /// Whether the call may use this line: it was granted with its number and its carrier.
+    pub fn is_for(&self, line: &LineLimits) -> bool {
+        let lease = self.line.as_deref().unwrap_or(self);
+        let state = self.shared.lock();
+        state.table.request_of(lease.id).is_some_and(|request| {
+            request.number == line.number && request.carrier.as_ref() == Some(&line.carrier)
+        })
+    }
+
+    /// Keeps the line that the call changed over to, for as long as its slot.
+    pub(crate) fn change_over(&mut self, line: Lease) {
+        self.line = Some(Box::new(line));
+    }
+
+    /// Counts the call in the slots of its assistant, who was not known when it was granted.
+    pub fn assign(&self, assistant: Arc<str>) -> Result<(), Refusal> {
+        self.shared.lock().table.assign(self.id, assistant)
+    }
+
     /// Gives up the right to give the slot back.
     fn forget(mut self) {
         // No lease has this id.
@@ -271,7 +351,7 @@ impl Shared {
         }
         drop(state);
         for (id, told) in told {
-            let lease = Lease { shared: self.clone(), id };
+            let lease = Lease { shared: self.clone(), id, line: None };
             if let Some(told) = told {
                 // A lease that nobody takes is dropped, and so given back.
                 drop(told.send(lease));

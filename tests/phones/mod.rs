@@ -64,9 +64,9 @@ impl Phones {
             .set(format!("server.listen={free}"))
             .set(format!("server.public_url=http://{free}"))
             .set(format!("carriers.twilio.base_url={}", fakes.base_url("twilio")))
-            .set(format!("carriers.twilio.calls_per_second={rate}"))
-            .set(format!("carriers.telnyx.calls_per_second={rate}"))
-            .set(format!("carriers.vonage.calls_per_second={rate}"))
+            .set_by_default("carriers.twilio.calls_per_second", rate)
+            .set_by_default("carriers.telnyx.calls_per_second", rate)
+            .set_by_default("carriers.vonage.calls_per_second", rate)
             .set(format!("carriers.telnyx.base_url={}", fakes.base_url("telnyx")))
             .set(format!("carriers.vonage.base_url={}", fakes.base_url("vonage")))
             .set(format!("carriers.vonage.rest_base_url={}", fakes.base_url("vonage")));

@@ -38,6 +38,15 @@ impl Options {
         self
     }
 
+    /// The same where nothing else is set.
+    pub fn set_by_default(self, section_key: &str, value: impl std::fmt::Display) -> Self {
+        let beginning = format!("{section_key}=");
+        match self.settings.iter().any(|setting| setting.starts_with(&beginning)) {
+            true => self,
+            false => self.set(format!("{beginning}{value}")),
+        }
+    }
+
     /// Reaches every provider at a fake.
     pub fn providers(mut self, providers: &Providers) -> Self {
         self.providers = Some(providers.url());

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::{LeaseId, SlotRequest, Source};
+use super::{LeaseId, Share, SlotRequest, Source};
 
 /// Interactive calls that go before a campaign's in a row: campaigns come last, and still come.
 const INTERACTIVE_RUN_MAX: u32 = 16;
@@ -28,6 +28,8 @@ pub struct Queue {
     waiting: BTreeMap<LeaseId, Waiting>,
     interactive: Class,
     campaigns: Class,
+    /// Those who wait for a line alone.
+    for_lines: usize,
     /// Interactive calls granted in a row while campaigns waited.
     run: u32,
     /// Counts what was served or joined.
@@ -67,6 +69,11 @@ impl Queue {
         (self.interactive.len, self.campaigns.len)
     }
 
+    /// Whether a call waits that has a slot and lacks a line.
+    pub fn has_line_waiting(&self) -> bool {
+        self.for_lines > 0
+    }
+
     /// How many of this kind wait.
     pub fn len_beside(&self, source: &Source) -> usize {
         match source {
@@ -88,6 +95,7 @@ impl Queue {
         self.clock += 1;
         let served = self.clock;
         let request = &waiting.request;
+        self.for_lines += usize::from(request.share == Share::Line);
         let class = self.class(&request.source);
         class.len += 1;
         class
@@ -105,6 +113,7 @@ impl Queue {
     pub fn remove(&mut self, id: LeaseId) -> Option<Waiting> {
         let waiting = self.waiting.remove(&id)?;
         let request = &waiting.request;
+        self.for_lines -= usize::from(request.share == Share::Line);
         let class = self.class(&request.source);
         class.len -= 1;
         let key = party(request);

@@ -18,7 +18,7 @@ fn s(seconds: u64) -> Duration {
 }
 
 fn of(source: Source) -> SlotRequest {
-    SlotRequest { source, org: "org".into(), assistant: None, number: None, carrier: None }
+    SlotRequest::new(source, "org".into())
 }
 
 fn inbound() -> SlotRequest {
@@ -246,4 +246,52 @@ fn limits_of_a_number_are_those_it_has_by_now() {
     assert!(!ask(Some(1)));
     assert!(ask(Some(2)));
     assert!(ask(None));
+}
+
+#[test]
+fn a_call_that_changes_over_to_another_line_waits_for_that_line_and_keeps_its_slot() {
+    let mut slots = slots(1, 0);
+    slots.set_rate("slow".into(), Some(Rate { calls: 1, per: s(1) }));
+    slots.set_limit(Scope::Number("first".into()), Some(Limit::of(1)));
+    slots.set_limit(Scope::Number("second".into()), Some(Limit::of(1)));
+    let from = |number: &str, carrier: &str| SlotRequest {
+        number: Some(number.into()),
+        carrier: Some(carrier.into()),
+        ..interactive()
+    };
+    let before = granted(slots.request(s(0), from("second", "slow"), WAIT));
+    slots.release(before);
+    let call = granted(slots.request(s(0), from("first", "quick"), WAIT));
+    let left = slots.leave_line(call).unwrap();
+    assert_eq!(slots.usage(&Scope::Number("first".into())).in_use(), 0);
+    let line = SlotRequest { share: Share::Line, ..from("second", "slow") };
+    assert_eq!(SlotRequest { share: Share::Line, number: None, carrier: None, ..line.clone() }, {
+        SlotRequest { share: Share::Line, ..left }
+    });
+    let line = queued(slots.request(s(0), line, WAIT));
+    assert_eq!(slots.tick(s(0)).grants, [], "its carrier was asked a moment ago");
+    let other = queued(slots.request(s(0), from("second", "slow"), WAIT));
+    assert_eq!(slots.tick(s(1)).grants, [Grant { id: line, waited: s(1) }]);
+    assert_eq!(slots.usage(&Scope::Node).in_use(), 1, "it is one call");
+    assert_eq!(slots.usage(&Scope::Number("second".into())).in_use(), 1);
+    slots.release(call);
+    assert_eq!(slots.tick(s(9)).grants, [], "the number still has the line's call");
+    slots.release(line);
+    assert_eq!(slots.tick(s(9)).grants[0].id, other);
+}
+
+#[test]
+fn whoever_answers_is_counted_once_it_is_known_who() {
+    let mut slots = slots(10, 0);
+    slots.set_limit(Scope::Assistant("ann".into()), Some(Limit::of(1)));
+    let first = granted(slots.request(s(0), inbound(), WAIT));
+    let second = granted(slots.request(s(0), inbound(), WAIT));
+    assert_eq!(slots.assign(first, "ann".into()), Ok(()));
+    assert_eq!(slots.assign(first, "ann".into()), Ok(()), "which is not counted twice");
+    let full = Refusal::Full { scope: Scope::Assistant("ann".into()), limit: 1 };
+    assert_eq!(slots.assign(second, "ann".into()), Err(full));
+    slots.release(first);
+    assert_eq!(slots.assign(second, "ann".into()), Ok(()));
+    slots.release(second);
+    assert_eq!(slots.usage(&Scope::Assistant("ann".into())).in_use(), 0);
 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{LineLimits, Refusal, SlotRequest, Source};
+use super::{LineLimits, Refusal, Share, SlotRequest, Source};
 
 /// Where calls are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -164,15 +164,7 @@ impl Usages {
 
     /// What keeps a request from being granted.
     pub fn refusal(&self, now: Duration, request: &SlotRequest) -> Option<Refusal> {
-        let is_inbound = request.source == Source::Inbound;
-        let full = scopes(request).find_map(|scope| {
-            let usage = self.of(&scope);
-            if usage.has_room(is_inbound) {
-                return None;
-            }
-            let slots = usage.limit.map_or(0, |limit| limit.slots);
-            Some(Refusal::Full { scope, limit: slots })
-        });
+        let full = scopes(request).find_map(|scope| self.full(scope, &request.source));
         full.or_else(|| {
             let slow = rated(request).find(|what| self.free_at(what) > now)?;
             Some(match slow {
@@ -182,6 +174,16 @@ impl Usages {
                 }
             })
         })
+    }
+
+    /// What keeps a call from being counted in a scope.
+    pub fn full(&self, scope: Scope, source: &Source) -> Option<Refusal> {
+        let usage = self.of(&scope);
+        if usage.has_room(*source == Source::Inbound) {
+            return None;
+        }
+        let limit = usage.limit.map_or(0, |limit| limit.slots);
+        Some(Refusal::Full { scope, limit })
     }
 
     /// A limit that leaves nothing for such a request, ever.
@@ -199,11 +201,7 @@ impl Usages {
 
     pub fn take(&mut self, now: Duration, request: &SlotRequest) {
         for scope in scopes(request) {
-            let usage = self.scopes.entry(scope).or_default();
-            match request.source {
-                Source::Inbound => usage.inbound += 1,
-                Source::Interactive | Source::Campaign(_) => usage.outbound += 1,
-            }
+            self.count(scope, &request.source);
         }
         for what in rated(request) {
             let Some(begun) = self.rates.get_mut(&what) else { continue };
@@ -216,14 +214,28 @@ impl Usages {
 
     pub fn release(&mut self, request: &SlotRequest) {
         for scope in scopes(request) {
-            if let Some(usage) = self.scopes.get_mut(&scope) {
-                match request.source {
-                    Source::Inbound => usage.inbound -= 1,
-                    Source::Interactive | Source::Campaign(_) => usage.outbound -= 1,
-                }
-            }
-            self.forget_idle(&scope);
+            self.discount(&scope, &request.source);
         }
+    }
+
+    /// Counts a call in a scope.
+    pub fn count(&mut self, scope: Scope, source: &Source) {
+        let usage = self.scopes.entry(scope).or_default();
+        match source {
+            Source::Inbound => usage.inbound += 1,
+            Source::Interactive | Source::Campaign(_) => usage.outbound += 1,
+        }
+    }
+
+    /// Counts a call in a scope no more.
+    pub fn discount(&mut self, scope: &Scope, source: &Source) {
+        if let Some(usage) = self.scopes.get_mut(scope) {
+            match source {
+                Source::Inbound => usage.inbound -= 1,
+                Source::Interactive | Source::Campaign(_) => usage.outbound -= 1,
+            }
+        }
+        self.forget_idle(scope);
     }
 
     #[cfg(test)]
@@ -271,13 +283,13 @@ fn scopes(request: &SlotRequest) -> impl Iterator<Item = Scope> {
         Source::Inbound | Source::Interactive => None,
         Source::Campaign(id) => Some(Scope::Campaign(id.clone())),
     };
-    [
+    let is_call = request.share == Share::Call;
+    let of_call = [
         Some(Scope::Node),
         Some(Scope::Org(request.org.clone())),
         request.assistant.clone().map(Scope::Assistant),
-        request.number.clone().map(Scope::Number),
         campaign,
-    ]
-    .into_iter()
-    .flatten()
+    ];
+    let number = request.number.clone().map(Scope::Number);
+    of_call.into_iter().filter(move |_| is_call).flatten().chain(number)
 }

@@ -67,10 +67,13 @@ impl Dialer for CallDialer {
         &self,
         org: Arc<str>,
         phone_number_id: Arc<str>,
+        fallbacks: Vec<Arc<str>>,
     ) -> BoxFuture<'static, Option<LineLimits>> {
         let app = self.app.clone();
         async move {
-            let id = Uuid::try_parse(&phone_number_id).ok()?;
+            let own = Uuid::try_parse(&phone_number_id).ok()?;
+            let others = fallbacks.iter().filter_map(|id| Uuid::try_parse(id).ok());
+            let id = app.desk.breaker.first_of(own, others);
             let found = StoredNumber::find(app.node.store(), [&*org], id).await.ok()??;
             let carriers = &app.node.settings().carriers;
             let account = carrier_account(app.node.vault(), carriers, &found).await.ok()?;

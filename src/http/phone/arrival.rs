@@ -8,7 +8,7 @@ use offhook_api::{
 };
 use offhook_core::{
     EndedReason,
-    slots::{SlotRequest, Source},
+    slots::{Refusal, SlotRequest, Source},
 };
 use offhook_store::Kind;
 use offhook_supervisors::{Lease, Started, phone};
@@ -97,6 +97,15 @@ struct Turned {
     problem: String,
 }
 
+/// Why nobody answers a call that there is no slot for.
+fn busy(refusal: &Refusal) -> Turned {
+    Turned {
+        reason: EndedReason::ConcurrencyLimitReached,
+        words: BUSY.into(),
+        problem: refusal.to_string(),
+    }
+}
+
 impl Clerk<'_> {
     async fn decide(&self) -> Greeting {
         let view = &self.known.view;
@@ -114,7 +123,7 @@ impl Clerk<'_> {
             }
             None => {}
         }
-        let turned = match self.take_slot() {
+        let turned = match self.take_slot().await {
             Ok(lease) => match self.answer(id, lease).await {
                 Ok(greeting) => return greeting,
                 Err(turned) => turned,
@@ -131,7 +140,7 @@ impl Clerk<'_> {
         }
     }
 
-    fn take_slot(&self) -> Result<Lease, Turned> {
+    async fn take_slot(&self) -> Result<Lease, Turned> {
         if self.app.node.is_draining() {
             return Err(Turned {
                 reason: EndedReason::WorkerShutdown,
@@ -139,20 +148,28 @@ impl Clerk<'_> {
                 problem: "the server is draining and takes no calls".into(),
             });
         }
+        let (node, org) = (&self.app.node, self.known.org.as_str());
         let limits = self.known.limits(self.app);
-        self.app.node.slots().heed(&limits);
+        node.slots().heed(&limits);
+        let assistant = self.known.view.assistant_id.as_deref();
+        if let Some(assistant) = assistant {
+            node.slots().heed_assistant(node.store(), org, assistant).await;
+        }
         let request = SlotRequest {
-            source: Source::Inbound,
-            org: self.known.org.as_str().into(),
-            assistant: self.known.view.assistant_id.as_deref().map(Into::into),
+            assistant: assistant.map(Into::into),
             number: limits.number,
             carrier: Some(limits.carrier),
+            ..SlotRequest::new(Source::Inbound, org.into())
         };
-        self.app.node.slots().take_now(request).map_err(|refusal| Turned {
-            reason: EndedReason::ConcurrencyLimitReached,
-            words: BUSY.into(),
-            problem: refusal.to_string(),
-        })
+        node.slots().take_now(request).map_err(|refusal| busy(&refusal))
+    }
+
+    /// Counts the call among those of its assistant, whom the server named.
+    async fn assign(&self, lease: &Lease, assistant: Option<&str>) -> Result<(), Turned> {
+        let Some(assistant) = assistant else { return Ok(()) };
+        let node = &self.app.node;
+        node.slots().heed_assistant(node.store(), &self.known.org, assistant).await;
+        lease.assign(assistant.into()).map_err(|refusal| busy(&refusal))
     }
 
     /// Finds out who answers, and starts the call.
@@ -176,6 +193,7 @@ impl Clerk<'_> {
                 let (org, number) = (&self.known.org, self.public_number());
                 match assistant_request::ask(self.app, org, server, &call, &number).await {
                     Answer::Assistant(fields) => {
+                        self.assign(&lease, fields["assistantId"].as_str()).await?;
                         for (name, value) in fields.as_object().into_iter().flatten() {
                             request[name] = value.clone();
                         }

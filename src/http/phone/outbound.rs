@@ -14,9 +14,9 @@ use offhook_actors::CallContext;
 use offhook_api::{ApiError, CallDocument, call::CallType};
 use offhook_core::{
     EndedReason, FailureClass,
-    slots::{Refusal, SlotRequest, Source},
+    slots::{Refusal, Scope, SlotRequest, Source},
 };
-use offhook_supervisors::{Lease, NoSlot, Prepared, Started, phone};
+use offhook_supervisors::{Lease, Prepared, Started, phone};
 use offhook_transports::carrier::{Carrier, CarrierError, Ending, Place, Step};
 use serde_json::Value;
 use tokio::time::sleep;
@@ -26,7 +26,10 @@ use super::{
     begin::{self, Begin},
     signed::Known,
 };
-use crate::http::{App, now_ms, reply, scheduled};
+use crate::{
+    auth::parse_id,
+    http::{App, now_ms, reply, scheduled},
+};
 
 pub use breaker::Breaker;
 pub use request::{Wanted, read};
@@ -86,6 +89,10 @@ const BUSY_WAIT: Duration = Duration::from_millis(500);
 /// The longest that it may say; whoever asked for the call waits.
 const BUSY_WAIT_MAX: Duration = Duration::from_secs(3);
 
+/// The longest wait for a number, and its carrier, that take over from another: until then the hour at
+/// which somebody may be called is still the same.
+const LINE_WAIT_MAX: Duration = Duration::from_secs(10);
+
 /// Places a call. Must be run to its end: see `calls::to_its_end`.
 pub async fn place(app: &App, call: PlaceCall) -> Result<Placed, PlaceError> {
     let PlaceCall { org, intent, request, slot, scheduled_ms } = call;
@@ -94,20 +101,21 @@ pub async fn place(app: &App, call: PlaceCall) -> Result<Placed, PlaceError> {
         let problem = "the server is draining and takes no calls";
         return Err(PlaceError::Bad(reply::error(ApiError::unavailable(problem))));
     }
-    let mut lease = Some(match slot {
+    let mut lease = match slot {
         Slot::Taken(lease) => lease,
         Slot::Now(source) => {
             let asked = slot_request(app, &org, &wanted, source);
             app.node.slots().take_now(asked).map_err(PlaceError::NoSlot)?
         }
-    });
-    let usable = app.desk.breaker.in_order(&wanted.numbers);
-    let last = usable.len().saturating_sub(1);
-    let mut problem = String::new();
-    for (turn, number) in usable.into_iter().enumerate() {
-        let Some(lease_now) = lease.take() else { break };
+    };
+    let mut usable = app.desk.breaker.in_order(&wanted.numbers).into_iter();
+    let Some(mut number) = first_line(app, &mut lease, &mut usable).await else {
+        let problem = "no number of the call, and no carrier of theirs, takes a call right now";
+        return Err(PlaceError::NotNow(reply::error(ApiError::unavailable(problem))));
+    };
+    loop {
         let prepared =
-            match prepare(app, (&org, intent), scheduled_ms, &wanted, number, lease_now).await {
+            match prepare(app, (&org, intent), scheduled_ms, &wanted, number, lease).await {
                 Ok(Some(prepared)) => prepared,
                 Ok(None) => {
                     let record = begin::stored(app, &org, intent).await.map_err(PlaceError::Bad)?;
@@ -133,15 +141,21 @@ pub async fn place(app: &App, call: PlaceCall) -> Result<Placed, PlaceError> {
                 tracing::error!(call = %intent, %error, "whether the call was placed is unknown");
                 return Ok(launched(app, prepared, Dialled::Maybe(error.to_string())).await);
             }
-            Err(error) if turn < last => {
-                tracing::warn!(call = %intent, %error, "a carrier refused a call, the next is asked");
-                metrics::counter!("offhook_carrier_failovers_total",
-                    "from" => number.account.name())
-                .increment(1);
-                problem = error.to_string();
-                lease = app.node.take_back(prepared).await;
-            }
             Err(error) => {
+                if let Some(next) = next_line(app, &prepared, &wanted, &mut usable).await {
+                    tracing::warn!(call = %intent, %error,
+                        "a carrier refused a call, the next is asked");
+                    metrics::counter!("offhook_carrier_failovers_total",
+                        "from" => number.account.name())
+                    .increment(1);
+                    let Some(taken) = app.node.take_back(prepared).await else {
+                        let problem = format!("the call was not placed, try again: {error}");
+                        let answer = reply::error(ApiError::unavailable(problem));
+                        return Err(PlaceError::Bad(answer));
+                    };
+                    (number, lease) = (next, taken);
+                    continue;
+                }
                 let carrier = prepared.context.spec.line.as_ref().map(|line| line.carrier());
                 let reason = carrier.map_or(EndedReason::OutboundCallFailedToConnect, |carrier| {
                     phone::refusal_reason(carrier, &error)
@@ -152,24 +166,74 @@ pub async fn place(app: &App, call: PlaceCall) -> Result<Placed, PlaceError> {
             }
         }
     }
-    Err(PlaceError::Bad(reply::error(ApiError::unavailable(format!(
-        "the call was not placed, try again: {problem}"
-    )))))
 }
 
-/// The slot that a call needs, once the limits of its number are known to those who grant it.
+/// The slot that a call needs, once the limits of its number and of its assistant are known to those
+/// who grant it.
 pub fn slot_request(app: &App, org: &str, wanted: &Wanted, source: Source) -> SlotRequest {
-    let limits = wanted.numbers.first().map(|number| number.limits(app));
+    let slots = app.node.slots();
+    let assistant = wanted.request["assistantId"].as_str();
+    if let Some((id, document)) = assistant.zip(wanted.assistant.as_ref()) {
+        slots.heed_assistant_of(id, document);
+    }
+    let usable = app.desk.breaker.in_order(&wanted.numbers);
+    let limits = usable.first().map(|number| number.limits(app));
     if let Some(limits) = &limits {
-        app.node.slots().heed(limits);
+        slots.heed(limits);
     }
     SlotRequest {
-        source,
-        org: org.into(),
-        assistant: wanted.request["assistantId"].as_str().map(Into::into),
+        assistant: assistant.map(Into::into),
         number: limits.as_ref().and_then(|limits| limits.number.clone()),
         carrier: limits.map(|limits| limits.carrier),
+        ..SlotRequest::new(source, org.into())
     }
+}
+
+/// The number that a call is asked for from: the one that its slot is of, unless its carrier has gone
+/// down meanwhile.
+async fn first_line<'n>(
+    app: &App,
+    lease: &mut Lease,
+    usable: &mut impl Iterator<Item = &'n Known>,
+) -> Option<&'n Known> {
+    for number in usable {
+        let limits = number.limits(app);
+        if lease.is_for(&limits) {
+            return Some(number);
+        }
+        match app.node.slots().change_line(lease, &limits, LINE_WAIT_MAX).await {
+            Ok(()) => return Some(number),
+            Err(error) => tracing::warn!(%error, "a number cannot take over a call"),
+        }
+    }
+    None
+}
+
+/// The number that takes over from one whose carrier refused; the call is granted its line. `None`: there
+/// is none, or nobody is to be called any more.
+async fn next_line<'n>(
+    app: &App,
+    prepared: &Prepared,
+    wanted: &Wanted,
+    usable: &mut impl Iterator<Item = &'n Known>,
+) -> Option<&'n Known> {
+    let context = &prepared.context;
+    let campaign = wanted.request["campaignId"].as_str().and_then(parse_id);
+    for number in usable {
+        let limits = number.limits(app);
+        match app.node.change_line(prepared, &limits, LINE_WAIT_MAX).await {
+            Ok(()) => {
+                // Much may have happened while the line was waited for.
+                let is_halted = campaign.is_some_and(|id| app.node.campaigns().is_halted(id));
+                let is_wanted = !is_halted && context.ending().is_none();
+                return is_wanted.then_some(number);
+            }
+            Err(error) => {
+                tracing::warn!(call = %context.spec.id, %error, "a number cannot take over a call");
+            }
+        }
+    }
+    None
 }
 
 async fn prepare(
@@ -303,16 +367,28 @@ async fn launched(app: &App, prepared: Prepared, dialled: Dialled) -> Placed {
 }
 
 /// Answers a client whose call was not placed.
-pub fn answer(app: &App, error: PlaceError) -> Response {
+pub fn answer(error: PlaceError) -> Response {
     match error {
         PlaceError::Bad(answer) | PlaceError::NotNow(answer) => answer,
-        PlaceError::NoSlot(refusal) => {
-            let limit = app.node.slot_limits().limit;
-            let problem = NoSlot::Refused(refusal);
-            reply::error(ApiError::too_many_requests(format!(
-                "{problem}: all {limit} concurrency slots may be taken; try again when a call has \
-                 ended, or raise calls.concurrency_limit"
-            )))
-        }
+        PlaceError::NoSlot(refusal) => no_slot(&refusal),
     }
+}
+
+/// Answers a client for whose call there is no slot.
+pub fn no_slot(refusal: &Refusal) -> Response {
+    let instead = match refusal {
+        Refusal::Full { scope, .. } | Refusal::Never { scope } => match scope {
+            Scope::Node => "try again when a call has ended, or raise calls.concurrency_limit",
+            Scope::Org(_) => {
+                "try again when a call has ended, or raise calls.concurrency_limit_per_org"
+            }
+            Scope::Assistant(_) | Scope::Number(_) => {
+                "try again when a call of it has ended, or raise its concurrencyLimit"
+            }
+            Scope::Campaign(_) => "try again when a call of it has ended",
+        },
+        Refusal::TooFast { .. } => "try again in a second, or raise the rate in the settings",
+        Refusal::QueueFull { .. } => "try again when fewer wait",
+    };
+    reply::error(ApiError::too_many_requests(format!("{refusal}: {instead}")))
 }

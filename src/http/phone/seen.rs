@@ -24,7 +24,7 @@ const SEEN_MAX: usize = 100_000;
 /// What was told, and what was decided on each call that came in; which carriers are down.
 #[derive(Default)]
 pub struct Desk {
-    pub(super) breaker: Breaker,
+    pub breaker: Breaker,
     seen: Mutex<Memory<()>>,
     greetings: Mutex<Memory<Arc<OnceCell<Greeting>>>>,
     /// Who waits for the end of what a carrier speaks, by its call.

@@ -92,7 +92,7 @@ async fn wait_for_slot(app: &App, org: &str, wanted: &Wanted, latest: WallTime) 
     let patience = latest.after(app.node.schedule().now());
     match timeout(patience, app.node.slots().take_in_turn(asked)).await {
         Ok(Ok(lease)) => Some(lease),
-        Ok(Err(NoSlot::Refused(_) | NoSlot::TooLong(_))) | Err(_) => None,
+        Ok(Err(NoSlot::Refused(_) | NoSlot::TooLong(_) | NoSlot::Gone)) | Err(_) => None,
     }
 }
 

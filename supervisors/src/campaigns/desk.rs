@@ -31,12 +31,13 @@ pub trait Dialer: Send + Sync {
     /// Finds out what became of an order that may have been placed, also by a former process.
     fn look_up(&self, order: DialOrder) -> BoxFuture<'static, Found>;
 
-    /// What calls over a phone number are limited by; `None`: that cannot be told, and whoever places
-    /// the call will say why.
+    /// What calls over a phone number are limited by, or over the one of `fallbacks` that stands in for
+    /// it for now; `None`: that cannot be told, and whoever places the call will say why.
     fn line(
         &self,
         org: Arc<str>,
         phone_number_id: Arc<str>,
+        fallbacks: Vec<Arc<str>>,
     ) -> BoxFuture<'static, Option<LineLimits>>;
 }
 
@@ -88,26 +89,32 @@ impl Desk for NodeDesk {
         campaign: &CampaignSpec,
         lines: Vec<(LineId, Arc<str>)>,
     ) -> BoxFuture<'static, Option<(LineId, Lease)>> {
+        let source = Source::Campaign(campaign.id.to_string().into());
         let request = SlotRequest {
-            source: Source::Campaign(campaign.id.to_string().into()),
-            org: campaign.org.clone(),
             assistant: campaign.view.assistant_id.clone(),
-            number: None,
-            carrier: None,
+            ..SlotRequest::new(source, campaign.org.clone())
         };
+        let fallbacks = campaign.view.fallback_lines.clone();
         let (shared, dialer) = (self.shared.clone(), self.dialer.clone());
         async move {
             if shared.is_draining() {
                 return None;
             }
+            if let Some(assistant) = &request.assistant {
+                shared.slots.heed_assistant(&shared.store, &request.org, assistant).await;
+            }
             let (mut known, mut requests) = (Vec::new(), Vec::new());
             for (line, number) in lines.into_iter().take(LINES_TRIED) {
-                let limits = dialer.line(request.org.clone(), number.clone()).await;
-                let carrier = limits.as_ref().map(|limits| limits.carrier.clone());
-                if let Some(limits) = &limits {
-                    shared.slots.heed(limits);
-                }
-                let request = SlotRequest { number: Some(number), carrier, ..request.clone() };
+                let org = request.org.clone();
+                let limits = dialer.line(org, number.clone(), fallbacks.clone()).await;
+                let request = match limits {
+                    Some(limits) => {
+                        shared.slots.heed(&limits);
+                        let (number, carrier) = (limits.number, Some(limits.carrier));
+                        SlotRequest { number, carrier, ..request.clone() }
+                    }
+                    None => SlotRequest { number: Some(number), ..request.clone() },
+                };
                 if let Ok(lease) = shared.slots.take_now(request.clone()) {
                     return Some((line, lease));
                 }

@@ -51,6 +51,8 @@ pub(super) struct Open {
     pub(super) ownership: Ownership,
     pub(super) actor: Option<CampaignRef>,
     pub(super) is_filed: Arc<AtomicBool>,
+    /// It was paused or stopped.
+    pub(super) is_halted: bool,
 }
 
 impl Shared {
@@ -91,6 +93,12 @@ impl Shared {
         // Whoever still has it writes nothing any more.
         open.ownership.take();
         open.actor
+    }
+
+    pub(super) fn note_halted(&self, id: Uuid, is_halted: bool) {
+        if let Some(open) = self.open().get_mut(&id) {
+            open.is_halted = is_halted;
+        }
     }
 
     pub(super) fn note_filed(&self, id: Uuid) {

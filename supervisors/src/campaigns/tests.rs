@@ -34,7 +34,12 @@ impl Dialer for Carrier {
         async move { Ok(Live { over: over.boxed() }) }.boxed()
     }
 
-    fn line(&self, _: Arc<str>, _: Arc<str>) -> BoxFuture<'static, Option<LineLimits>> {
+    fn line(
+        &self,
+        _: Arc<str>,
+        _: Arc<str>,
+        _: Vec<Arc<str>>,
+    ) -> BoxFuture<'static, Option<LineLimits>> {
         async move { None }.boxed()
     }
 

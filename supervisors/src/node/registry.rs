@@ -7,6 +7,7 @@ use std::{
 };
 
 use offhook_actors::CallContext;
+use offhook_core::slots::LeaseId;
 use ractor::ActorRef;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -71,6 +72,19 @@ impl Registry {
             }
         });
         lease
+    }
+
+    /// Takes a call off the line that it changed over to; names its slot.
+    pub(super) fn leave_line(&self, id: Uuid) -> Option<LeaseId> {
+        let mut calls = self.calls.write().unwrap_or_else(PoisonError::into_inner);
+        Some(calls.get_mut(&id)?.lease.leave_line())
+    }
+
+    /// Gives a call another line.
+    pub(super) fn change_over(&self, id: Uuid, line: Lease) -> Option<()> {
+        let mut calls = self.calls.write().unwrap_or_else(PoisonError::into_inner);
+        calls.get_mut(&id)?.lease.change_over(line);
+        Some(())
     }
 
     fn write(&self, change: impl FnOnce(&mut HashMap<Uuid, Handle>)) {

@@ -4,13 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use offhook_actors::{CallClock, CallContext, CallKeys, CallSpec, Revival};
 use offhook_api::{AssistantView, CallDocument, call::Fallback};
-use offhook_core::{CallStatus, EndedReason};
+use offhook_core::{
+    CallStatus, EndedReason,
+    slots::{LineLimits, SlotRequest, Source},
+};
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{Admission, Node, StartCall, Started, registry::Handle};
 use crate::{
-    Lease,
+    Lease, NoSlot,
     phone::{self, Obstacle},
     plan::{self, Plan},
     recover::Treeless,
@@ -180,7 +183,7 @@ impl Node {
             hearing,
             leg_token,
             recording_urls: revival.recording.clone().unwrap_or_default(),
-            lease: inner.slots.take_again(),
+            lease: inner.slots.take_again(slot_of(&revival.org, record)),
             now_ms: revival.started_ms,
         };
         let mut spec = match plan::plan(&start, &inner.settings, &inner.net, &inner.health) {
@@ -205,9 +208,38 @@ impl Node {
         Ok(())
     }
 
+    /// Takes a call that was set up and has no tree over to another line, for whose number and carrier
+    /// it waits, `patience` at most.
+    pub async fn change_line(
+        &self,
+        prepared: &Prepared,
+        line: &LineLimits,
+        patience: Duration,
+    ) -> Result<(), NoSlot> {
+        let (registry, id) = (&self.inner.registry, prepared.context.spec.id);
+        let lease = registry.leave_line(id).ok_or(NoSlot::Gone)?;
+        let line = self.inner.slots.take_line(lease, line, patience).await?;
+        registry.change_over(id, line).ok_or(NoSlot::Gone)
+    }
+
     fn register(&self, context: Arc<CallContext>, leg_token: String, lease: Lease) {
         let id = context.spec.id;
         let call_type = context.record().type_name().to_owned();
         self.inner.registry.insert(id, Handle { context, leg_token, call_type, lease });
+    }
+}
+
+/// What a call of a former process has a slot of.
+fn slot_of(org: &str, record: &CallDocument) -> SlotRequest {
+    let field = |name: &str| record.as_value()[name].as_str().map(Into::into);
+    let source = match (record.type_name(), field("campaignId")) {
+        ("inboundPhoneCall", _) => Source::Inbound,
+        (_, Some(campaign)) => Source::Campaign(campaign),
+        (_, None) => Source::Interactive,
+    };
+    SlotRequest {
+        assistant: field("assistantId"),
+        number: field("phoneNumberId"),
+        ..SlotRequest::new(source, org.into())
     }
 }

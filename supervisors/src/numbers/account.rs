@@ -159,13 +159,13 @@ impl CarrierAccount {
     }
 }
 
-/// What a new account at Twilio may dial in a second (help centre, "Calls per second").
+/// What a new account at Twilio may dial in a second (documentation, glossary, "CPS").
 const TWILIO_RATE: u32 = 1;
 
 /// What an account at Telnyx may dial in a second (Voice API, "Dials Per Second Limit").
 const TELNYX_RATE: u32 = 30;
 
-/// What a new account at Vonage may dial in a second (Voice API, "Rate limiting").
+/// What a new account at Vonage may dial in a second (Voice API, "Calls Per Second (CPS) Limit").
 const VONAGE_RATE: u32 = 3;
 
 /// What calls over a number are limited by, as its document and the settings have it.

@@ -13,7 +13,7 @@ fn slots(limit: u32, inbound_reserve: u32) -> Slots {
 }
 
 fn of(source: Source) -> SlotRequest {
-    SlotRequest { source, org: "org".into(), assistant: None, number: None, carrier: None }
+    SlotRequest::new(source, "org".into())
 }
 
 async fn waits(slots: &Slots, request: SlotRequest) -> JoinHandle<Result<Lease, NoSlot>> {
@@ -110,7 +110,7 @@ async fn a_carriers_rate_lets_the_next_one_go_on_without_anybodys_doing() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_outlived_the_process_has_its_slot_even_above_the_limit() {
     let slots = slots(1, 0);
-    let leases = [slots.take_again(), slots.take_again()];
+    let leases = [of(Source::Inbound), of(Source::Interactive)].map(|it| slots.take_again(it));
     assert_eq!(slots.limits(), SlotLimits { limit: 1, in_use: 2 });
     assert!(slots.take().is_none());
     drop(leases);

@@ -27,13 +27,24 @@ enum Step {
     /// It crashes: nobody will ever release or renew.
     Crash(usize),
     RenewAll,
+    /// A call that was granted leaves its line, and asks for another one.
+    ChangeLine {
+        which: usize,
+        number: u8,
+        ttl_ms: u64,
+    },
+    /// It is found out whose assistant's call it is.
+    Assign {
+        which: usize,
+        assistant: u8,
+    },
     Pass(u64),
     OnDeadline,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => (0..4u8, 0..2u8, 0..2u8, 0..2u8, any::<bool>(), 0..40_000u64).prop_map(
+        6 => (0..4u8, 0..2u8, 0..3u8, 0..2u8, any::<bool>(), 0..40_000u64).prop_map(
             |(source, org, assistant, number, has_carrier, ttl_ms)| Step::Request {
                 source, org, assistant, number, has_carrier, ttl_ms
             }
@@ -41,6 +52,10 @@ fn step() -> impl Strategy<Value = Step> {
         4 => any::<usize>().prop_map(Step::Release),
         1 => any::<usize>().prop_map(Step::Crash),
         1 => Just(Step::RenewAll),
+        2 => (any::<usize>(), 0..2u8, 0..40_000u64).prop_map(|(which, number, ttl_ms)| {
+            Step::ChangeLine { which, number, ttl_ms }
+        }),
+        2 => (any::<usize>(), 0..2u8).prop_map(|(which, assistant)| Step::Assign { which, assistant }),
         2 => (0..30_000u64).prop_map(Step::Pass),
         2 => (0..300u64).prop_map(Step::Pass),
         2 => Just(Step::OnDeadline),
@@ -71,13 +86,15 @@ impl Model {
     }
 
     fn check(&self) {
-        self.check_limit(NODE, |_| true);
+        let is_call = |request: &SlotRequest| request.share == Share::Call;
+        self.check_limit(NODE, is_call);
         for org in ["0", "1"] {
-            self.check_limit(ORG, |request| *request.org == *org);
+            self.check_limit(ORG, |request| is_call(request) && *request.org == *org);
         }
         self.check_limit(SMALL, |request| request.assistant.as_deref() == Some("1"));
         self.check_limit(SMALL, |request| request.number.as_deref() == Some("1"));
-        self.check_limit(SMALL, |request| request.source == Source::Campaign("3".into()));
+        let campaign = Source::Campaign("3".into());
+        self.check_limit(SMALL, |request| is_call(request) && request.source == campaign);
         for (rate, dialled) in [(RATE, &self.dialled), (SLOW, &self.dialled_from_one)] {
             for window in dialled.windows(rate.calls as usize + 1) {
                 let span = window[rate.calls as usize] - window[0];
@@ -127,29 +144,51 @@ fn limited() -> Slots {
 fn take_step(slots: &mut Slots, model: &mut Model, step: &Step) {
     match step {
         Step::Request { source, org, assistant, number, has_carrier, ttl_ms } => {
+            let source = match source {
+                0 => Source::Inbound,
+                1 => Source::Interactive,
+                name => Source::Campaign(name.to_string().into()),
+            };
             let request = SlotRequest {
-                source: match source {
-                    0 => Source::Inbound,
-                    1 => Source::Interactive,
-                    name => Source::Campaign(name.to_string().into()),
-                },
-                org: org.to_string().into(),
-                assistant: Some(assistant.to_string().into()),
+                // A third of the calls that come in tell later who answers them.
+                assistant: (*assistant < 2).then(|| assistant.to_string().into()),
                 number: Some(number.to_string().into()),
                 carrier: has_carrier.then(|| "carrier".into()),
+                ..SlotRequest::new(source, org.to_string().into())
             };
-            match slots.request(model.now, request.clone(), Duration::from_millis(*ttl_ms)) {
-                Answer::Granted(id) => {
-                    // Whoever was served before it is counted before it.
-                    let ticked = slots.tick(model.now);
-                    model.told(ticked);
-                    model.grant(id, request);
-                }
-                Answer::Queued(id) => {
-                    assert_ne!(request.source, Source::Inbound, "an inbound call waits");
-                    model.waiting.insert(id, request);
-                }
-                Answer::Refused(_) => {}
+            ask(slots, model, request, *ttl_ms);
+        }
+        Step::ChangeLine { which, number, ttl_ms } => {
+            let calls: Vec<_> = model
+                .held
+                .iter()
+                .filter(|(_, it)| it.share == Share::Call && it.source != Source::Inbound)
+                .map(|(id, _)| *id)
+                .collect();
+            let Some(id) = calls.get(which % calls.len().max(1)) else { return };
+            let left = slots.leave_line(*id).expect("what is held has a slot");
+            assert!(left.number.is_none() && left.carrier.is_none());
+            model.held.insert(*id, left.clone());
+            let line = SlotRequest {
+                share: Share::Line,
+                assistant: None,
+                number: Some(number.to_string().into()),
+                carrier: Some("carrier".into()),
+                ..left
+            };
+            ask(slots, model, line, *ttl_ms);
+        }
+        Step::Assign { which, assistant } => {
+            let held: Vec<_> = model.held.keys().copied().collect();
+            let Some(id) = held.get(which % held.len().max(1)) else { return };
+            let request = &model.held[id];
+            if request.share == Share::Line || request.assistant.is_some() {
+                return;
+            }
+            let name: Arc<str> = assistant.to_string().into();
+            if slots.assign(*id, name.clone()).is_ok() {
+                model.held.get_mut(id).unwrap().assistant = Some(name);
+                model.check();
             }
         }
         Step::Release(which) => {
@@ -186,11 +225,28 @@ fn take_step(slots: &mut Slots, model: &mut Model, step: &Step) {
     let ticked = slots.tick(model.now);
     model.told(ticked);
     let in_use = slots.usage(&Scope::Node).in_use();
-    assert_eq!(in_use as usize, model.held.len(), "a leak, or one released for nothing");
+    let calls = model.held.values().filter(|request| request.share == Share::Call).count();
+    assert_eq!(in_use as usize, calls, "a leak, or one released for nothing");
     let (interactive, campaigns) = slots.waiting();
     assert_eq!(interactive + campaigns, model.waiting.len());
     if let Some((due, why)) = slots.next_deadline() {
         assert!(due > model.now, "still due: {why}");
+    }
+}
+
+fn ask(slots: &mut Slots, model: &mut Model, request: SlotRequest, ttl_ms: u64) {
+    match slots.request(model.now, request.clone(), Duration::from_millis(ttl_ms)) {
+        Answer::Granted(id) => {
+            // Whoever was served before it is counted before it.
+            let ticked = slots.tick(model.now);
+            model.told(ticked);
+            model.grant(id, request);
+        }
+        Answer::Queued(id) => {
+            assert_ne!(request.source, Source::Inbound, "an inbound call waits");
+            model.waiting.insert(id, request);
+        }
+        Answer::Refused(_) => {}
     }
 }
 

@@ -39,6 +39,14 @@ impl Breaker {
         well.into_iter().chain(down).collect()
     }
 
+    /// Which number is asked first for a call from `own` with these fallbacks.
+    pub fn first_of(&self, own: Uuid, mut fallbacks: impl Iterator<Item = Uuid>) -> Uuid {
+        match self.is_down(own) {
+            true => fallbacks.find(|id| !self.is_down(*id)).unwrap_or(own),
+            false => own,
+        }
+    }
+
     /// Takes what came of asking one.
     pub(super) fn note(&self, number: &Known, asked: &Result<(), CarrierError>) {
         let Some(id) = number.id else { return };

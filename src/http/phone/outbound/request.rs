@@ -29,6 +29,8 @@ pub struct Wanted {
     pub detection: Option<Detection>,
     pub record: bool,
     pub recording_channels: Option<String>,
+    /// The stored assistant's document, where the request names one.
+    pub assistant: Option<Value>,
 }
 
 /// Numbers that one call may be tried from.
@@ -85,7 +87,11 @@ pub async fn read(app: &App, org: &str, mut request: Value) -> Result<Wanted, Re
     if !problems.is_empty() {
         return Err(reply::bad_request(problems));
     }
-    let assistant = assistant(app, org, &request).await?;
+    let stored = match request["assistantId"].as_str() {
+        Some(id) => resources::find(app, org, Kind::Assistant, id).await?,
+        None => None,
+    };
+    let assistant = assistant(stored.as_ref(), &request);
     let plan = &assistant["transportConfigurations"][0];
     let ring = plan["timeout"].as_f64().map(Duration::from_secs_f64);
     Ok(Wanted {
@@ -97,6 +103,7 @@ pub async fn read(app: &App, org: &str, mut request: Value) -> Result<Wanted, Re
         detection: detection(&assistant["voicemailDetection"]),
         record: plan["record"].as_bool().unwrap_or(false),
         recording_channels: plan["recordingChannels"].as_str().map(str::to_owned),
+        assistant: stored,
         request,
     })
 }
@@ -163,20 +170,20 @@ async fn of_request(app: &App, org: &str, document: &Value) -> Result<Known, Str
 }
 
 /// The assistant's fields that a carrier is asked with: those of the overrides before its own.
-async fn assistant(app: &App, org: &str, request: &Value) -> Result<Value, Response> {
-    let own = match request["assistantId"].as_str() {
-        Some(id) => resources::find(app, org, Kind::Assistant, id).await?.unwrap_or_default(),
-        None => request["assistant"].clone(),
+fn assistant(stored: Option<&Value>, request: &Value) -> Value {
+    let own = match request["assistantId"].is_string() {
+        true => stored.unwrap_or(&Value::Null),
+        false => &request["assistant"],
     };
     let overrides = &request["assistantOverrides"];
     let pick = |field: &str| {
         let given = Some(&overrides[field]).filter(|value| !value.is_null());
         given.unwrap_or(&own[field]).clone()
     };
-    Ok(json!({
+    json!({
         "transportConfigurations": pick("transportConfigurations"),
         "voicemailDetection": pick("voicemailDetection"),
-    }))
+    })
 }
 
 /// How the carrier is to tell machines from people (`voicemailDetection` with provider `twilio`,

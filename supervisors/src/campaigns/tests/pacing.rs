@@ -51,7 +51,12 @@ impl Dialer for Town {
         async move { Ok(Live { over: over.boxed() }) }.boxed()
     }
 
-    fn line(&self, _: Arc<str>, number: Arc<str>) -> BoxFuture<'static, Option<LineLimits>> {
+    fn line(
+        &self,
+        _: Arc<str>,
+        number: Arc<str>,
+        _: Vec<Arc<str>>,
+    ) -> BoxFuture<'static, Option<LineLimits>> {
         let limits = self.limits.clone();
         async move { Some(LineLimits { number: Some(number), ..limits? }) }.boxed()
     }
@@ -69,13 +74,7 @@ fn slots_of(limit: u32, inbound_reserve: u32) -> Slots {
 /// People who call us, one every two seconds, for twenty; nobody ever waits or is turned away.
 async fn callers(slots: Slots) {
     loop {
-        let request = SlotRequest {
-            source: Source::Inbound,
-            org: "org".into(),
-            assistant: None,
-            number: None,
-            carrier: None,
-        };
+        let request = SlotRequest::new(Source::Inbound, "org".into());
         let lease = slots.take_now(request).expect("a caller is never refused");
         tokio::spawn(async move {
             sleep(Duration::from_secs(20)).await;
