@@ -186,9 +186,48 @@ async fn a_call_that_outlives_the_process_still_counts_among_those_of_its_assist
 }
 
 #[tokio::test]
+async fn a_single_call_goes_before_whom_a_campaign_has_yet_to_call() {
+    let options = Options::default().set("calls.concurrency_limit=1").set("calls.queue_ttl=30s");
+    let mut phones = Phones::start("twilio", options).await;
+    let assistant = phones.client().create("/assistant", &phones.assistant(json!({}))).await;
+    phones.number = phones.buy(OURS, json!({"assistantId": assistant["id"]})).await;
+    phones.introduce("", json!({"lines": [{"wait_ms": 10}, "hang_up"]})).await;
+    phones.introduce("+14155550340", json!({"stays": true})).await;
+    let customers: Value =
+        (0..3).map(|index| json!({"number": format!("+1415555034{index}")})).collect();
+    let body = json!({"name": "reminders", "assistantId": assistant["id"],
+        "phoneNumberId": phones.number["id"], "maxConcurrency": 3, "customers": customers,
+        "dialingPlan": {"callsPerSecond": 20}});
+    let campaign = phones.client().create("/campaign", &body).await;
+    let first = eventually("the campaign's first call", async || {
+        let calls = phones.all_at_carrier().await;
+        calls.first().and_then(|call| call["id"].as_str().map(str::to_owned))
+    })
+    .await;
+    phones.heard(&first, "7").await;
+    let call = phones.calls(json!({})).await;
+    assert_eq!(call["status"], "queued", "{call}");
+    phones.act(&first, json!({"hang_up": true})).await;
+    phones.ended(&call).await;
+    let over = eventually("end of the campaign", async || {
+        let found = phones.client().get(&path("campaign", &campaign)).await.body;
+        (found["status"] == "ended").then_some(found)
+    })
+    .await;
+    let mut calls = phones.all_at_carrier().await;
+    calls.sort_by_key(|call| span(call).0);
+    let order: Vec<_> = calls.iter().map(|call| call["to"].as_str().unwrap()).collect();
+    assert_eq!(order, ["+14155550340", CUSTOMER, "+14155550341", "+14155550342"], "{over}");
+    assert_eq!(most_at_once(&calls), 1);
+}
+
+#[tokio::test]
 async fn each_organisation_has_its_share_of_the_calls() {
     let calls = Calls::with(Options::default().set("calls.concurrency_limit_per_org=1")).await;
-    calls.create(json!({})).await;
+    let first = calls.create(json!({})).await;
+    let limits = json!({"concurrencyBlocked": false, "concurrencyLimit": 1,
+        "remainingConcurrentCalls": 0});
+    assert_eq!(first["subscriptionLimits"], limits);
     let refused = calls.post(&calls.assistant(json!({}))).await;
     assert_eq!(refused.status, 429);
     assert!(refused.text.contains("all 1 concurrency slots of organisation"), "{}", refused.text);

@@ -388,6 +388,60 @@ async fn whoever_opts_out_by_key_is_on_the_list_when_the_call_is_over() {
 }
 
 #[tokio::test]
+async fn whoever_has_the_model_use_the_tool_for_it_is_on_the_list_too() {
+    let model = json!({"provider": "openai", "model": "gpt-4.1-mini", "tools": [{"type": "function",
+        "function": {"name": "stop_calling", "parameters": {"type": "object", "properties": {}}}}]});
+    let subject = Subject::start(json!({"model": model})).await;
+    let says = json!([{"say": "5 1 2000"}, {"wait_ms": 2_000}, "hang_up"]);
+    subject.phones.introduce(&number(0), json!({"lines": says})).await;
+    let body = subject.body(json!({
+        "customers": customers(2),
+        "dialingPlan": {"callsPerSecond": 20, "optOut": {"tool": "stop_calling"}},
+    }));
+    let created = subject.phones.client().create("/campaign", &body).await;
+    subject.over(&created).await;
+    let listed = subject.get("/do-not-call").await;
+    assert_eq!(listed[0]["number"], number(0), "{listed}");
+    assert!(
+        listed[0]["reason"].as_str().unwrap().starts_with("tool stop_calling in call"),
+        "{listed}"
+    );
+    assert_eq!(listed.as_array().unwrap().len(), 1, "the other one did not ask for it: {listed}");
+}
+
+#[tokio::test]
+async fn the_client_s_server_is_asked_before_each_contact_and_its_answer_counts() {
+    let answering = |message: &Value| match message["contact"]["number"].as_str() {
+        Some(it) if message["type"] == "campaign.predial" => {
+            let eligible = [(number(0), json!(true)), (number(1), json!(false))];
+            let known = eligible.iter().find(|(number, _)| it == number);
+            known.map_or((500, json!({})), |(_, is_it)| (200, json!({"eligible": is_it})))
+        }
+        Some(_) | None => (200, json!({})),
+    };
+    let server = Receiver::answering(answering).await;
+    let subject = Subject::start(json!({})).await;
+    let told = ["contact.skipped", "contact.predial-failed"];
+    let body = subject.body(json!({"customers": customers(3), "server": {"url": server.url()},
+        "predialPlan": {}, "serverMessages": told}));
+    let created = subject.phones.client().create("/campaign", &body).await;
+    let over = subject.over(&created).await;
+    let counters = &over["contactCounters"];
+    assert_eq!(
+        (&counters["completed"], &counters["skipped"], &counters["predialFailed"]),
+        (&json!(1), &json!(1), &json!(1)),
+        "{over}"
+    );
+    assert_eq!(Vec::from_iter(subject.dials().await.into_keys()), [number(0)]);
+    for kind in told {
+        eventually(kind, async || server.taken().iter().any(|it| it == kind).then_some(())).await;
+    }
+    let unasked = server.taken().into_iter().find(|it| !told.contains(&&**it));
+    assert_eq!(unasked.as_deref(), Some("campaign.predial"), "{:?}", server.taken());
+    assert!(!server.taken().iter().any(|it| it == "contact.completed" || it == "campaign.ended"));
+}
+
+#[tokio::test]
 async fn what_cannot_be_carried_out_is_refused_and_nobody_is_dialled() {
     let subject = Subject::start(json!({"firstMessage": "Hello {{name}}"})).await;
     let client = subject.phones.client();
@@ -529,6 +583,30 @@ async fn a_file_is_checked_imported_watched_and_its_outcomes_exported() {
     assert!(outcomes.lines().nth(2).unwrap().starts_with(&row), "{outcomes}");
     let (code, said) = command(client, &["stop", id]).await;
     assert_eq!(code, Some(1), "{said}");
+
+    // A second file for the same list: whoever is on it stays on it once.
+    std::fs::write(&file, format!("number\n{}\n", number(2))).unwrap();
+    let (code, said) = command(client, &import).await;
+    assert_eq!(code, Some(0), "{said}");
+    let listed = subject.get("/v2/campaign?status=scheduled").await["results"][0].clone();
+    let id = listed["id"].as_str().unwrap();
+    std::fs::write(&file, format!("number\n{}\n{}\n", number(2), number(3))).unwrap();
+    let (code, said) = command(client, &["import", file_name, "--campaign", id]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("1 contacts added, 1 on its list already"), "{said}");
+    for (text, problem) in [
+        ("", "the file is empty"),
+        ("number\n", "there is nobody to call"),
+        ("number;name\n+14155550100;Ada\n", "try --delimiter ;"),
+        ("name\nAda\n", "no column `number`"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let (code, said) = command(client, &["import", file_name, "--campaign", id]).await;
+        assert_eq!(code, Some(1), "{text}: {said}");
+        assert!(said.contains(problem), "{text}: {said}");
+    }
+    let contacts = subject.get(&format!("/v2/campaign/{id}/contacts")).await;
+    assert_eq!(contacts["metadata"]["totalItems"], 2, "{contacts}");
 }
 
 #[tokio::test]

@@ -164,7 +164,7 @@ async fn create_call(app: App, org: String, body: Value) -> Reply {
             Ok(None) | Err(_) => record,
         },
     };
-    Ok(reply::created(answer.created_answer(limits(app.node.slot_limits()))))
+    Ok(reply::created(answer.created_answer(limits(app.node.slots().limits_of(&org)))))
 }
 
 /// List Calls

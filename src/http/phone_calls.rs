@@ -54,19 +54,19 @@ pub async fn create(app: App, org: String, mut body: Value) -> Reply {
             let request = with_customer(&body, body["customer"].clone());
             if !request["schedulePlan"].is_null() {
                 let record = scheduled::book(&app, &org, request).await?;
-                let limits = limits(app.node.slot_limits());
+                let limits = limits(app.node.slots().limits_of(&org));
                 return Ok(reply::created(record.created_answer(limits)));
             }
             let patience = app.node.settings().calls.queue_ttl;
             let placed = place(&app, &org, request, patience).await;
             let record = placed.map_err(outbound::answer)?;
-            let limits = limits(app.node.slot_limits());
+            let limits = limits(app.node.slots().limits_of(&org));
             Ok(reply::created(record.created_answer(limits)))
         }
     }
 }
 
-/// Places a call, or keeps it until its carrier takes it.
+/// Places a call, or keeps it until its carrier takes it, or a campaign's call has ended.
 async fn place(
     app: &App,
     org: &str,
@@ -85,10 +85,19 @@ async fn place(
             tracing::info!(call = %placed.id, dialled = ?placed.dialled, "phone call asked for");
             Ok(placed.record)
         }
-        Err(PlaceError::NoSlot(Refusal::TooFast { .. })) if !patience.is_zero() => {
+        Err(PlaceError::NoSlot(refusal)) if !patience.is_zero() && may_wait(app, &refusal) => {
             scheduled::queue(app, org, request, patience).await.map_err(PlaceError::Bad)
         }
         Err(error) => Err(error),
+    }
+}
+
+/// Whether a call is kept that there is no slot for: where it stands before all that have what it lacks.
+fn may_wait(app: &App, refusal: &Refusal) -> bool {
+    match refusal {
+        Refusal::TooFast { .. } => true,
+        Refusal::Full { scope, .. } => app.node.slots().usage(scope).of_campaigns > 0,
+        Refusal::Never { .. } | Refusal::QueueFull { .. } => false,
     }
 }
 
@@ -117,7 +126,7 @@ async fn batch(app: &App, org: &str, body: &Value, customers: Vec<Value>) -> Rep
             }
         }
     }
-    let limits = limits(app.node.slot_limits());
+    let limits = limits(app.node.slots().limits_of(org));
     Ok(reply::created(json!({
         "subscriptionLimits": {
             "concurrencyBlocked": limits.concurrency_blocked,

@@ -242,6 +242,17 @@ impl Slots {
         SlotLimits { limit, in_use: usage.in_use() }
     }
 
+    /// What an organisation has: its own limit where it is lower than the node's, and as much of it in
+    /// use as leaves what it may still have.
+    pub fn limits_of(&self, org: &str) -> SlotLimits {
+        let node = self.limits();
+        let usage = self.usage(&Scope::Org(org.into()));
+        let Some(own) = usage.limit.filter(|own| own.slots < node.limit) else { return node };
+        let free = own.slots.saturating_sub(usage.in_use());
+        let free = free.min(node.limit.saturating_sub(node.in_use));
+        SlotLimits { limit: own.slots, in_use: own.slots - free }
+    }
+
     fn lease(&self, id: LeaseId) -> Lease {
         Lease { shared: self.shared.clone(), id, line: None }
     }

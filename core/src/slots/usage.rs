@@ -82,6 +82,8 @@ pub struct Usage {
     pub limit: Option<Limit>,
     pub inbound: u32,
     pub outbound: u32,
+    /// Of `outbound`, the calls of campaigns.
+    pub of_campaigns: u32,
 }
 
 impl Usage {
@@ -223,7 +225,11 @@ impl Usages {
         let usage = self.scopes.entry(scope).or_default();
         match source {
             Source::Inbound => usage.inbound += 1,
-            Source::Interactive | Source::Campaign(_) => usage.outbound += 1,
+            Source::Interactive => usage.outbound += 1,
+            Source::Campaign(_) => {
+                usage.outbound += 1;
+                usage.of_campaigns += 1;
+            }
         }
     }
 
@@ -232,7 +238,11 @@ impl Usages {
         if let Some(usage) = self.scopes.get_mut(scope) {
             match source {
                 Source::Inbound => usage.inbound -= 1,
-                Source::Interactive | Source::Campaign(_) => usage.outbound -= 1,
+                Source::Interactive => usage.outbound -= 1,
+                Source::Campaign(_) => {
+                    usage.outbound -= 1;
+                    usage.of_campaigns -= 1;
+                }
             }
         }
         self.forget_idle(scope);
