@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
+use axum::{Router, middleware};
 use offhook_testkit::caller::TurnTiming;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -291,10 +291,13 @@ pub(crate) type App = Arc<Carriers>;
 
 /// All carriers and their control, at their prefixes.
 pub(crate) fn router(app: App) -> Router {
+    let api = |carrier: &'static str, router: Router<App>| {
+        router.layer(middleware::from_fn_with_state((app.clone(), carrier), faults::answer))
+    };
     Router::new()
         .nest("/carriers", control::router())
-        .nest("/twilio", twilio::router())
-        .nest("/telnyx", telnyx::router())
-        .nest("/vonage", vonage::router())
+        .nest("/twilio", api("twilio", twilio::router()))
+        .nest("/telnyx", api("telnyx", telnyx::router()))
+        .nest("/vonage", api("vonage", vonage::router()))
         .with_state(app)
 }

@@ -201,7 +201,12 @@ impl Runner {
     async fn play(&mut self, verb: &Element) -> Way {
         if let Some(digits) = verb.get("digits") {
             self.call.line.with_handset(|handset| handset.heard.keys.push_str(digits));
-            return self.pause(KEY_TIME * digits.len() as u32).await;
+            let lasts = |key| match key {
+                'w' => Duration::from_millis(500),
+                'W' => Duration::from_secs(1),
+                _ => KEY_TIME,
+            };
+            return self.pause(digits.chars().map(lasts).sum()).await;
         }
         self.call.line.hear(Source::Music);
         let length = match verb.number("loop").unwrap_or(1) {
