@@ -168,8 +168,8 @@ pub async fn place(app: &App, call: PlaceCall) -> Result<Placed, PlaceError> {
     }
 }
 
-/// The slot that a call needs, once the limits of its number and of its assistant are known to those
-/// who grant it.
+/// The slot that a call needs, once the limits of the number that is asked first and of its assistant
+/// are known to those who grant it.
 pub fn slot_request(app: &App, org: &str, wanted: &Wanted, source: Source) -> SlotRequest {
     let slots = app.node.slots();
     let assistant = wanted.request["assistantId"].as_str();

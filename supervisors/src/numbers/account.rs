@@ -1,6 +1,6 @@
 //! An account at a carrier, ready to be asked and to check what it sends.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use offhook_actors::{Vault, VaultError};
 use offhook_api::{NumberProvider, PhoneNumberView};
@@ -135,8 +135,8 @@ pub async fn carrier_account_of(
 
 impl CarrierAccount {
     /// Names the account where calls are counted together; no key can be told from it.
-    fn counted_as(&self) -> String {
-        match self {
+    pub fn counted_as(&self) -> Arc<str> {
+        let name = match self {
             Self::Twilio(account) => format!("twilio account {}", account.account_sid),
             Self::Telnyx(account) => {
                 let digest = Sha256::digest(account.api_key.expose_secret());
@@ -146,7 +146,8 @@ impl CarrierAccount {
                 )
             }
             Self::Vonage(account) => format!("vonage account {}", account.api_key),
-        }
+        };
+        name.into()
     }
 
     /// Calls a second that the account may be asked for.
@@ -180,7 +181,7 @@ pub fn line_limits(
         number: id.map(|id| id.to_string().into()),
         slots: number.concurrency_limit,
         number_rate: number.calls_per_second.map(Rate::per_second),
-        carrier: account.counted_as().into(),
+        carrier: account.counted_as(),
         carrier_rate: Some(rate),
     }
 }

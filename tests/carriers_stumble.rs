@@ -1,0 +1,131 @@
+//! Carriers that refuse, break off, are late, or cannot reach somebody: who is dialled, and what
+//! people on the phone hear.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod phones;
+mod support;
+
+use std::time::{Duration, Instant};
+
+use phones::{CUSTOMER, OPERATOR, OUR_OTHER, OURS, Phones, heard, merged};
+use serde_json::{Value, json};
+use support::Options;
+
+/// A number at Twilio and one at Telnyx; a customer who says something and hangs up.
+async fn two_carriers() -> (Phones, Value) {
+    let mut phones = Phones::answered_by("twilio", json!({})).await;
+    let sold = json!({"carrier": "telnyx", "number": OUR_OTHER});
+    assert_eq!(phones.control("/numbers", sold).await.status, 204);
+    phones.carrier = "telnyx";
+    let other = phones.buy(OUR_OTHER, json!({})).await;
+    phones.carrier = "twilio";
+    phones.introduce(CUSTOMER, json!({"lines": [{"say": "5 1"}]})).await;
+    (phones, other)
+}
+
+/// The customer talks with the assistant, and was called once, whichever carrier was asked.
+async fn is_called_once(phones: &Phones, call: &Value, calls: usize) {
+    let ended = phones.ended(call).await;
+    assert_eq!(ended["endedReason"], "customer-ended-call", "{ended}");
+    let all = phones.all_at_carrier().await;
+    assert_eq!(all.len(), calls, "{all:#?}");
+    let id = ended["phoneCallProviderId"].as_str().unwrap();
+    assert!(heard(&phones.at_carrier(id).await).starts_with("7 5 1"));
+}
+
+fn refusal(status: u16, more: Value) -> Value {
+    let fault = json!({"fault": "error", "carrier": "twilio", "status": status, "requests": 1});
+    merged(fault, more)
+}
+
+#[tokio::test]
+async fn a_busy_carrier_is_asked_again_when_it_says_soon_and_left_when_it_says_late() {
+    let (phones, other) = two_carriers().await;
+    let fallback = json!({"fallbackPhoneNumberIds": [other["id"]]});
+    phones.fault(refusal(429, json!({"retry_after": 1}))).await;
+    let since = Instant::now();
+    let call = phones.calls(fallback.clone()).await;
+    assert!(since.elapsed() >= Duration::from_secs(1), "it was asked before it said");
+    assert_eq!(call["phoneNumberId"], phones.number["id"], "{call}");
+    is_called_once(&phones, &call, 1).await;
+
+    phones.fault(refusal(429, json!({"retry_after": 30}))).await;
+    let call = phones.calls(fallback).await;
+    assert_eq!(call["phoneNumberId"], other["id"], "{call}");
+    is_called_once(&phones, &call, 2).await;
+}
+
+#[tokio::test]
+async fn a_carrier_that_refuses_leaves_the_call_to_the_next_at_once() {
+    let (phones, other) = two_carriers().await;
+    for (calls, status) in [400, 401, 404].into_iter().enumerate() {
+        phones.fault(refusal(status, json!({}))).await;
+        let call = phones.calls(json!({"fallbackPhoneNumberIds": [other["id"]]})).await;
+        assert_eq!(call["phoneNumberId"], other["id"], "{status}: {call}");
+        assert_eq!(call["phoneCallProvider"], "telnyx", "{status}: {call}");
+        is_called_once(&phones, &call, calls + 1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_carrier_that_is_known_to_be_down_is_passed_over_whichever_number_would_call() {
+    let (phones, other) = two_carriers().await;
+    let second = json!({"carrier": "twilio", "number": "+14155550102"});
+    assert_eq!(phones.control("/numbers", second).await.status, 204);
+    let second = phones.buy("+14155550102", json!({})).await;
+    let fallback = json!({"fallbackPhoneNumberIds": [other["id"]]});
+    // Each call asks twice; who asks a fifth time is not refused.
+    phones.fault(refusal(503, json!({"requests": 4}))).await;
+    for calls in 1..=2 {
+        let call = phones.calls(fallback.clone()).await;
+        assert_eq!(call["phoneNumberId"], other["id"], "{call}");
+        is_called_once(&phones, &call, calls).await;
+    }
+    for (calls, number) in [(3, &phones.number), (4, &second)] {
+        let fields = merged(fallback.clone(), json!({"phoneNumberId": number["id"]}));
+        let call = phones.calls(fields).await;
+        assert_eq!(call["phoneNumberId"], other["id"], "{call}");
+        is_called_once(&phones, &call, calls).await;
+    }
+    // There is no other: it is asked all the same.
+    let call = phones.calls(json!({})).await;
+    assert_eq!(call["phoneNumberId"], phones.number["id"], "{call}");
+    is_called_once(&phones, &call, 5).await;
+}
+
+/// The carrier dials, and the answer to the request for it is lost in this way.
+async fn the_answer_is_lost(carrier: &'static str, of: &str, how: Value) {
+    let phones = Phones::answered_by(carrier, json!({})).await;
+    let other = phones.buy(OUR_OTHER, json!({})).await;
+    phones.introduce(CUSTOMER, json!({"lines": [{"say": "5 1"}]})).await;
+    let fault = json!({"fault": "request", "carrier": carrier, "of": of, "requests": 1,
+        "is_done": true});
+    phones.fault(merged(fault, how)).await;
+    let call = phones.calls(json!({"fallbackPhoneNumberIds": [other["id"]]})).await;
+    assert_eq!(call["phoneNumberId"], phones.number["id"], "{call}");
+    is_called_once(&phones, &call, 1).await;
+}
+
+#[tokio::test]
+async fn a_call_whose_answer_is_lost_at_twilio_is_not_placed_again() {
+    the_answer_is_lost("twilio", "/Calls.json", json!({})).await;
+    the_answer_is_lost("twilio", "/Calls.json", json!({"status": 504})).await;
+}
+
+#[tokio::test]
+async fn a_call_whose_answer_is_lost_at_telnyx_is_not_placed_again() {
+    the_answer_is_lost("telnyx", "/v2/calls", json!({})).await;
+    the_answer_is_lost("telnyx", "/v2/calls", json!({"status": 502})).await;
+}
+
+#[tokio::test]
+async fn a_call_whose_answer_is_lost_at_vonage_is_not_placed_again() {
+    the_answer_is_lost("vonage", "/v1/calls", json!({})).await;
+    the_answer_is_lost("vonage", "/v1/calls", json!({"status": 500})).await;
+}
+
+#[tokio::test]
+async fn a_call_that_a_carrier_does_not_answer_for_in_time_is_not_placed_again() {
+    the_answer_is_lost("twilio", "/Calls.json", json!({"late_ms": 60_000})).await;
+}
