@@ -129,3 +129,70 @@ async fn a_call_whose_answer_is_lost_at_vonage_is_not_placed_again() {
 async fn a_call_that_a_carrier_does_not_answer_for_in_time_is_not_placed_again() {
     the_answer_is_lost("twilio", "/Calls.json", json!({"late_ms": 60_000})).await;
 }
+
+#[tokio::test]
+async fn a_call_that_telnyx_does_not_take_at_first_is_answered() {
+    let phones = Phones::answered_by("telnyx", json!({})).await;
+    for status in [429, 503, 504] {
+        let fault = json!({"fault": "request", "carrier": "telnyx", "of": "/answer", "requests": 2,
+            "status": status});
+        phones.fault(fault).await;
+        let id = phones.rings(json!({"lines": [{"say": "5 1"}]})).await;
+        assert!(heard(&phones.hung_up(&id).await).starts_with("7 5 1"), "{status}");
+        let ended = phones.ended(&phones.newest().await).await;
+        assert_eq!(ended["endedReason"], "customer-ended-call", "{ended}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_telnyx_does_not_let_us_answer_is_over_on_both_sides() {
+    let phones = Phones::answered_by("telnyx", json!({})).await;
+    let fault = json!({"fault": "request", "carrier": "telnyx", "of": "/answer", "requests": 9,
+        "status": 422});
+    phones.fault(fault).await;
+    let id = phones.rings(json!({"stays": true})).await;
+    phones.hung_up(&id).await;
+    let ended = phones.ended(&phones.newest().await).await;
+    let reason = "call.in-progress.error-vapifault-transport-never-connected";
+    assert_eq!(ended["endedReason"], reason, "{ended}");
+    assert!(ended["endedMessage"].as_str().unwrap().contains("422"), "{ended}");
+}
+
+/// All lines are busy, and the carrier fails while it tells the caller.
+async fn nobody_is_told(command: &str, more: Value) -> Phones {
+    let none = Options::default().set("calls.concurrency_limit=1");
+    let mut phones = Phones::start("telnyx", none).await;
+    let assistant = phones.client().create("/assistant", &phones.assistant(json!({}))).await;
+    let fields = merged(json!({"assistantId": assistant["id"]}), more);
+    phones.number = phones.buy(OURS, fields).await;
+    let first = phones.rings(json!({"stays": true})).await;
+    phones.heard(&first, "7").await;
+    let fault = json!({"fault": "request", "carrier": "telnyx", "of": command, "requests": 9,
+        "status": 422});
+    phones.fault(fault).await;
+    phones
+}
+
+#[tokio::test]
+async fn a_caller_whom_telnyx_tells_nothing_is_hung_up_on() {
+    let phones = nobody_is_told("/speak", json!({})).await;
+    let id = phones.rings(json!({"stays": true})).await;
+    phones.hung_up(&id).await;
+}
+
+#[tokio::test]
+async fn a_caller_whom_telnyx_does_not_send_on_is_hung_up_on() {
+    let fallback = json!({"type": "number", "number": OPERATOR, "message": ""});
+    let phones = nobody_is_told("/transfer", json!({"fallbackDestination": fallback})).await;
+    let id = phones.rings(json!({"stays": true})).await;
+    phones.hung_up(&id).await;
+}
+
+#[tokio::test]
+async fn a_caller_who_is_sent_to_somebody_busy_is_not_left_in_silence() {
+    let fallback = json!({"type": "number", "number": OPERATOR, "message": ""});
+    let phones = nobody_is_told("/nothing", json!({"fallbackDestination": fallback})).await;
+    phones.introduce(OPERATOR, json!({"answers": "busy"})).await;
+    let id = phones.rings(json!({"stays": true})).await;
+    phones.hung_up(&id).await;
+}

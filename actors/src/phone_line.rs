@@ -237,21 +237,9 @@ impl PhoneLine {
             return Ok(());
         }
         let Some(id) = self.id() else { return Ok(()) };
-        let command = command_id();
-        let mut attempt = 1;
-        loop {
-            match self.client.hang_up(&id, &command).await {
-                Ok(()) => {
-                    self.note(Step::Ended(Ending::Completed));
-                    return Ok(());
-                }
-                Err(error) if attempt < HANG_UPS_MAX && may_pass(error.class) => {
-                    sleep(HANG_UP_RETRY * attempt).await;
-                    attempt += 1;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        end_at_carrier(&self.client, &id).await?;
+        self.note(Step::Ended(Ending::Completed));
+        Ok(())
     }
 
     fn require_id(&self) -> Result<String, CarrierError> {
@@ -286,18 +274,18 @@ fn command_id() -> String {
     Uuid::new_v4().to_string()
 }
 
-fn may_pass(class: FailureClass) -> bool {
-    match class {
-        FailureClass::RateLimited { .. }
-        | FailureClass::Unavailable
-        | FailureClass::Timeout
-        | FailureClass::Closed
-        | FailureClass::Stalled
-        | FailureClass::Protocol => true,
-        FailureClass::Unauthorized
-        | FailureClass::Quota
-        | FailureClass::BadRequest
-        | FailureClass::Unsupported => false,
+/// Ends a call at its carrier, and asks again where it is not done.
+pub async fn end_at_carrier(client: &Client, id: &str) -> Result<(), CarrierError> {
+    let command = command_id();
+    let mut attempt = 1;
+    loop {
+        match client.hang_up(id, &command).await {
+            Err(error) if attempt < HANG_UPS_MAX && error.may_pass() => {
+                sleep(HANG_UP_RETRY * attempt).await;
+                attempt += 1;
+            }
+            done => return done,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use offhook_transports::carrier::{
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{PhoneLine, command_id};
+use super::{PhoneLine, command_id, end_at_carrier};
 
 /// Reports of one attempt that wait: a carrier makes some five.
 const EVENTS_MAX: usize = 32;
@@ -120,7 +120,7 @@ impl Attempt {
             match line.client.call_operator(&call, &line.addresses).await {
                 Ok(id) => {
                     if !line.learn_operator(&attempt, &id) {
-                        hang_up(line, id).await;
+                        hang_up_on(line, id).await;
                     }
                 }
                 Err(error) => {
@@ -187,14 +187,13 @@ impl Drop for Attempt {
         let line = self.line.clone();
         // Outside of a runtime nothing is under way.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(hang_up(line, id));
+            runtime.spawn(hang_up_on(line, id));
         }
     }
 }
 
-/// Bounded by the carrier's client.
-async fn hang_up(line: Arc<PhoneLine>, id: String) {
-    if let Err(error) = line.client.hang_up(&id, &command_id()).await {
+async fn hang_up_on(line: Arc<PhoneLine>, id: String) {
+    if let Err(error) = end_at_carrier(&line.client, &id).await {
         tracing::error!(%error, "somebody who was to take a caller was not hung up on");
     }
 }

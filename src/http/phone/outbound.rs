@@ -13,7 +13,7 @@ use axum::response::Response;
 use offhook_actors::CallContext;
 use offhook_api::{ApiError, CallDocument, call::CallType};
 use offhook_core::{
-    EndedReason, FailureClass,
+    EndedReason,
     slots::{Refusal, Scope, SlotRequest, Source},
 };
 use offhook_supervisors::{Lease, Prepared, Started, phone};
@@ -82,12 +82,6 @@ pub enum PlaceError {
     /// It could not be written down that the carrier is asked; what was asked for stays good.
     NotNow(Response),
 }
-
-/// Wait before a carrier is asked once more that was busy, where it does not say how long.
-const BUSY_WAIT: Duration = Duration::from_millis(500);
-
-/// The longest that it may say; whoever asked for the call waits.
-const BUSY_WAIT_MAX: Duration = Duration::from_secs(3);
 
 /// The longest wait for a number, and its carrier, that take over from another: until then the hour at
 /// which somebody may be called is still the same.
@@ -287,7 +281,7 @@ async fn dial(
     };
     let mut asked = line.client().place(&place, &line.media()).await;
     if let Err(error) = &asked
-        && let Some(wait) = pause(error)
+        && let Some(wait) = error.pause()
     {
         tracing::info!(call = %context.spec.id, %error, ?wait, "the carrier is asked once more");
         sleep(wait).await;
@@ -326,27 +320,6 @@ pub async fn ask_again(app: &App, org: &str, id: Uuid, request: Value, since_ms:
 
 /// How long a call may go on at its carrier after the assistant's limit: its last words.
 const TIME_TO_END: Duration = Duration::from_secs(120);
-
-/// When a carrier that did nothing is worth asking again.
-fn pause(error: &CarrierError) -> Option<Duration> {
-    if error.may_have_happened {
-        return None;
-    }
-    match error.class {
-        FailureClass::RateLimited { retry_after } => {
-            Some(retry_after.unwrap_or(BUSY_WAIT)).filter(|wait| *wait <= BUSY_WAIT_MAX)
-        }
-        FailureClass::Unavailable => Some(BUSY_WAIT),
-        FailureClass::Unauthorized
-        | FailureClass::Quota
-        | FailureClass::BadRequest
-        | FailureClass::Timeout
-        | FailureClass::Closed
-        | FailureClass::Stalled
-        | FailureClass::Protocol
-        | FailureClass::Unsupported => None,
-    }
-}
 
 async fn launched(app: &App, prepared: Prepared, dialled: Dialled) -> Placed {
     let context = prepared.context.clone();

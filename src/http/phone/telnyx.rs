@@ -7,13 +7,15 @@ use axum::{
     http::StatusCode,
     response::IntoResponse,
 };
-use offhook_actors::CallContext;
+use offhook_actors::{CallContext, end_at_carrier};
+use offhook_core::EndedReason;
 use offhook_transports::carrier::{
-    Carrier, CarrierError, Client, Destination, attempt_of_state, call_of_client_state,
-    send_digits,
+    Carrier, CarrierError, Client, Destination, Ending, Step, attempt_of_state,
+    call_of_client_state, client_state, send_digits,
     telnyx::{Answered, Event, Telnyx, Transfer, Webhook as Told, parse},
 };
 use serde_json::json;
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::{
@@ -41,6 +43,11 @@ const SPEECH_MAX: Duration = Duration::from_secs(300);
 /// carrier to say so.
 const BRIDGE_DUE: Duration = Duration::from_secs(65);
 
+/// Waits before a command is given again. A caller hears it ring meanwhile; together with the
+/// requests they are less than the 60 s for which Telnyx knows a command again.
+const INSISTS_AFTER: [Duration; 3] =
+    [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(2)];
+
 /// Something happened to a call.
 pub async fn event(State(app): State<App>, Path(id): Path<String>, webhook: Webhook) -> Reply {
     let known = signed::number(&app, &id).await?;
@@ -57,6 +64,12 @@ pub async fn event(State(app): State<App>, Path(id): Path<String>, webhook: Webh
             context.is_some_and(|context| operator::telnyx(&context, &attempt, &told.event));
         if !is_awaited && told.event == Event::Answered {
             tokio::spawn(hang_up_on_nobody(app, known, told.call_control_id));
+        }
+        return Ok(done);
+    }
+    if let Some(caller) = told.client_state.as_deref().and_then(forwarded_by_state) {
+        if let Event::HungUp(_) = told.event {
+            app.desk.speech_over(&refusal_key(&caller));
         }
         return Ok(done);
     }
@@ -109,8 +122,8 @@ fn is_given_up(app: &App, told: &Told) -> bool {
 
 /// Ends a call that we placed and gave up before its id came back: nobody talks with whoever answered.
 async fn hang_up_on_nobody(app: App, known: Known, id: String) {
-    let Ok(Client::Telnyx { client, .. }) = known.client(&app) else { return };
-    if let Err(error) = client.hang_up(&id, &new_id()).await {
+    let Ok(client) = known.client(&app) else { return };
+    if let Err(error) = end_at_carrier(&client, &id).await {
         tracing::error!(%error, "a call that nobody here knows was not ended");
     }
 }
@@ -181,7 +194,7 @@ async fn connect(context: Arc<CallContext>) {
 
 /// Takes a call that comes in.
 async fn take(app: App, known: Known, told: Told) {
-    let Ok(Client::Telnyx { client, .. }) = known.client(&app) else { return };
+    let Ok(client) = known.client(&app) else { return };
     let id = told.call_control_id.clone();
     let arrival = Arrival {
         carrier: Carrier::Telnyx,
@@ -190,75 +203,142 @@ async fn take(app: App, known: Known, told: Told) {
         transport: json!({"callControlId": id, "callSessionId": told.call_session_id}),
     };
     let greeting = arrival::greet(&app, known, arrival).await;
-    let done = match greeting {
+    match greeting {
         Greeting::Connect(call) => answer(&app, &client, &id, call).await,
-        Greeting::Say(words) => say(&app, &client, &id, &words, None).await,
+        Greeting::Say(words) => see_off(&app, &client, &id, &words, None).await,
         Greeting::Forward { destination, caller_id, message } => {
             let to = Some((destination, caller_id));
-            say(&app, &client, &id, &message, to).await
+            see_off(&app, &client, &id, &message, to).await;
         }
+    }
+}
+
+/// Answers a call of ours.
+async fn answer(app: &App, client: &Client, id: &str, call: Uuid) {
+    let Some(context) = app.node.call(call) else { return hang_up(client, id).await };
+    let (Some(line), Client::Telnyx { client: telnyx, .. }) = (&context.spec.line, client) else {
+        return;
     };
-    if let Err(error) = done {
-        tracing::error!(%error, "a call that came in was not taken");
-    }
-}
-
-async fn answer(app: &App, client: &Telnyx, id: &str, call: Uuid) -> Result<(), CarrierError> {
-    let Some(context) = app.node.call(call) else { return client.hang_up(id, &new_id()).await };
-    let Some(line) = &context.spec.line else { return Ok(()) };
     let answered = Answered { client_state: None, stream: Some(line.media().stream()) };
-    match client.answer(id, &format!("answer-{call}"), &answered).await {
-        Ok(true) => Ok(()),
-        Ok(false) => {
-            use offhook_transports::carrier::{Ending, Step};
-            context.carrier_reports(Step::Ended(Ending::Completed));
-            Ok(())
-        }
-        Err(error) => {
-            // It may be up all the same.
-            context.seek_media();
-            Err(error)
-        }
+    let command = format!("answer-{call}");
+    match insist(|| telnyx.answer(id, &command, &answered)).await {
+        Ok(true) => {}
+        Ok(false) => context.carrier_reports(Step::Ended(Ending::Completed)),
+        // It is hung up on with that, should it be up all the same.
+        Err(error) => context.end(EndedReason::TransportNeverConnected, Some(error.to_string())),
     }
 }
 
-/// Answers, speaks, and hangs up or sends the caller on.
-async fn say(
+/// Answers, speaks, and hangs up or sends the caller on. Whatever fails, nobody is left in silence.
+async fn see_off(
     app: &App,
-    client: &Telnyx,
+    client: &Client,
     id: &str,
     words: &str,
     then: Option<(Destination, Option<String>)>,
-) -> Result<(), CarrierError> {
-    if !client.answer(id, &new_id(), &Answered::default()).await? {
+) {
+    let Client::Telnyx { client: telnyx, .. } = client else { return };
+    let seen_off = async {
+        say(app, telnyx, id, words).await?;
+        match &then {
+            Some((to, caller_id)) => forward(app, telnyx, id, to, caller_id.as_deref()).await,
+            None => Ok(false),
+        }
+    };
+    match seen_off.await {
+        Ok(true) => return,
+        Ok(false) => {}
+        Err(error) => tracing::error!(%error, "a call that came in was not taken"),
+    }
+    hang_up(client, id).await;
+}
+
+/// Answers, and speaks.
+async fn say(app: &App, client: &Telnyx, id: &str, words: &str) -> Result<(), CarrierError> {
+    let (command, silent) = (new_id(), Answered::default());
+    let is_up = insist(|| client.answer(id, &command, &silent)).await?;
+    if !is_up || words.is_empty() {
         return Ok(());
     }
-    if !words.is_empty() {
-        let over = app.desk.await_speech(id);
-        if client.speak(id, &new_id(), words, VOICE).await? {
-            // Whoever hangs up ends the wait too.
-            let _ = tokio::time::timeout(SPEECH_MAX, over).await;
-        }
+    let (over, command) = (app.desk.await_speech(id), new_id());
+    if insist(|| client.speak(id, &command, words, VOICE)).await? {
+        // Whoever hangs up ends the wait too.
+        let _ = timeout(SPEECH_MAX, over).await;
     }
-    match then {
-        None => client.hang_up(id, &new_id()).await,
-        Some((to, caller_id)) => {
-            let transfer =
-                Transfer { from: caller_id.as_deref(), timeout: Some(RING), ..Transfer::default() };
-            let transfer = match &to {
-                Destination::Number { number, .. } => Transfer { to: number, ..transfer },
-                Destination::Sip { uri, headers } => Transfer { to: uri, headers, ..transfer },
-            };
-            let bridged = app.desk.await_speech(id);
-            if client.transfer(id, &new_id(), &transfer).await?
-                && tokio::time::timeout(BRIDGE_DUE, bridged).await.is_err()
-            {
-                // Nobody has the caller, who would hear nothing for ever.
-                client.hang_up(id, &new_id()).await?;
+    Ok(())
+}
+
+/// Sends a caller on; false when nobody has them, who would hear nothing for ever.
+async fn forward(
+    app: &App,
+    client: &Telnyx,
+    id: &str,
+    to: &Destination,
+    caller_id: Option<&str>,
+) -> Result<bool, CarrierError> {
+    let state = client_state(&format!("{FORWARDED}{id}"));
+    let transfer = Transfer {
+        from: caller_id,
+        timeout: Some(RING),
+        target_state: Some(&state),
+        ..Transfer::default()
+    };
+    let transfer = match to {
+        Destination::Number { number, extension } => {
+            if extension.is_some() {
+                tracing::warn!("an extension is not dialled after a transfer at Telnyx");
             }
-            Ok(())
+            Transfer { to: number, ..transfer }
+        }
+        Destination::Sip { uri, headers } => Transfer { to: uri, headers, ..transfer },
+    };
+    let (bridged, refused) = (app.desk.await_speech(id), app.desk.await_speech(&refusal_key(id)));
+    let command = new_id();
+    if !insist(|| client.transfer(id, &command, &transfer)).await? {
+        return Ok(false);
+    }
+    tokio::select! {
+        // The caller may have hung up as well.
+        _ = bridged => Ok(true),
+        _ = refused => Ok(false),
+        () = sleep(BRIDGE_DUE) => Ok(false),
+    }
+}
+
+async fn hang_up(client: &Client, id: &str) {
+    if let Err(error) = end_at_carrier(client, id).await {
+        tracing::error!(%error, "a call that was not taken was not ended");
+    }
+}
+
+/// Gives a command, again where it may have failed: Telnyx carries out what has the same id once.
+async fn insist<F>(mut command: impl FnMut() -> F) -> Result<bool, CarrierError>
+where
+    F: Future<Output = Result<bool, CarrierError>>,
+{
+    for wait in INSISTS_AFTER {
+        match command().await {
+            Err(error) if error.may_pass() => {
+                tracing::warn!(%error, ?wait, "a command is given again");
+                sleep(wait).await;
+            }
+            done => return done,
         }
     }
+    command().await
+}
+
+/// What Telnyx knows the leg by to which a caller was sent on whom nobody answers, before the id of
+/// the caller's.
+const FORWARDED: &str = "forwarded ";
+
+fn forwarded_by_state(state: &str) -> Option<String> {
+    call_of_client_state(state)?.strip_prefix(FORWARDED).map(str::to_owned)
+}
+
+/// Who waits for the news that nobody takes a caller.
+fn refusal_key(caller: &str) -> String {
+    format!("refused {caller}")
 }
 
 fn new_id() -> String {
