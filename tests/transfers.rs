@@ -467,6 +467,72 @@ async fn a_process_that_dies_while_vonage_rings_for_the_caller_gets_them_back() 
     the_process_dies_while_the_operator_rings("vonage", "blind-transfer").await;
 }
 
+/// The carrier does not say whether it connected the two.
+async fn nobody_knows_whether_they_are_joined(carrier: &'static str, of: &str) {
+    let plan = json!({"mode": "warm-transfer-say-message", "message": "41 41"});
+    let phones = Phones::answered_by(carrier, to(plan)).await;
+    phones.introduce(OPERATOR, json!({"stays": true})).await;
+    let id = asks(&phones).await;
+    let other = id_of(&operator(&phones).await);
+    let of = of.replace("CALLER", &id);
+    let fault = json!({"fault": "request", "carrier": carrier, "of": of, "requests": 1,
+        "status": 504, "late_ms": 100});
+    phones.fault(fault).await;
+    phones.hung_up(&other).await;
+    goes_on(&phones, &id).await;
+    let call = phones.newest().await;
+    let path = format!("/call/{}", call["id"].as_str().unwrap());
+    assert_eq!(phones.client().delete(&path).await.status, 200);
+    phones.hung_up(&id).await;
+}
+
+#[tokio::test]
+async fn a_caller_whom_twilio_may_not_have_put_through_stays_ours() {
+    nobody_knows_whether_they_are_joined("twilio", "/Calls/CALLER.json").await;
+}
+
+#[tokio::test]
+async fn a_caller_whom_telnyx_may_not_have_put_through_stays_ours() {
+    nobody_knows_whether_they_are_joined("telnyx", "/bridge").await;
+}
+
+#[tokio::test]
+async fn a_caller_whom_vonage_may_not_have_put_through_stays_ours() {
+    nobody_knows_whether_they_are_joined("vonage", "/v1/calls/CALLER").await;
+}
+
+#[tokio::test]
+async fn a_caller_who_hangs_up_while_they_are_put_through_ends_the_call() {
+    let plan = json!({"mode": "warm-transfer-say-message", "message": "41 41"});
+    let phones = Phones::answered_by("telnyx", to(plan)).await;
+    phones.introduce(OPERATOR, json!({"stays": true})).await;
+    let id = asks(&phones).await;
+    let other = id_of(&operator(&phones).await);
+    let fault = json!({"fault": "request", "carrier": "telnyx", "of": "/bridge", "requests": 1,
+        "status": 504, "late_ms": 3_000});
+    phones.fault(fault).await;
+    phones.heard(&other, "41 41").await;
+    // The two are being connected by now.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    phones.act(&id, json!({"hang_up": true})).await;
+    phones.hung_up(&other).await;
+    let ended = phones.ended_within(&phones.newest().await, Duration::from_secs(10)).await;
+    assert_eq!(ended["endedReason"], "customer-ended-call-before-warm-transfer", "{ended}");
+}
+
+#[tokio::test]
+async fn an_operator_is_called_again_when_the_carrier_was_only_busy() {
+    let plan = json!({"mode": "warm-transfer-say-message", "message": "41 41"});
+    let phones = Phones::answered_by("vonage", to(plan)).await;
+    phones.introduce(OPERATOR, json!({"stays": true})).await;
+    let fault = json!({"fault": "request", "carrier": "vonage", "of": "/v1/calls", "requests": 1,
+        "status": 429});
+    phones.fault(fault).await;
+    asks(&phones).await;
+    let other = id_of(&operator(&phones).await);
+    phones.heard(&other, "41 41").await;
+}
+
 #[tokio::test]
 async fn what_no_call_can_do_is_refused_with_the_document() {
     let phones = Phones::start("twilio", Options::default()).await;

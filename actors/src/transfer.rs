@@ -312,7 +312,14 @@ async fn warmly(
                 }
             }
             TransferStep::Join => {
-                return match attempt.join(has_words).await {
+                let joined = attempt.join(has_words).await;
+                if !matches!(joined, Ok(true)) && line.is_over() {
+                    // Their end was taken for one after the two had talked.
+                    let reason = EndedReason::CustomerEndedCallBeforeWarmTransfer;
+                    context.tell(Event::LegClosed { reason });
+                    return Sent::Over;
+                }
+                return match joined {
                     Ok(true) => Sent::Gone,
                     Ok(false) => Sent::stays(Refusal::HungUp),
                     Err(error) => Sent::Stays { why: error.to_string(), refusal: Refusal::Failed },

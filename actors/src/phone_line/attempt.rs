@@ -6,10 +6,10 @@ use offhook_core::{OperatorEvent, Refusal};
 use offhook_transports::carrier::{
     CallOperator, Carrier, CarrierError, Destination, Ending, Sending, Words,
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
 use uuid::Uuid;
 
-use super::{PhoneLine, command_id, end_at_carrier};
+use super::{HANG_UP_RETRY, PhoneLine, command_id, end_at_carrier};
 
 /// Reports of one attempt that wait: a carrier makes some five.
 const EVENTS_MAX: usize = 32;
@@ -103,7 +103,13 @@ impl Attempt {
         self.set_away(line.carrier() != Carrier::Telnyx);
         let attempt = Some((&line.addresses, self.name.as_str()));
         let sending = Sending { to, caller_id, ring, attempt };
-        let sent = line.client.transfer(&id, &command_id(), &sending).await;
+        let command = command_id();
+        let mut sent = line.client.transfer(&id, &command, &sending).await;
+        if line.carrier() == Carrier::Telnyx && sent.as_ref().is_err_and(CarrierError::may_pass) {
+            // It carries out what has the same id once.
+            sleep(HANG_UP_RETRY).await;
+            sent = line.client.transfer(&id, &command, &sending).await;
+        }
         if !matches!(&sent, Ok(true)) && !sent.as_ref().is_err_and(|it| it.may_have_happened) {
             self.set_away(false);
         }
@@ -117,7 +123,12 @@ impl Attempt {
         // Not ended with the attempt: whoever is rung at must be known, to be hung up on.
         tokio::spawn(async move {
             let call = CallOperator { to, from, ring, detects, attempt: attempt.clone() };
-            match line.client.call_operator(&call, &line.addresses).await {
+            let mut asked = line.client.call_operator(&call, &line.addresses).await;
+            if let Some(wait) = asked.as_ref().err().and_then(CarrierError::pause) {
+                sleep(wait).await;
+                asked = line.client.call_operator(&call, &line.addresses).await;
+            }
+            match asked {
                 Ok(id) => {
                     if !line.learn_operator(&attempt, &id) {
                         hang_up_on(line, id).await;
@@ -154,7 +165,9 @@ impl Attempt {
         let command = command_id();
         let attempt = (self.name.as_str(), is_waiting);
         let joined = line.client.join(&caller, &operator, &command, &line.addresses, attempt).await;
-        if !matches!(&joined, Ok(true)) && !joined.as_ref().is_err_and(|it| it.may_have_happened) {
+        if !matches!(&joined, Ok(true)) {
+            // Should the two have been connected all the same, that is over with the other party,
+            // who is hung up on: the call must not be left to them.
             line.state().is_forwarded = false;
         }
         joined
