@@ -64,6 +64,8 @@ struct State {
     answerer: Option<Answerer>,
     /// Somebody sees to the media.
     is_sought: bool,
+    /// Keys are being pressed in place of the audio.
+    keys_until: Option<Instant>,
 }
 
 /// What is set up before there is a call.
@@ -99,6 +101,7 @@ impl PhoneLine {
             began: now,
             answerer: None,
             is_sought: false,
+            keys_until: None,
         };
         Self { client, addresses, format, ring, number, state: Mutex::new(state) }
     }
@@ -195,7 +198,16 @@ impl PhoneLine {
 
     /// Presses keys; `false` when the call is over.
     pub async fn press(&self, keys: &str) -> Result<bool, CarrierError> {
+        if self.carrier() == Carrier::Twilio {
+            self.state().keys_until = Some(Instant::now() + time_for(keys));
+        }
         self.client.press(&self.require_id()?, &command_id(), keys, &self.media()).await
+    }
+
+    /// How long keys are still being pressed without audio: the carrier connects it again by itself.
+    pub(crate) fn pressing(&self) -> Duration {
+        let until = self.state().keys_until;
+        until.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default()
     }
 
     fn keep_answerer(&self, by: Answerer) {
@@ -287,6 +299,17 @@ pub async fn end_at_carrier(client: &Client, id: &str) -> Result<(), CarrierErro
             done => return done,
         }
     }
+}
+
+/// How long a carrier that can only press keys between two streams needs for them: Twilio's tones
+/// and the pauses between them, each at their longest.
+fn time_for(keys: &str) -> Duration {
+    let lasts = |key| match key {
+        'w' => Duration::from_millis(500),
+        'W' => Duration::from_secs(1),
+        _ => Duration::from_millis(400),
+    };
+    keys.chars().map(lasts).sum()
 }
 
 #[cfg(test)]

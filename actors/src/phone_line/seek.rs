@@ -27,6 +27,12 @@ pub(crate) async fn seek(context: Arc<CallContext>, line: Arc<PhoneLine>) {
     })
     .await;
     while !context.leg.is_connected() && context.ending().is_none() && !line.is_forwarded() {
+        let keys = line.pressing();
+        if !keys.is_zero() {
+            // And it connects again as it does of its own accord.
+            sleep(keys + OWN_ACCORD).await;
+            continue;
+        }
         if line.is_away() || line.is_handed_over() {
             sleep(HANDSHAKE_DUE).await;
             continue;

@@ -98,6 +98,9 @@ pub(super) async fn run(context: Arc<CallContext>) -> LegEnd {
 /// somebody for the caller.
 fn reconnect_wait(context: &CallContext) -> Duration {
     let wait = context.settings.calls.leg_reconnect;
+    let keys = context.spec.line.as_ref().map(|line| line.pressing()).unwrap_or_default();
+    // Where a socket that drops ends the call, one that the carrier put aside does not.
+    let wait = if keys.is_zero() { wait } else { wait.max(REPLACED_WAIT) + keys };
     let is_away = |line: &Arc<PhoneLine>| line.is_away() || line.is_handed_over();
     match context.spec.line.as_ref().is_some_and(is_away) {
         true => wait.max(transfer::AWAY_MAX),
