@@ -196,3 +196,19 @@ async fn a_caller_who_is_sent_to_somebody_busy_is_not_left_in_silence() {
     let id = phones.rings(json!({"stays": true})).await;
     phones.hung_up(&id).await;
 }
+
+#[tokio::test]
+async fn long_sequences_of_keys_are_pressed_to_their_end_at_twilio() {
+    let keys = "1wwww2wwww3wwww4#";
+    let model = json!({"provider": "openai", "model": "gpt-4.1-mini", "tools": [{"type": "dtmf",
+        "function": {"name": "dtmf", "parameters": {"type": "object",
+            "properties": {"dtmf": {"type": "string", "enum": [keys]}}, "required": ["dtmf"]}}}]});
+    let phones = Phones::answered_by("twilio", json!({"model": model})).await;
+    let id = phones.rings(json!({"stays": true})).await;
+    phones.heard(&id, "7").await;
+    phones.act(&id, json!({"say": "5 1 2000"})).await;
+    let call = phones.heard(&id, "5 1").await;
+    assert_eq!(call["heard"]["keys"], keys, "{call:#}");
+    let log = call["log"].to_string();
+    assert_eq!(log.matches("<Connect>").count(), 2, "the keys were cut short: {log}");
+}

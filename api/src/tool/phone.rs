@@ -62,6 +62,7 @@ pub(super) fn asks_for_destination(document: &Value) -> bool {
 /// The arguments that a model gives, where the document does not say.
 pub(super) fn parameters(document: &Value) -> Option<Value> {
     let (name, property) = match text(document, "type")? {
+        "dtmf" if place_in(document, KEYS).is_some() => return None,
         "dtmf" => (
             "dtmf",
             json!({"type": "string", "description": "The keys: 0 to 9, *, #; w waits half a second."}),
@@ -138,12 +139,19 @@ impl Tool {
 
 /// The number that the model gives by itself, where the tool's own schema has a place for one.
 fn given_number(document: &Value, arguments: &Value) -> Option<String> {
-    const PLACES: &[&str] = &["destination", "phoneNumber", "number"];
-    let properties = document.get("function")?.get("parameters")?.get("properties")?;
-    let place = PLACES.iter().find(|place| properties.get(**place).is_some())?;
-    let number = arguments.get(*place)?.as_str()?;
+    let place = place_in(document, &["destination", "phoneNumber", "number"])?;
+    let number = arguments.get(place)?.as_str()?;
     is_e164(number).then(|| number.to_owned())
 }
+
+/// The first of these arguments that the tool's own schema has.
+fn place_in<'p>(document: &Value, places: &[&'p str]) -> Option<&'p str> {
+    let properties = document.get("function")?.get("parameters")?.get("properties")?;
+    places.iter().copied().find(|place| properties.get(*place).is_some())
+}
+
+/// Arguments that keys are given in.
+const KEYS: &[&str] = &["dtmf", "digits"];
 
 /// E.164: a plus and 7 to 15 digits (ITU-T E.164, section 6).
 fn is_e164(number: &str) -> bool {
@@ -155,8 +163,8 @@ fn is_e164(number: &str) -> bool {
 const KEYS_MAX: usize = 32;
 
 fn keys(arguments: &Value) -> Result<String, String> {
-    let given = arguments.get("dtmf").or_else(|| arguments.get("digits"));
-    let given = given.and_then(Value::as_str).unwrap_or_default();
+    let given = KEYS.iter().find_map(|place| arguments.get(*place)?.as_str());
+    let given = given.unwrap_or_default();
     let keys: String = given.chars().filter(|key| !matches!(key, ' ' | '-')).collect();
     let keys = keys.replace(',', "w");
     let is_key = |key: char| matches!(key, '0'..='9' | '*' | '#' | 'w' | 'W');
@@ -211,6 +219,20 @@ mod tests {
         let press = |keys: &str| tool.phone_action(&json!({"dtmf": keys})).unwrap();
         assert_eq!(press("1, 2#"), Ok(PhoneAction::Press("1w2#".into())));
         assert!(press("x").is_err() && press("").is_err() && press(&"1".repeat(33)).is_err());
+    }
+
+    #[test]
+    fn a_tool_s_own_schema_says_which_keys_there_are() {
+        let schema = json!({"type": "object", "required": ["digits"],
+            "properties": {"digits": {"type": "string", "enum": ["1ww2"]}}});
+        let function = json!({"name": "press", "parameters": schema});
+        let own = tool(json!({"type": "dtmf", "function": function})).unwrap();
+        assert_eq!(own.spec.parameters, schema);
+        let pressed = own.phone_action(&json!({"digits": "1ww2"})).unwrap();
+        assert_eq!(pressed, Ok(PhoneAction::Press("1ww2".into())));
+        let bare = json!({"name": "press", "parameters": {"type": "object", "properties": {}}});
+        let ours = tool(json!({"type": "dtmf", "function": bare})).unwrap();
+        assert!(ours.spec.parameters["properties"]["dtmf"].is_object());
     }
 
     #[test]
