@@ -197,6 +197,35 @@ async fn a_caller_who_is_sent_to_somebody_busy_is_not_left_in_silence() {
     phones.hung_up(&id).await;
 }
 
+/// A process that does not go on with calls leaves nobody at a carrier.
+async fn a_call_cannot_go_on(carrier: &'static str) {
+    let options = Options::default().set("calls.leg_reconnect=0s");
+    let mut phones = Phones::start(carrier, options).await;
+    let assistant = phones.client().create("/assistant", &phones.assistant(json!({}))).await;
+    phones.number = phones.buy(OURS, json!({"assistantId": assistant["id"]})).await;
+    let id = phones.rings(json!({"stays": true})).await;
+    phones.heard(&id, "7").await;
+    let phones = phones.kill_and_restart().await;
+    phones.hung_up(&id).await;
+    let ended = phones.ended(&phones.newest().await).await;
+    assert_eq!(ended["endedReason"], "call.in-progress.error-vapifault-worker-died", "{ended}");
+}
+
+#[tokio::test]
+async fn a_call_of_twilio_s_that_cannot_go_on_is_over_at_the_carrier() {
+    a_call_cannot_go_on("twilio").await;
+}
+
+#[tokio::test]
+async fn a_call_of_telnyx_s_that_cannot_go_on_is_over_at_the_carrier() {
+    a_call_cannot_go_on("telnyx").await;
+}
+
+#[tokio::test]
+async fn a_call_of_vonage_s_that_cannot_go_on_is_over_at_the_carrier() {
+    a_call_cannot_go_on("vonage").await;
+}
+
 #[tokio::test]
 async fn long_sequences_of_keys_are_pressed_to_their_end_at_twilio() {
     let keys = "1wwww2wwww3wwww4#";

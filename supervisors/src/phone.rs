@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use offhook_actors::{CallContext, CallKeys, PhoneLine, PhoneLineOptions, Vault};
+use offhook_actors::{CallContext, CallKeys, PhoneLine, PhoneLineOptions, Vault, end_at_carrier};
 use offhook_api::{
     AssistantView, CallDocument, Destination, NumberProvider, Party, PhoneNumberView, ServerTarget,
 };
@@ -135,6 +135,21 @@ pub(crate) async fn line_again(
         None | Some(carrier::Change::Ringing | carrier::Change::Answered) => {
             Ok((Arc::new(line), view.server))
         }
+    }
+}
+
+/// Ends a call at its carrier that cannot go on here: some carriers would leave the caller in silence.
+pub(crate) async fn hang_up_left(node: &Node, org: &str, record: &CallDocument, keys: &CallKeys) {
+    let Some(id) = record.as_value()["phoneCallProviderId"].as_str() else { return };
+    let over = async {
+        let (view, account) = number_again(node, org, record, keys).await?;
+        let base = node.settings().server.public_url.clone().unwrap_or_default();
+        let client = client_of(&account, &view, &base).map_err(|error| error.to_string())?;
+        end_at_carrier(&client, id).await.map_err(|error| error.to_string())
+    };
+    if let Err(problem) = over.await {
+        tracing::error!(call = ?record.id(), problem, "a call that cannot go on is not ended at its carrier");
+        metrics::counter!("offhook_hang_ups_failed_total").increment(1);
     }
 }
 

@@ -18,7 +18,11 @@ use offhook_store::{Kind, Store};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::{Node, phone::Obstacle, plan};
+use crate::{
+    Node,
+    phone::{self, Obstacle},
+    plan,
+};
 
 /// A call that has no tree.
 pub(crate) struct Treeless<'a> {
@@ -161,6 +165,17 @@ async fn take_up(id: Uuid, node: &Node) {
                 Ok(()) => return,
                 Err((revival, Obstacle { problem, reason })) => {
                     tracing::warn!(call = %id, problem, "call of a former process cannot go on");
+                    // One that was sent on is its caller's and somebody else's.
+                    if reason.is_none()
+                        && revival.ended != Some(EndedReason::AssistantForwardedCall)
+                    {
+                        let (node, org) = (node.clone(), revival.org.clone());
+                        let (record, keys) = (record.clone(), revival.keys.clone());
+                        // The carrier may take its time; those who go on wait for nobody.
+                        tokio::spawn(async move {
+                            phone::hang_up_left(&node, &org, &record, &keys).await
+                        });
+                    }
                     (revival, reason)
                 }
             },
