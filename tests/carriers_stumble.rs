@@ -227,6 +227,20 @@ async fn a_call_of_vonage_s_that_cannot_go_on_is_over_at_the_carrier() {
 }
 
 #[tokio::test]
+async fn callers_do_not_wait_for_a_carrier_that_does_not_say_what_became_of_them() {
+    let phones = Phones::answered_by("telnyx", json!({})).await;
+    let id = phones.rings(json!({"stays": true, "patience_ms": 60_000})).await;
+    phones.heard(&id, "7").await;
+    let fault = json!({"fault": "request", "carrier": "telnyx", "of": "/v2/calls/", "requests": 1,
+        "late_ms": 60_000});
+    phones.fault(fault).await;
+    let since = Instant::now();
+    let phones = phones.kill_and_restart().await;
+    phones.heard(&id, "Sorry,").await;
+    assert!(since.elapsed() < Duration::from_secs(6), "{:?}", since.elapsed());
+}
+
+#[tokio::test]
 async fn long_sequences_of_keys_are_pressed_to_their_end_at_twilio() {
     let keys = "1wwww2wwww3wwww4#";
     let model = json!({"provider": "openai", "model": "gpt-4.1-mini", "tools": [{"type": "dtmf",

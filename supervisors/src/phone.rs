@@ -1,6 +1,6 @@
 //! The carrier's end of calls: set up for a new one, and again for one that a former process left.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use offhook_actors::{CallContext, CallKeys, PhoneLine, PhoneLineOptions, Vault, end_at_carrier};
 use offhook_api::{
@@ -14,6 +14,7 @@ use offhook_transports::carrier::{
     self, Addresses, Carrier, CarrierError, Client, Ending, NumberAddresses, Step,
 };
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
@@ -90,6 +91,10 @@ impl From<String> for Obstacle {
     }
 }
 
+/// How long a carrier may take to say what became of a call: callers wait for the server to be up. It is
+/// asked again when nobody brings the audio.
+const ANSWER_DUE: Duration = Duration::from_secs(1);
+
 /// Sets up the carrier's end of a call that a former process left, unless it is over by now.
 pub(crate) async fn line_again(
     node: &Node,
@@ -120,10 +125,15 @@ pub(crate) async fn line_again(
     if carrier_id.is_none() {
         return Ok((Arc::new(line), view.server));
     }
-    let step = match line.ask().await {
-        Ok(step) => step.unwrap_or(Step::Ended(Ending::Completed)),
-        Err(error) => {
+    let step = match timeout(ANSWER_DUE, line.ask()).await {
+        Ok(Ok(step)) => step.unwrap_or(Step::Ended(Ending::Completed)),
+        Ok(Err(error)) => {
             tracing::warn!(call = %id, %error, "what became of the call is unknown, it is taken up");
+            return Ok((Arc::new(line), view.server));
+        }
+        Err(_) => {
+            tracing::warn!(call = %id, wait = ?ANSWER_DUE, "its carrier does not say what became of \
+                the call, it is taken up");
             return Ok((Arc::new(line), view.server));
         }
     };
