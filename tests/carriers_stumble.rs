@@ -255,3 +255,43 @@ async fn long_sequences_of_keys_are_pressed_to_their_end_at_twilio() {
     let log = call["log"].to_string();
     assert_eq!(log.matches("<Connect>").count(), 2, "the keys were cut short: {log}");
 }
+
+/// What a server has to say to callers may be too long for a carrier.
+async fn the_words_are_many(carrier: &'static str) {
+    let mut phones = Phones::start(carrier, Options::default()).await;
+    let server = json!({"url": phones.receiver.url()});
+    phones.number = phones.buy(OURS, json!({"server": server})).await;
+    let words = format!("1 2 {}", "closed ".repeat(800));
+    phones.receiver.answer(move |message| {
+        let is_it = message["type"] == "assistant-request";
+        (200, if is_it { json!({"error": words}) } else { json!({}) })
+    });
+    let id = phones.rings(json!({"stays": true})).await;
+    phones.heard(&id, "1 2 closed").await;
+}
+
+#[tokio::test]
+async fn words_that_are_too_long_for_twilio_are_spoken_as_far_as_they_fit() {
+    the_words_are_many("twilio").await;
+}
+
+#[tokio::test]
+async fn words_that_are_too_long_for_vonage_are_spoken_as_far_as_they_fit() {
+    the_words_are_many("vonage").await;
+}
+
+#[tokio::test]
+async fn a_destination_whose_extension_cannot_be_dialled_is_called_without_it() {
+    let phones = Phones::start("twilio", Options::default()).await;
+    let server = json!({"url": phones.receiver.url()});
+    phones.buy(OURS, json!({"server": server})).await;
+    let to =
+        json!({"type": "number", "number": OPERATOR, "message": "2 2", "extension": "ask Ann"});
+    phones.receiver.answer(move |message| {
+        let is_it = message["type"] == "assistant-request";
+        (200, if is_it { json!({"destination": to}) } else { json!({}) })
+    });
+    phones.introduce(OPERATOR, json!({"lines": [{"say": "3 3"}], "speaks_first": true})).await;
+    let id = phones.rings(json!({"stays": true})).await;
+    phones.heard(&id, "3 3").await;
+}

@@ -32,6 +32,10 @@ const BUSY: &str = "All our lines are busy right now. Please call again in a few
 /// Spoken where nobody can be found who answers.
 const APOLOGY: &str = "We are sorry, your call cannot be taken right now. Please call again later.";
 
+/// Longest text that is spoken to callers whom nobody answers, in characters: what Vonage says at
+/// once. A carrier refuses a longer one as a whole, and callers would hear its own announcement.
+const SPOKEN_CHARS_MAX: usize = 1_500;
+
 /// A call as its carrier tells of it.
 #[derive(Clone, Debug)]
 pub struct Arrival {
@@ -114,7 +118,7 @@ impl Clerk<'_> {
             Some(RingingAction::Say(words)) => {
                 let problem = "a hook of the number spoke to the caller";
                 self.note(id, EndedReason::HookExecutedSay, problem, None).await;
-                return Greeting::Say(words.clone());
+                return Greeting::Say(spoken(words));
             }
             Some(RingingAction::Transfer(to)) => {
                 let problem = "a hook of the number sent the caller elsewhere";
@@ -136,7 +140,7 @@ impl Clerk<'_> {
         self.note(id, turned.reason, &turned.problem, to).await;
         match to {
             Some(to) => self.forward(to),
-            None => Greeting::Say(turned.words),
+            None => Greeting::Say(spoken(&turned.words)),
         }
     }
 
@@ -279,10 +283,18 @@ impl Clerk<'_> {
             tracing::warn!(%mode, "transferPlan.mode is not acted on here: the caller is sent on \
                 blindly");
         }
+        let mut destination = phone::destination_of(to);
+        if let carrier::Destination::Number { extension, .. } = &mut destination
+            && let Some(Err(problem)) = extension.as_deref().map(carrier::send_digits)
+        {
+            // Whoever answers there may still help.
+            tracing::warn!(problem, "the extension of a destination is not dialled");
+            *extension = None;
+        }
         Greeting::Forward {
-            destination: phone::destination_of(to),
+            destination,
             caller_id: to.caller_id.clone(),
-            message: to.message.clone(),
+            message: spoken(&to.message),
         }
     }
 
@@ -342,4 +354,9 @@ impl Clerk<'_> {
         }
         number
     }
+}
+
+/// A text as every carrier speaks it.
+fn spoken(words: &str) -> String {
+    words.chars().take(SPOKEN_CHARS_MAX).collect()
 }
