@@ -10,7 +10,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use phones::{ACCOUNT, AUTH_TOKEN, CUSTOMER, OURS, Phones, scenes};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use support::Options;
+use support::{Answer, OTHER_KEY, Options};
 
 #[tokio::test]
 async fn somebody_who_calls_talks_with_the_assistant_and_hangs_up() {
@@ -232,12 +232,27 @@ async fn a_webhook_that_comes_again_is_one_call() {
     phones.number = phones.buy(OURS, json!({"assistantId": assistant["id"]})).await;
     let id = phones.rings(json!({"stays": true})).await;
     phones.heard(&id, "7").await;
-    let account = phones.number["id"].as_str().unwrap();
-    let url = format!("{}/twilio/voice/{account}", phones.client().url());
-    let fields =
-        [("CallSid", id.as_str()), ("CallStatus", "ringing"), ("From", CUSTOMER), ("To", OURS)];
+    let settings = ("hush", "key=k1,algorithm=HMAC_SHA256");
+    let answer = twilio_tells(&phones, "voice", &phones.number, settings, &id, "ringing").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert!(answer.text.contains("<Stream"), "{}", answer.text);
+    let calls = phones.client().get("/call").await.body;
+    assert_eq!(calls.as_array().unwrap().len(), 1, "{calls}");
+}
+
+/// A request about a call, at an address of a number, signed with a key as the settings say.
+async fn twilio_tells(
+    phones: &Phones,
+    what: &str,
+    number: &Value,
+    (key, settings): (&str, &str),
+    call: &str,
+    status: &str,
+) -> Answer {
+    let url = format!("{}/twilio/{what}/{}", phones.client().url(), number["id"].as_str().unwrap());
+    let fields = [("CallSid", call), ("CallStatus", status), ("From", CUSTOMER), ("To", OURS)];
     let data = fields.iter().fold(url.clone(), |data, (name, value)| data + name + value);
-    let mut mac = Hmac::<Sha256>::new_from_slice(b"hush").unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
     mac.update(data.as_bytes());
     let signed = BASE64_STANDARD.encode(mac.finalize().into_bytes());
     let encode = |value: &str| value.replace('+', "%2B");
@@ -245,13 +260,29 @@ async fn a_webhook_that_comes_again_is_one_call() {
     let request = phones.client().request(reqwest::Method::POST, &url);
     let request = request
         .header("x-twilio-signature", signed)
-        .header("x-twilio-webhooks-signature-settings", "key=k1,algorithm=HMAC_SHA256")
+        .header("x-twilio-webhooks-signature-settings", settings)
         .body(body);
-    let answer = phones.client().send(request).await;
+    phones.client().send(request).await
+}
+
+#[tokio::test]
+async fn who_signs_for_one_organisation_learns_and_changes_nothing_of_another_s_calls() {
+    let phones = Phones::answered_by("twilio", json!({})).await;
+    let id = phones.rings(json!({"stays": true})).await;
+    phones.heard(&id, "7").await;
+    let call = phones.newest().await;
+    let stranger = phones.client().with_key(Some(OTHER_KEY));
+    let number = json!({"provider": "twilio", "number": OURS,
+        "twilioAccountSid": "AC0", "twilioAuthToken": "hush"});
+    let number = stranger.create("/phone-number", &number).await;
+    let settings = ("hush", "algorithm=HMAC_SHA256");
+    let answer = twilio_tells(&phones, "voice", &number, settings, &id, "ringing").await;
     assert_eq!(answer.status, 200, "{}", answer.text);
-    assert!(answer.text.contains("<Stream"), "{}", answer.text);
-    let calls = phones.client().get("/call").await.body;
-    assert_eq!(calls.as_array().unwrap().len(), 1, "{calls}");
+    assert!(!answer.text.contains(call["id"].as_str().unwrap()), "{}", answer.text);
+    let answer = twilio_tells(&phones, "status", &number, settings, &id, "completed").await;
+    assert_eq!(answer.status, 204, "{}", answer.text);
+    phones.act(&id, json!({"say": "5 2"})).await;
+    phones.heard(&id, "5 2").await;
 }
 
 #[tokio::test]

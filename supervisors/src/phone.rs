@@ -222,10 +222,16 @@ const fn place_of_number(org: &str, call: Uuid) -> Place<'_> {
 }
 
 impl Node {
-    /// The running call that the carrier knows by this id.
-    pub fn call_of_carrier(&self, carrier: Carrier, id: &str) -> Option<Arc<CallContext>> {
+    /// The organisation's running call that the carrier knows by this id. Whoever signed as one
+    /// organisation's carrier says nothing of another's calls.
+    pub fn call_of_carrier(
+        &self,
+        org: &str,
+        carrier: Carrier,
+        id: &str,
+    ) -> Option<Arc<CallContext>> {
         self.calls().into_iter().find(|context| {
-            let line = context.spec.line.as_ref();
+            let line = context.spec.line.as_ref().filter(|_| context.spec.org == org);
             line.is_some_and(|line| line.carrier() == carrier && line.id().as_deref() == Some(id))
         })
     }

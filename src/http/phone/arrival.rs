@@ -73,13 +73,14 @@ pub fn sending<'a>(to: &'a carrier::Destination, caller_id: Option<&'a str>) -> 
 
 /// Decides on a call, once, however often its carrier asks.
 pub async fn greet(app: &App, known: Known, arrival: Arrival) -> Greeting {
-    if let Some(context) = app.node.call_of_carrier(arrival.carrier, &arrival.id) {
+    if let Some(context) = app.node.call_of_carrier(&known.org, arrival.carrier, &arrival.id) {
         return Greeting::Connect(context.spec.id);
     }
     let app = app.clone();
     // A carrier that goes away must not leave half a call behind.
     let decided = tokio::spawn(async move {
-        let cell = app.desk.greeting(&format!("{} {}", arrival.carrier.name(), arrival.id));
+        let call = format!("{} {} {}", known.org, arrival.carrier.name(), arrival.id);
+        let cell = app.desk.greeting(&call);
         let clerk = Clerk { app: &app, known: &known, arrival: &arrival };
         cell.get_or_init(|| clerk.decide()).await.clone()
     });

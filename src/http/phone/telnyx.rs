@@ -60,6 +60,7 @@ pub async fn event(State(app): State<App>, Path(id): Path<String>, webhook: Webh
     }
     if let Some((call, attempt)) = told.client_state.as_deref().and_then(attempt_of_state) {
         let context = parse_id(&call).and_then(|call| app.node.call(call));
+        let context = context.filter(|context| context.spec.org == known.org);
         let is_awaited =
             context.is_some_and(|context| operator::telnyx(&context, &attempt, &told.event));
         if !is_awaited && told.event == Event::Answered {
@@ -101,7 +102,7 @@ pub async fn event(State(app): State<App>, Path(id): Path<String>, webhook: Webh
             if matches!(told.event, Event::HungUp(_) | Event::Bridged) {
                 app.desk.speech_over(&told.call_control_id);
             }
-            match call_of(&app, &told).await {
+            match call_of(&app, &known, &told).await {
                 Some(context) => report(&context, &told.event),
                 None if told.event == Event::Answered && is_given_up(&app, &told) => {
                     tokio::spawn(hang_up_on_nobody(app, known, told.call_control_id));
@@ -129,13 +130,14 @@ async fn hang_up_on_nobody(app: App, known: Known, id: String) {
 }
 
 /// The call of ours that this is about.
-async fn call_of(app: &App, told: &Told) -> Option<Arc<CallContext>> {
-    if let Some(context) = app.node.call_of_carrier(Carrier::Telnyx, &told.call_control_id) {
+async fn call_of(app: &App, known: &Known, told: &Told) -> Option<Arc<CallContext>> {
+    let id = &told.call_control_id;
+    if let Some(context) = app.node.call_of_carrier(&known.org, Carrier::Telnyx, id) {
         return Some(context);
     }
     // One that we placed says so, should its id not have come back to us.
     let id = call_of_client_state(told.client_state.as_deref()?).and_then(|id| parse_id(&id))?;
-    let context = app.node.call(id)?;
+    let context = app.node.call(id).filter(|context| context.spec.org == known.org)?;
     let is_telnyx = context.spec.line.as_ref()?.carrier() == Carrier::Telnyx;
     (is_telnyx && learn_id(app, &context, &told.call_control_id).await).then_some(context)
 }

@@ -106,7 +106,7 @@ pub async fn status(State(app): State<App>, Path(id): Path<String>, webhook: Web
     let form = signed::twilio(&app, &known.account, &webhook)?;
     let form = Form(&form);
     let sid = form.require("CallSid").map_err(|problem| reply::bad_request(vec![problem]))?;
-    if let Some(context) = app.node.call_of_carrier(Carrier::Twilio, sid) {
+    if let Some(context) = app.node.call_of_carrier(&known.org, Carrier::Twilio, sid) {
         report(&context, &form);
     }
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -62,7 +62,7 @@ pub async fn event(State(app): State<App>, Path(id): Path<String>, webhook: Webh
     let known = signed::number(&app, &id).await?;
     signed::vonage(&app, &known.account, &webhook)?;
     let event = webhook.vonage_event()?;
-    if let Some(context) = app.node.call_of_carrier(Carrier::Vonage, &event.uuid) {
+    if let Some(context) = app.node.call_of_carrier(&known.org, Carrier::Vonage, &event.uuid) {
         report(&context, &event);
     }
     Ok(StatusCode::NO_CONTENT.into_response())
