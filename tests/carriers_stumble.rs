@@ -227,6 +227,21 @@ async fn a_call_of_vonage_s_that_cannot_go_on_is_over_at_the_carrier() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_taken_up_keeps_the_slot_of_its_number() {
+    let mut phones = Phones::start("twilio", Options::default()).await;
+    let assistant = phones.client().create("/assistant", &phones.assistant(json!({}))).await;
+    let fields = json!({"assistantId": assistant["id"], "concurrencyLimit": 1});
+    phones.number = phones.buy(OURS, fields).await;
+    let id = phones.rings(json!({"stays": true})).await;
+    phones.heard(&id, "7").await;
+    let phones = phones.kill_and_restart().await;
+    phones.heard(&id, "Sorry,").await;
+    let second = phones.rings(json!({"stays": true})).await;
+    let told = phones.hung_up(&second).await;
+    assert!(heard(&told).contains("lines are busy"), "{told:#}");
+}
+
+#[tokio::test]
 async fn callers_do_not_wait_for_a_carrier_that_does_not_say_what_became_of_them() {
     let phones = Phones::answered_by("telnyx", json!({})).await;
     let id = phones.rings(json!({"stays": true, "patience_ms": 60_000})).await;
