@@ -198,14 +198,8 @@ impl Client {
                 Ok(client.create_call(&create).await?.sid)
             }
             Self::Telnyx { client, connection_id, events } => {
-                let connection_id = connection_id.clone().ok_or_else(|| {
-                    refused(
-                        "no application of Telnyx places calls: set carriers.telnyx.connection_id"
-                            .into(),
-                    )
-                })?;
                 let dial = telnyx::DialCall {
-                    connection_id,
+                    connection_id: application_of(connection_id)?,
                     to: call.to.clone(),
                     from: call.from.clone(),
                     command_id: addresses.call().to_owned(),
@@ -402,6 +396,15 @@ pub fn dial_actions(sending: &Sending<'_>) -> Result<Vec<vonage::Action>, Carrie
         is_synchronous: event_url.is_some(),
         event_url,
     }])
+}
+
+/// The application of Telnyx's that places calls.
+pub(super) fn application_of(connection_id: &Option<String>) -> Result<String, CarrierError> {
+    connection_id.clone().ok_or_else(|| {
+        let problem = "no application of Telnyx places calls: give the credential applicationId, or \
+                       set carriers.telnyx.application_id";
+        CarrierError::refused(FailureClass::BadRequest, problem)
+    })
 }
 
 pub(super) fn digits_of(extension: Option<&str>) -> Result<Option<String>, CarrierError> {

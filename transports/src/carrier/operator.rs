@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{
     Addresses, Carrier, CarrierError, Client, Destination, NumberAddresses,
-    client::{digits_of, with_ncco, with_twiml},
+    client::{application_of, digits_of, with_ncco, with_twiml},
     client_state, telnyx, twilio, vonage,
 };
 
@@ -132,14 +132,8 @@ impl Client {
                 Ok(client.create_call(&create).await?.sid)
             }
             Self::Telnyx { client, connection_id, events } => {
-                let connection_id = connection_id.clone().ok_or_else(|| {
-                    refused(
-                        "no application of Telnyx places calls: set carriers.telnyx.connection_id"
-                            .into(),
-                    )
-                })?;
                 let dial = telnyx::DialCall {
-                    connection_id,
+                    connection_id: application_of(connection_id)?,
                     to,
                     from: call.from.clone(),
                     command_id: call.attempt.clone(),
