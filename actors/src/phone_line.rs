@@ -34,6 +34,9 @@ const TOKENS_MAX: usize = 16;
 const HANG_UPS_MAX: u32 = 4;
 const HANG_UP_RETRY: Duration = Duration::from_secs(1);
 
+/// Told of each call that the carrier is asked for besides the line's own.
+pub type CallCount = Box<dyn Fn() + Send + Sync>;
+
 /// The carrier's end of one phone call.
 pub struct PhoneLine {
     client: Client,
@@ -43,6 +46,7 @@ pub struct PhoneLine {
     pub ring: Option<Duration>,
     /// Our number, E.164.
     pub number: String,
+    count_call: CallCount,
     state: Mutex<State>,
 }
 
@@ -80,11 +84,21 @@ pub struct PhoneLineOptions {
     pub id: Option<String>,
     /// Whether somebody picked up already.
     pub is_answered: bool,
+    pub count_call: CallCount,
 }
 
 impl PhoneLine {
     pub fn new(options: PhoneLineOptions) -> Self {
-        let PhoneLineOptions { client, addresses, format, number, ring, id, is_answered } = options;
+        let PhoneLineOptions {
+            client,
+            addresses,
+            format,
+            number,
+            ring,
+            id,
+            is_answered,
+            count_call,
+        } = options;
         let mut progress = Progress::new(client.carrier());
         let now = Instant::now();
         if is_answered {
@@ -103,7 +117,7 @@ impl PhoneLine {
             is_sought: false,
             keys_until: None,
         };
-        Self { client, addresses, format, ring, number, state: Mutex::new(state) }
+        Self { client, addresses, format, ring, number, count_call, state: Mutex::new(state) }
     }
 
     pub fn carrier(&self) -> Carrier {
@@ -328,6 +342,7 @@ mod tests {
             ring,
             id: None,
             is_answered: false,
+            count_call: Box::new(|| {}),
         })
     }
 

@@ -227,6 +227,12 @@ impl Slots {
         }
     }
 
+    /// Counts a call towards its carrier's rate that needs no slot: that of somebody who is to take a
+    /// caller.
+    pub fn count_call(&mut self, now: Duration, carrier: &Arc<str>) {
+        self.usages.count_call(now, carrier);
+    }
+
     /// Asks for a slot. `ttl`: how long an outbound request may wait; zero: it may not.
     pub fn request(&mut self, now: Duration, request: SlotRequest, ttl: Duration) -> Answer {
         if request.source == Source::Inbound {

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use offhook_actors::{CallContext, CallKeys, PhoneLine, PhoneLineOptions, Vault, end_at_carrier};
+use offhook_actors::{
+    CallContext, CallCount, CallKeys, PhoneLine, PhoneLineOptions, Vault, end_at_carrier,
+};
 use offhook_api::{
     AssistantView, CallDocument, Destination, NumberProvider, Party, PhoneNumberView, ServerTarget,
 };
@@ -18,7 +20,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
-    Node,
+    Node, Slots,
     numbers::{CarrierAccount, StoredNumber, carrier_account, carrier_account_of},
     recover::Treeless,
 };
@@ -48,6 +50,12 @@ pub fn client_of(
         },
         CarrierAccount::Vonage(account) => Client::Vonage(account.client()?),
     })
+}
+
+/// Counts calls of an account's towards its rate that need no slot.
+pub fn count_calls(slots: &Slots, account: &CarrierAccount) -> CallCount {
+    let (slots, account) = (slots.clone(), account.counted_as());
+    Box::new(move || slots.count_call(&account))
 }
 
 /// The `transport` of a call's document: its carrier, and the audio where that is not the usual one.
@@ -120,6 +128,7 @@ pub(crate) async fn line_again(
         ring: (!is_inbound).then_some(view.ring_timeout),
         is_answered: was_connected || is_inbound,
         id: carrier_id.clone(),
+        count_call: count_calls(node.slots(), &account),
     });
     // One whose id never came is told by the carrier's own questions and reports, or rings out.
     if carrier_id.is_none() {

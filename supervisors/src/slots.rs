@@ -222,6 +222,12 @@ impl Slots {
         self.set_limit(Scope::Assistant(assistant.into()), limit);
     }
 
+    /// Counts a call towards its carrier's rate that needs no slot.
+    pub fn count_call(&self, carrier: &Arc<str>) {
+        let now = self.shared.now();
+        self.shared.change(|table| table.count_call(now, carrier));
+    }
+
     /// Limits an organisation, an assistant, a phone number or a campaign from now on.
     pub fn set_limit(&self, scope: Scope, limit: Option<Limit>) {
         self.shared.change(|table| table.set_limit(scope, limit));

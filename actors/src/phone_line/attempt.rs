@@ -123,6 +123,7 @@ impl Attempt {
         // Not ended with the attempt: whoever is rung at must be known, to be hung up on.
         tokio::spawn(async move {
             let call = CallOperator { to, from, ring, detects, attempt: attempt.clone() };
+            (line.count_call)();
             let mut asked = line.client.call_operator(&call, &line.addresses).await;
             if let Some(wait) = asked.as_ref().err().and_then(CarrierError::pause) {
                 sleep(wait).await;

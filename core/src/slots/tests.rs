@@ -190,6 +190,23 @@ fn a_carrier_is_asked_no_faster_than_it_takes_calls() {
 }
 
 #[test]
+fn a_call_without_a_slot_counts_towards_its_carrier_s_rate() {
+    let mut slots = slots(10, 0);
+    let carrier = "twilio".into();
+    slots.set_rate(Arc::clone(&carrier), Some(Rate { calls: 1, per: s(1) }));
+    let dial = || SlotRequest { carrier: Some(carrier.clone()), ..interactive() };
+    let ms = Duration::from_millis;
+    slots.count_call(ms(0), &carrier);
+    let waits = queued(slots.request(ms(100), dial(), WAIT));
+    // It is not asked itself, and comes between others.
+    slots.count_call(ms(500), &carrier);
+    assert_eq!(slots.tick(ms(1_000)).grants, []);
+    assert_eq!(slots.tick(ms(1_500)).grants, [Grant { id: waits, waited: ms(1_400) }]);
+    assert_eq!(slots.usage(&Scope::Node).in_use(), 1, "only that one has a slot");
+    slots.count_call(ms(1_600), &"another".into());
+}
+
+#[test]
 fn a_long_queue_of_campaigns_leaves_room_for_interactive_calls() {
     let mut slots = slots(1, 0);
     granted(slots.request(s(0), interactive(), WAIT));

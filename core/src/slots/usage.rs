@@ -206,11 +206,16 @@ impl Usages {
             self.count(scope, &request.source);
         }
         for what in rated(request) {
-            let Some(begun) = self.rates.get_mut(&what) else { continue };
-            if begun.calls.len() >= begun.rate.calls as usize {
-                begun.calls.pop_front();
+            if let Some(begun) = self.rates.get_mut(&what) {
+                begun.note(now);
             }
-            begun.calls.push_back(now);
+        }
+    }
+
+    /// Counts a call that a carrier is asked for without a slot.
+    pub fn count_call(&mut self, now: Duration, carrier: &Arc<str>) {
+        if let Some(begun) = self.rates.get_mut(&Rated::Carrier(carrier.clone())) {
+            begun.note(now);
         }
     }
 
@@ -267,6 +272,13 @@ impl Usages {
 }
 
 impl Begun {
+    fn note(&mut self, now: Duration) {
+        if self.calls.len() >= self.rate.calls as usize {
+            self.calls.pop_front();
+        }
+        self.calls.push_back(now);
+    }
+
     /// When it takes another call; zero: it does.
     fn free_at(&self) -> Duration {
         if self.rate.calls == 0 {

@@ -241,6 +241,7 @@ impl Clerk<'_> {
                 call_type: CallType::InboundPhone,
                 number: &self.known.view,
                 server: self.known.server.clone(),
+                account: &self.known.account,
                 client,
                 carrier_id: Some(self.arrival.id.clone()),
                 ring: None,

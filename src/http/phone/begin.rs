@@ -10,7 +10,7 @@ use offhook_api::{
     resolve_assistant,
 };
 use offhook_store::{Document, Kind};
-use offhook_supervisors::{Lease, Prepared, StartCall, phone};
+use offhook_supervisors::{Lease, Prepared, StartCall, numbers::CarrierAccount, phone};
 use offhook_transports::{
     self as transports,
     carrier::{Addresses, Client},
@@ -37,6 +37,7 @@ pub struct Begin<'a> {
     pub number: &'a PhoneNumberView,
     /// Told of the call where its assistant names nobody.
     pub server: Option<ServerTarget>,
+    pub account: &'a CarrierAccount,
     pub client: Client,
     /// The carrier's id of it, where it is known.
     pub carrier_id: Option<String>,
@@ -95,6 +96,7 @@ pub async fn prepare(app: &App, it: Begin<'_>) -> Result<Option<Prepared>, Respo
         is_answered: it.ring.is_none(),
         ring: it.ring,
         id: it.carrier_id,
+        count_call: phone::count_calls(app.node.slots(), it.account),
     }));
     let start = StartCall {
         id: it.id,

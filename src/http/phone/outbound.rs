@@ -251,6 +251,7 @@ async fn prepare(
         call_type: CallType::OutboundPhone,
         number: &number.view,
         server: number.server.clone(),
+        account: &number.account,
         client: number.client(app)?,
         carrier_id: None,
         ring: Some(wanted.ring.unwrap_or(number.view.ring_timeout)),
