@@ -33,6 +33,19 @@ impl Leaf {
         })))
     }
 
+    /// Runs `task` and says so when it is over, in order or by a panic.
+    pub fn ending(
+        task: impl Future<Output = ()> + Send + 'static,
+        over: impl FnOnce() + Send + 'static,
+    ) -> Self {
+        let mut inner = AbortOnDrop(tokio::spawn(task));
+        Self(Some(tokio::spawn(async move {
+            // A panic was reported by the runtime's hook.
+            let _ = (&mut inner.0).await;
+            over();
+        })))
+    }
+
     /// Lets the task run to its own end.
     pub fn detach(mut self) {
         // Dropping the leaf aborts what its handle points to: point it to nothing.

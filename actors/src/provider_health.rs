@@ -180,6 +180,12 @@ impl ProviderHealth {
         due.collect()
     }
 
+    /// Whoever carried out probes is gone, and no result of theirs will come.
+    pub fn forget_probes(&self) {
+        let now = self.now();
+        self.lock().values_mut().for_each(|entry| entry.breaker.on_probe_lost(now));
+    }
+
     /// What came of a probe.
     pub fn probed(&self, key: &HealthKey, result: Result<(), ProviderError>) {
         self.with(key, |entry, now| {

@@ -134,6 +134,13 @@ impl Breaker {
         is_due
     }
 
+    /// Whoever carried out the probe that is under way is gone: another is due after a wait.
+    pub fn on_probe_lost(&mut self, now: Duration) {
+        if self.state == BreakerState::HalfOpen {
+            self.on_probe(now, false);
+        }
+    }
+
     pub fn on_probe(&mut self, now: Duration, is_well: bool) {
         if is_well {
             *self = Self::default();

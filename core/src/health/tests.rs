@@ -137,3 +137,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_probe_whose_result_will_not_come_is_made_again_and_nobody_waits_for_it_in_vain() {
+    let mut breaker = Breaker::default();
+    breaker.on_probe_lost(s(1));
+    assert!(breaker.allows(), "there was none");
+    breaker.on_abandoned(s(10), CLOSED);
+    breaker.on_probe_lost(s(10));
+    assert!(breaker.begin_probe(s(11)), "it was not begun");
+    breaker.on_probe_lost(s(12));
+    assert!(!breaker.begin_probe(s(12)));
+    assert!(breaker.begin_probe(s(14)));
+}
