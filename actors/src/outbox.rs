@@ -33,7 +33,7 @@ pub use dead_letters::{Failure, Letter, Retried};
 use crate::{
     Leaf,
     egress::{Egress, Post},
-    retry::Pacing,
+    retry::{Jitter, Pacing},
 };
 
 /// One server event and where it goes.
@@ -347,6 +347,7 @@ impl Shared {
             FuturesOrdered::new();
         loop {
             tokio::select! {
+                biased;
                 queued = queue.recv(), if storing.len() < STORING_MAX => match queued {
                     Some(queued) => storing.push_back(self.clone().store(queued)),
                     None => return,
@@ -441,7 +442,9 @@ impl Shared {
             self.strike_off(row).await;
             return true;
         };
-        let mut pacing = Pacing::new(self.options.backoff_initial, self.options.backoff_max);
+        let jitter = Jitter::of(row.call, &item.event);
+        let OutboxOptions { backoff_initial, backoff_max, .. } = self.options;
+        let mut pacing = Pacing::new(backoff_initial, backoff_max, jitter);
         let id = item.id.to_string();
         let target = item.target.to_server();
         let post = Post { target: &target, org: &item.org, body: &item.body, event_id: &id };

@@ -7,13 +7,15 @@ use offhook_api::call::Fallback;
 use offhook_core::{CallTime, Event, FailureClass, Loss, Next, Pace, Stage, StageFailure};
 use offhook_providers::ProviderError;
 
-use crate::{CallContext, HealthKey, Port, retry::Pacing};
+use crate::{
+    CallContext, HealthKey, Port,
+    retry::{Jitter, Pacing},
+};
 
 /// The restarts of one stage's sessions.
 pub(crate) struct Reopening {
     stage: Stage,
     pacing: Pacing,
-    waits: (Duration, Duration),
     last_lost: Option<CallTime>,
     /// What went wrong since sessions could last be opened, for whoever is told in the end.
     failures: Vec<StageFailure>,
@@ -27,9 +29,10 @@ const FAILURES_TOLD_MAX: usize = 8;
 
 impl Reopening {
     /// Waits between sessions grow from `first` to `max`.
-    pub fn new(stage: Stage, first: Duration, max: Duration) -> Self {
-        let pacing = Pacing::new(first, max);
-        Self { stage, pacing, waits: (first, max), last_lost: None, failures: Vec::new() }
+    pub fn new(context: &CallContext, stage: Stage, first: Duration, max: Duration) -> Self {
+        let jitter = Jitter::of(context.spec.id, stage.name());
+        let pacing = Pacing::new(first, max, jitter);
+        Self { stage, pacing, last_lost: None, failures: Vec::new() }
     }
 
     /// Decides on a lost session, and leaves `reopen` in the stage's port when it is time for
@@ -104,7 +107,7 @@ impl Reopening {
         };
         self.note(failed, error);
         if self.last_lost.is_some_and(|at| now.after(at) > SETTLED_AFTER) {
-            self.pacing = Pacing::new(self.waits.0, self.waits.1);
+            self.pacing.start_over();
         }
         self.last_lost = Some(now);
         let wait = match pace {

@@ -110,7 +110,7 @@ impl Role for TranscriberActor {
     }
 
     fn start(context: Arc<CallContext>) -> Result<Self, ActorProcessingErr> {
-        let reopening = Reopening::new(Stage::Transcriber, REOPEN_FIRST, REOPEN_MAX);
+        let reopening = Reopening::new(&context, Stage::Transcriber, REOPEN_FIRST, REOPEN_MAX);
         let mut actor = Self { context, reopening, session: None };
         if actor.context.slots.transcriber.was_open.swap(true, Ordering::AcqRel) {
             actor.context.lost_transcriber();

@@ -164,7 +164,7 @@ impl Role for VoiceActor {
     }
 
     fn start(context: Arc<CallContext>) -> Result<Self, ActorProcessingErr> {
-        let reopening = Reopening::new(Stage::Voice, REOPEN_FIRST, REOPEN_MAX);
+        let reopening = Reopening::new(&context, Stage::Voice, REOPEN_FIRST, REOPEN_MAX);
         let mut actor = Self {
             shape: kept::shape(&context),
             chunk_plan: chunk_plan(&context),

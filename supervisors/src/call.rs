@@ -1,6 +1,6 @@
 //! Supervises the actors of one call.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use offhook_actors::{CallContext, ROLES, Signal, Spawner};
 use offhook_core::{Disposition, EndedReason, Intensity, RestartBudget};
@@ -42,7 +42,8 @@ pub enum Fault {
 
 pub(crate) struct CallState {
     context: Arc<CallContext>,
-    children: HashMap<&'static str, Child>,
+    /// By name: they are asked in the same order in every run.
+    children: BTreeMap<&'static str, Child>,
     intensity: Intensity,
     ending: bool,
     ticked: Instant,
@@ -79,7 +80,7 @@ impl Actor for CallSupervisor {
         };
         let mut state = CallState {
             context,
-            children: HashMap::new(),
+            children: BTreeMap::new(),
             intensity,
             ending: false,
             ticked: Instant::now(),

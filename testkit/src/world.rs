@@ -4,7 +4,13 @@
 //! server, on fake providers and without a network. Run it with `#[tokio::test(start_paused =
 //! true)]`: a call of minutes takes milliseconds, and every run is the same.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::{SinkExt, StreamExt};
 use offhook_actors::{CallKeys, CallSpec, Incoming, LegSocket, Outgoing, Roster, Staged, Stages};
@@ -44,6 +50,9 @@ pub struct World {
     pub fallbacks: Fallbacks,
     /// Format of the legs of calls placed from here on.
     pub format: AudioFormat,
+    /// What the ids of its calls follow from, and with them the jitter of their waits.
+    pub seed: u64,
+    placed: AtomicU64,
 }
 
 /// Providers that stand by.
@@ -106,6 +115,8 @@ impl World {
             tts: FakeTts::default(),
             fallbacks: Fallbacks::default(),
             format: AudioFormat::pcm16(16_000),
+            seed: 0,
+            placed: AtomicU64::new(0),
         }
     }
 
@@ -121,8 +132,13 @@ impl World {
 
     /// Places a call to an assistant of this document; providers named in it are not looked at.
     pub async fn place(&self, assistant: Value) -> Placed {
+        self.place_on(assistant, self.stages()).await
+    }
+
+    /// The fakes as the stages of a call.
+    pub fn stages(&self) -> Stages {
         let fallbacks = &self.fallbacks;
-        let stages = Stages {
+        Stages {
             transcriber: roster(Stage::Transcriber, &self.stt, &fallbacks.stt, |it| {
                 Arc::new(it) as Arc<dyn Stt>
             }),
@@ -132,13 +148,12 @@ impl World {
             voice: roster(Stage::Voice, &self.tts, &fallbacks.tts, |it| {
                 Arc::new(it) as Arc<dyn Tts>
             }),
-        };
-        self.place_on(assistant, stages).await
+        }
     }
 
     /// Places a call whose stages are these.
     pub async fn place_on(&self, assistant: Value, stages: Stages) -> Placed {
-        let id = Uuid::new_v4();
+        let id = self.next_id();
         let audio_format = match self.format.bytes_per_sample() {
             1 => json!({"format": "mulaw", "container": "raw", "sampleRate": 8_000}),
             _ => json!({"format": "pcm_s16le", "container": "raw",
@@ -184,6 +199,11 @@ impl World {
         assert!(matches!(started, Started::Running), "{started:?}");
         let leg = self.connect(id, codec).await.expect("a new call has no leg");
         Placed { id, leg }
+    }
+
+    /// The same in every run.
+    fn next_id(&self) -> Uuid {
+        Uuid::from_u64_pair(self.seed, self.placed.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// Writes a document; asks again where the disk takes none, as a client does who is told so.

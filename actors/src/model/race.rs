@@ -85,6 +85,7 @@ impl<'a> Race<'a> {
         loop {
             let may_hedge = context.settings.calls.hedge && !*self.is_hedged;
             select! {
+                biased;
                 Some(arrival) = self.racers.next() => {
                     self.left(arrival.candidate);
                     match arrival.result {

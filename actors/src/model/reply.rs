@@ -54,10 +54,10 @@ impl Reply {
         is_awaited: watch::Receiver<bool>,
     ) -> Self {
         Self {
+            reopening: Reopening::new(&context, Stage::Model, RETRY_FIRST, RETRY_MAX),
             context,
             turn,
             is_awaited,
-            reopening: Reopening::new(Stage::Model, RETRY_FIRST, RETRY_MAX),
             said: Continuation::default(),
             ids: CallIds::of(&request.messages),
             calls: Vec::new(),

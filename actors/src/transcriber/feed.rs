@@ -136,6 +136,12 @@ impl Feed {
             let pause = self.send_audio(&session).await?;
             let wake = pause.unwrap_or_else(|| Instant::now() + Duration::from_millis(500));
             tokio::select! {
+                // Hints are few, and a provider may say more than can be taken in.
+                biased;
+                hint = hints.recv() => match hint {
+                    Some(Hint::Finalize) => self.finalize(&session).await?,
+                    None => return Err(ProviderError::new(FailureClass::Closed, "abandoned")),
+                },
                 event = session.events.recv() => match event {
                     Some(Ok(event)) => self.on_event(event),
                     Some(Err(error)) => return Err(error),
@@ -145,10 +151,6 @@ impl Feed {
                             "the transcriber ended its session",
                         ));
                     }
-                },
-                hint = hints.recv() => match hint {
-                    Some(Hint::Finalize) => self.finalize(&session).await?,
-                    None => return Err(ProviderError::new(FailureClass::Closed, "abandoned")),
                 },
                 changed = news.changed(), if pause.is_none() => {
                     // The ring's sender lives as long as the call.

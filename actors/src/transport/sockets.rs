@@ -56,6 +56,7 @@ pub(super) async fn run(context: Arc<CallContext>) -> LegEnd {
         // A predecessor that is being torn down lets go of the socket within a poll; one that has
         // been replaced by now is being told so.
         let mut socket = tokio::select! {
+            biased;
             socket = seat.clone().lock_owned() => socket,
             () = context.leg.arrived() => continue,
         };
@@ -141,6 +142,7 @@ impl Pump {
                 return None;
             }
             tokio::select! {
+                biased;
                 () = context.leg.arrived() => {}
                 () = context.leg.message_left() => {}
                 () = sleep(AWAY_TICK) => {

@@ -174,6 +174,7 @@ impl Scene {
         let health = node.health().clone();
         let mut world = World::over(node, store, FakeLlm::lines(&[]));
         world.format = FORMAT;
+        world.seed = plan.seed;
         let script: Script = Arc::new(answer);
         let total = (plan.calls + plan.calls_before) as usize;
         let companies = if plan.cast.shared { 1 } else { total };

@@ -187,6 +187,7 @@ impl FakeLlm {
                 let session = fake.sessions.begin();
                 let dropped = fake.drop_all.clone();
                 tokio::select! {
+                    biased;
                     () = fake.stream(reply, fault, &output) => {}
                     () = dropped.notified() => die(&output).await,
                 }

@@ -102,6 +102,7 @@ impl FakeStt {
         let (mut is_silent, mut has_heard) = (false, false);
         loop {
             let input = tokio::select! {
+                biased;
                 input = input.recv() => input,
                 () = self.mute_all.notified() => {
                     is_silent = true;

@@ -99,6 +99,7 @@ impl Tts for FakeTts {
             let session = fake.sessions.begin();
             let speaking = speak(&fake, request.format, texts, &output);
             tokio::select! {
+                biased;
                 () = speaking => {}
                 () = fake.drop_all.notified() => {
                     let error = ProviderError::new(FailureClass::Closed, "told to drop");
