@@ -5,8 +5,9 @@ mod dead_letters;
 mod hosts;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     fmt,
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -14,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use jiff::Timestamp;
 use offhook_api::ServerTarget;
 use offhook_core::ServerEvent;
@@ -185,10 +186,17 @@ struct Queued {
 struct Lane {
     rows: VecDeque<Row>,
     /// The event at hand and why it was not delivered so far.
-    trouble: Option<(Uuid, Failure)>,
+    trouble: Option<Trouble>,
     /// The next attempt is not to wait.
     hurry: Arc<Notify>,
     _worker: Leaf,
+}
+
+#[derive(Clone)]
+struct Trouble {
+    id: Uuid,
+    org: String,
+    failure: Failure,
 }
 
 #[derive(Clone)]
@@ -301,18 +309,22 @@ impl Actor for OutboxActor {
         shared.restore().await;
         let pruned = shared.clone();
         let pruning = Leaf::spawn(async move { pruned.prune().await });
-        let taking_in = Leaf::spawn(async move {
-            shared.take_in().await;
-            // The queue is only closed with the node.
-            myself.stop(None);
-        });
+        // The queue is only closed with the node; after a panic the root starts another actor.
+        let taking_in =
+            Leaf::ending(async move { shared.take_in().await }, move || myself.stop(None));
         Ok([pruning, taking_in])
     }
 }
 
 impl Shared {
-    /// Takes up what a former process left.
+    /// Takes up what a former process left, or an actor of this one that died between the disk and
+    /// the lanes.
     async fn restore(self: &Arc<Self>) {
+        let known: HashSet<u64> = {
+            let lanes = self.lanes();
+            let rows = lanes.values().flat_map(|lane| &lane.rows);
+            rows.filter_map(|row| row.sequence).collect()
+        };
         let rows = match self.store.outbox_pending().await {
             Ok(rows) => rows,
             Err(error) => {
@@ -320,12 +332,7 @@ impl Shared {
                 return;
             }
         };
-        let known = !self.lanes().is_empty();
-        if known {
-            // A new actor of the same process: the lanes hold the rows already.
-            return;
-        }
-        for row in rows {
+        for row in rows.into_iter().filter(|row| !known.contains(&row.sequence)) {
             match serde_json::from_slice::<OutboxItem>(&row.body) {
                 Ok(item) => {
                     self.count(1);
@@ -412,8 +419,11 @@ impl Shared {
     async fn deliver_lane(self: Arc<Self>, call: Uuid) {
         loop {
             let Some(row) = self.next_row(call) else { return };
-            if !self.deliver(&row).await {
-                return;
+            // One event that cannot be handled must not keep those behind it.
+            match AssertUnwindSafe(self.deliver(&row)).catch_unwind().await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(_) => self.bury_untried(&row).await,
             }
             self.count(-1);
             if let Some(lane) = self.lanes().get_mut(&call) {
@@ -475,7 +485,8 @@ impl Shared {
                 return true;
             }
             let wait = pacing.next();
-            let hurry = self.note_trouble(row.call, item.id, failure);
+            let trouble = Trouble { id: item.id, org: item.org.clone(), failure };
+            let hurry = self.note_trouble(row.call, trouble);
             tracing::warn!(call = %item.call, event = item.event, problem, ?wait,
                 "server event not delivered, again");
             // Told to hurry, it waits no longer.
@@ -513,10 +524,10 @@ impl Shared {
     }
 
     /// Keeps what is wrong with the event at hand of a call; returns what ends the wait early.
-    fn note_trouble(&self, call: Uuid, id: Uuid, failure: Failure) -> Arc<Notify> {
+    fn note_trouble(&self, call: Uuid, trouble: Trouble) -> Arc<Notify> {
         let mut lanes = self.lanes();
         let Some(lane) = lanes.get_mut(&call) else { return Arc::default() };
-        lane.trouble = Some((id, failure));
+        lane.trouble = Some(trouble);
         lane.hurry.clone()
     }
 
@@ -531,3 +542,6 @@ impl Shared {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use uuid::Uuid;
 
-use super::{Outbox, OutboxItem, Row, Shared};
+use super::{Outbox, OutboxItem, Row, Shared, Trouble};
 
 /// Events given up that are kept at most; the oldest go first. A day of a thousand calls whose
 /// receiver is gone makes as many.
@@ -83,7 +83,7 @@ impl Outbox {
     /// tried at once.
     pub async fn retry(&self, org: &str, id: Uuid) -> Result<Retried, StoreError> {
         let shared = &self.shared;
-        if shared.hurry(id) {
+        if shared.hurry(org, id) {
             return Ok(Retried::Hurried);
         }
         for row in shared.store.outbox_dead().await? {
@@ -129,6 +129,19 @@ impl Shared {
         }
     }
 
+    /// Keeps an event whose delivery panicked, for the same.
+    pub(super) async fn bury_untried(&self, row: &Row) {
+        tracing::error!(call = %row.call, "the delivery of a server event panicked, it is given up");
+        metrics::counter!("offhook_outbox_given_up_total").increment(1);
+        let Some(item) = row.item.clone() else {
+            // Only the disk has it: the next process tries it again.
+            return;
+        };
+        let at_ms = Timestamp::now().as_millisecond();
+        let last_error = "its delivery panicked".to_owned();
+        self.bury(row, &item, Failure { attempts: 1, last_error, at_ms }).await;
+    }
+
     /// Forgets what was given up too long ago, now and then.
     pub(super) async fn prune(&self) {
         loop {
@@ -159,15 +172,15 @@ impl Shared {
     /// What is wrong with the delivery of an event that is tried now.
     fn trouble_of(&self, call: Uuid, id: Uuid) -> Option<Failure> {
         let lanes = self.lanes();
-        let (of, failure) = lanes.get(&call)?.trouble.clone()?;
-        (of == id).then_some(failure)
+        let trouble = lanes.get(&call)?.trouble.clone()?;
+        (trouble.id == id).then_some(trouble.failure)
     }
 
     /// Has the event tried at once, if it waits for its next attempt.
-    fn hurry(&self, id: Uuid) -> bool {
+    fn hurry(&self, org: &str, id: Uuid) -> bool {
         let lanes = self.lanes();
-        let waiting =
-            lanes.values().find(|lane| lane.trouble.as_ref().is_some_and(|(of, _)| *of == id));
+        let is_it = |trouble: &Trouble| trouble.id == id && trouble.org == org;
+        let waiting = lanes.values().find(|lane| lane.trouble.as_ref().is_some_and(is_it));
         if let Some(lane) = waiting {
             lane.hurry.notify_one();
         }
