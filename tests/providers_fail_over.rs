@@ -1,8 +1,13 @@
 //! A provider that is lost for good is replaced by the next one of its plan, and the caller notices
 //! nothing but another voice.
 
-use std::time::Duration;
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+use std::{sync::Arc, time::Duration};
+
+use offhook_actors::{Roster, Staged};
+use offhook_core::Stage;
+use offhook_providers::stt::{Opening, Stt, SttCapabilities, SttRequest, SttSession};
 use offhook_testkit::{
     fakes::{FakeLlm, FakeStt, FakeTts},
     world::World,
@@ -156,4 +161,31 @@ async fn where_every_transcriber_refuses_the_caller_is_told_and_the_call_ends_wi
     assert!(reason.contains("transcriber"), "{reason}");
     assert!(outcome.words_heard().len() > GREETING.len(), "{}", outcome.words_heard());
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+}
+
+/// A transcriber whose code panics whenever a session is opened.
+struct Panicking;
+
+impl Stt for Panicking {
+    fn capabilities(&self) -> SttCapabilities {
+        FakeStt::default().capabilities()
+    }
+
+    fn open(&self, _: SttRequest) -> Opening<SttSession> {
+        Box::pin(async { panic!("a transcriber that panics on purpose") })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transcriber_that_panics_is_replaced_and_the_call_goes_on() {
+    let world = world().await;
+    let mut stages = world.stages();
+    let panicking = Staged::new(Stage::Transcriber, "fake", Arc::new(Panicking) as Arc<dyn Stt>);
+    let candidates = [panicking].into_iter().chain(stages.transcriber.candidates()[1..].to_vec());
+    stages.transcriber = Roster::new(candidates.collect()).unwrap();
+    let placed = world.place_on(json!({"firstMessage": GREETING}), stages).await;
+    let outcome = world.converse(placed, vec![world.say(QUESTION)]).await;
+    assert_eq!(outcome.words_heard(), format!("{GREETING} {ANSWER}"));
+    assert_eq!(fallbacks(&outcome.record), [change("transcriber")]);
+    assert_eq!(outcome.ended_reason(), "customer-ended-call");
 }

@@ -138,7 +138,10 @@ impl Role for TranscriberActor {
                 Ok(())
             }
             TranscriberInput::SessionEnded(None) => {
-                Err("the session task of the transcriber panicked".into())
+                self.session = None;
+                let detail = "the session task of the transcriber panicked";
+                self.recover(ProviderError::new(FailureClass::Protocol, detail));
+                Ok(())
             }
         }
     }
