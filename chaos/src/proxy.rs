@@ -4,7 +4,14 @@
 //! streams included, with the headers that they came with. What passes is changed by the same faults
 //! as at the fake providers.
 
-use std::{collections::HashMap, future::pending, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    future::pending,
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -24,8 +31,9 @@ use serde_json::Value;
 use tokio::{
     net::{TcpListener, TcpStream},
     select,
+    sync::mpsc,
     task::JoinHandle,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
@@ -36,7 +44,7 @@ use crate::{
     chance::Chance,
     fakes::{
         faults::{Fault, Faults, Manner},
-        wire::{GARBAGE, Traffic},
+        wire::{GARBAGE, Lateness, Traffic, length},
     },
 };
 
@@ -51,6 +59,9 @@ const SEND_LIMIT: Duration = Duration::from_secs(10);
 
 /// How often a connection that is to end, or is not read, is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// Parts of an answer, or messages, that were not passed on yet: some seconds of the fastest voice.
+const WAITING_MAX: usize = 1_024;
 
 /// A wait that is never reached.
 const FAR: Duration = Duration::from_secs(86_400);
@@ -184,21 +195,45 @@ async fn pass_request(
         Err(error) => return (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
     };
     let (status, headers) = (answer.status(), passed_on(answer.headers()));
-    let passing =
-        Passing { shared: shared.clone(), provider: provider.clone(), began, pieces: 0, bytes: 0 };
-    let stream =
-        stream::unfold(Some((answer.bytes_stream().boxed(), passing)), |state| async move {
-            let (mut pieces, mut passing) = state?;
-            let piece = match pieces.next().await? {
-                Ok(piece) => passing.changed(piece).await,
-                Err(error) => Err(io::Error::other(error)),
-            };
-            let next = piece.is_ok().then_some((pieces, passing));
-            Some((piece, next))
-        });
+    let passing = Passing {
+        shared: shared.clone(),
+        provider: provider.clone(),
+        began,
+        late: Lateness::default(),
+        pieces: 0,
+        bytes: 0,
+    };
+    let (arrived, pieces) = mpsc::channel(WAITING_MAX);
+    // It ends with the answer, or with whoever reads it.
+    tokio::spawn(read(answer, arrived));
+    let stream = stream::unfold(Some((pieces, passing)), |state| async move {
+        let (mut pieces, mut passing) = state?;
+        let piece = match pieces.recv().await? {
+            Ok((at, piece)) => passing.changed(at, piece).await,
+            Err(error) => Err(error),
+        };
+        let next = piece.is_ok().then_some((pieces, passing));
+        Some((piece, next))
+    });
     let mut response = (status, Body::from_stream(stream)).into_response();
     *response.headers_mut() = headers;
     shared.faults.relabelled(&provider, response)
+}
+
+/// Reads an answer as it comes, with the time of each part.
+async fn read(answer: reqwest::Response, arrived: mpsc::Sender<io::Result<(Instant, Bytes)>>) {
+    let mut pieces = answer.bytes_stream();
+    loop {
+        let piece = select! {
+            () = arrived.closed() => return,
+            piece = pieces.next() => piece,
+        };
+        let Some(piece) = piece else { return };
+        let piece = piece.map(|piece| (Instant::now(), piece)).map_err(io::Error::other);
+        if arrived.send(piece).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// An answer on its way.
@@ -206,20 +241,17 @@ struct Passing {
     shared: Arc<Shared>,
     provider: String,
     began: Instant,
+    late: Lateness,
     pieces: u64,
     bytes: u64,
 }
 
 impl Passing {
-    /// A piece of an answer as a fault has it arrive.
-    async fn changed(&mut self, piece: Bytes) -> io::Result<Bytes> {
+    /// A piece of an answer that came at this time, as a fault has it arrive.
+    async fn changed(&mut self, at: Instant, piece: Bytes) -> io::Result<Bytes> {
         let manner = self.shared.manner(&self.provider);
-        if let Some(late) = manner.late {
-            sleep(late.draw(&self.shared.chance)).await;
-        }
-        if let Some(gap) = manner.drip {
-            sleep(gap * piece.len() as u32).await;
-        }
+        let due = leaves(manner, &self.shared.chance, &mut self.late, at, piece.len());
+        sleep_until(due).await;
         let now = Instant::now();
         if manner.half_open || self.shared.faults.silences(now, &self.provider, self.began) {
             // Until the client goes.
@@ -231,11 +263,28 @@ impl Passing {
         }
         self.pieces += 1;
         self.bytes += piece.len() as u64;
-        Ok(match (manner.garbage, manner.truncate) {
-            (true, _) => Bytes::from_static(GARBAGE.as_bytes()),
-            (false, true) => piece.slice(..piece.len() / 2),
-            (false, false) => piece,
+        Ok(match manner {
+            Manner { garbage: true, .. } => Bytes::from_static(GARBAGE.as_bytes()),
+            Manner { truncate: true, .. } => piece.slice(..piece.len() / 2),
+            Manner { duplicate: true, .. } => [&piece[..], &piece[..]].concat().into(),
+            Manner { .. } => piece,
         })
+    }
+}
+
+/// When something leaves that came at this time and is so many bytes long.
+fn leaves(
+    manner: Manner,
+    chance: &Chance,
+    lateness: &mut Lateness,
+    at: Instant,
+    bytes: usize,
+) -> Instant {
+    let late = manner.late.map(|late| late.draw(chance));
+    let takes = manner.drip.map(|gap| gap * bytes as u32);
+    match late.is_some() || takes.is_some() || lateness.is_behind(at) {
+        true => lateness.leaves(at + late.unwrap_or_default(), takes.unwrap_or_default()),
+        false => at,
     }
 }
 
@@ -280,27 +329,28 @@ async fn relay(
     let began = Instant::now();
     let mut changes = shared.faults.drops();
     let mut traffic = Traffic::default();
+    let (mut waiting, mut late) = (VecDeque::new(), Lateness::default());
+    let mut is_over = false;
     loop {
         let now = Instant::now();
         let manner = shared.manner(&provider);
-        if shared.faults.drops_one(&provider, began) || traffic.is_over(manner, now - began) {
+        let is_cut = shared.faults.drops_one(&provider, began);
+        if is_cut || traffic.is_over(manner, now - began) || is_over && waiting.is_empty() {
             return;
         }
         let is_silent = shared.faults.silences(now, &provider, began) || manner.half_open;
         let looks = manner.half_open || manner.ends_after.is_some();
-        let wake = now + if looks { LOOK } else { FAR };
+        let look = now + if looks { LOOK } else { FAR };
+        let due = waiting.front().map_or(look, |(due, _)| look.min(*due));
         select! {
             biased;
             _ = changes.changed() => {}
-            () = sleep_until(wake) => {}
-            said = upstream.next() => {
-                let Some(Ok(said)) = said else { return };
-                let Some(said) = to_client(said) else { continue };
+            () = sleep_until(due) => {
+                let Some((_, said)) = waiting.pop_front_if(|(due, _)| *due <= Instant::now()) else {
+                    continue;
+                };
                 if is_silent {
                     continue;
-                }
-                if let Some(late) = manner.late {
-                    sleep(late.draw(&shared.chance)).await;
                 }
                 let closes = matches!(said, Message::Close(_));
                 for message in traffic.changed(said, manner) {
@@ -312,6 +362,16 @@ async fn relay(
                 if closes {
                     return;
                 }
+            }
+            said = upstream.next(), if !is_over && waiting.len() < WAITING_MAX => {
+                let Some(Ok(said)) = said else {
+                    is_over = true;
+                    continue;
+                };
+                let Some(said) = to_client(said) else { continue };
+                let at = Instant::now();
+                let due = leaves(manner, &shared.chance, &mut late, at, length(&said));
+                waiting.push_back((due, said));
             }
             said = client.recv(), if !manner.half_open => {
                 let Some(Ok(said)) = said else { return };
@@ -361,6 +421,7 @@ fn to_upstream(message: Message) -> Option<tungstenite::Message> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fakes::Delay;
 
     #[test]
     fn what_is_asked_for_is_asked_behind_the_provider_s_own_address() {
@@ -369,5 +430,18 @@ mod tests {
         assert_eq!(url, "https://api.openai.com/v1/chat/completions?x=1");
         let uri: Uri = "/deepgram/v1/listen".parse().unwrap();
         assert_eq!(behind("http://a/deepgram/", "deepgram", &uri), "http://a/deepgram/v1/listen");
+    }
+
+    #[test]
+    fn what_a_fault_has_come_late_is_late_once_and_in_order() {
+        let (chance, mut late) = (Chance::new(1), Lateness::default());
+        let manner = Manner { late: Some(Delay::Fixed(3_000.0)), ..Manner::default() };
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut leaves = |manner, ms| leaves(manner, &chance, &mut late, at(ms), 100);
+        assert_eq!([leaves(manner, 0), leaves(manner, 40)], [at(3_000), at(3_040)]);
+        // The fault is over, and nothing overtakes what it held back.
+        assert_eq!(leaves(Manner::default(), 50), at(3_040));
+        assert_eq!(leaves(Manner::default(), 4_000), at(4_000));
     }
 }

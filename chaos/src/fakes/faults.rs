@@ -11,7 +11,7 @@
 //! | `half_open` | websockets read nothing and say nothing meanwhile | `seconds` |
 //! | `drop_after` | websockets and answers end after so much | `seconds`; `messages`, `bytes` or `ms` |
 //! | `late` | what is sent leaves later | `seconds`, `delay` |
-//! | `drip` | answers come a byte at a time, `ms` apart | `seconds`, `ms` |
+//! | `drip` | answers come a byte at a time, `ms` apart; messages take as long | `seconds`, `ms` |
 //! | `garbage` | messages are not what they should be | `seconds` |
 //! | `truncate` | messages are cut in the middle | `seconds` |
 //! | `content_type` | answers say that they are HTML | `seconds` |

@@ -135,8 +135,28 @@ pub struct Out {
     now: Option<Instant>,
     queue: BTreeMap<(Instant, u64), Item>,
     sequence: u64,
-    /// When the last leaves that a fault has put off.
-    late_until: Option<Instant>,
+    late: Lateness,
+}
+
+/// When what faults hold back leaves: in order, and no later than each is late.
+#[derive(Default)]
+pub struct Lateness {
+    /// When the last leaves that was put off.
+    until: Option<Instant>,
+}
+
+impl Lateness {
+    /// When something leaves that is due then and takes so long to pass.
+    pub fn leaves(&mut self, due: Instant, takes: Duration) -> Instant {
+        let at = self.until.map_or(due, |until| due.max(until)) + takes;
+        self.until = Some(at);
+        at
+    }
+
+    /// Something that was put off has not left by now.
+    pub fn is_behind(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| until > now)
+    }
 }
 
 struct Item {
@@ -199,9 +219,8 @@ impl Out {
 
     /// Sends something later than it was due, and after all that was put off before it: a connection
     /// keeps the order of what it carries.
-    fn put_off(&mut self, due: Instant, item: Item) {
-        let due = self.late_until.map_or(due, |until| due.max(until));
-        self.late_until = Some(due);
+    fn put_off(&mut self, due: Instant, takes: Duration, item: Item) {
+        let due = self.late.leaves(due, takes);
         self.sequence += 1;
         self.queue.insert((due, self.sequence), Item { is_late: true, ahead: false, ..item });
     }
@@ -250,10 +269,11 @@ async fn converse(mut socket: WebSocket, link: Link, mut dialogue: impl Dialogue
                 continue;
             }
             if !item.is_late {
-                let late = manner.late.map(|late| now + late.draw(&link.app.chance));
-                let behind = out.late_until.filter(|until| *until > now);
-                if let Some(due) = late.max(behind) {
-                    out.put_off(due, item);
+                let late = manner.late.map(|late| late.draw(&link.app.chance));
+                let takes = manner.drip.map(|gap| gap * length(&item.message) as u32);
+                if late.is_some() || takes.is_some() || out.late.is_behind(now) {
+                    let due = now + late.unwrap_or_default();
+                    out.put_off(due, takes.unwrap_or_default(), item);
                     continue;
                 }
             }
@@ -382,16 +402,21 @@ impl Traffic {
 
     pub fn count_out(&mut self, message: &Message) {
         self.messages += 1;
-        self.bytes += match message {
-            Message::Text(text) => text.len() as u64,
-            Message::Binary(bytes) => bytes.len() as u64,
-            Message::Ping(_) | Message::Pong(_) | Message::Close(_) => 0,
-        };
+        self.bytes += length(message) as u64;
     }
 
     /// Whether a fault ends the connection here.
     pub fn is_over(&self, manner: Manner, open: Duration) -> bool {
         manner.ends_after.is_some_and(|limits| limits.are_reached(self.messages, self.bytes, open))
+    }
+}
+
+/// The bytes of a message's content.
+pub fn length(message: &Message) -> usize {
+    match message {
+        Message::Text(text) => text.len(),
+        Message::Binary(bytes) => bytes.len(),
+        Message::Ping(_) | Message::Pong(_) | Message::Close(_) => 0,
     }
 }
 
@@ -413,7 +438,8 @@ pub struct Piece {
 
 /// The body of an answer that comes piece by piece.
 pub fn body(link: Link, pieces: Vec<Piece>) -> Body {
-    let streaming = Streaming { link, pieces: pieces.into(), sent: 0, bytes: 0, has_ended: false };
+    let (pieces, late) = (pieces.into(), Lateness::default());
+    let streaming = Streaming { link, pieces, late, sent: 0, bytes: 0, has_ended: false };
     Body::from_stream(stream::unfold(streaming, |mut streaming| async move {
         let bytes = streaming.next().await?;
         Some((bytes, streaming))
@@ -423,6 +449,7 @@ pub fn body(link: Link, pieces: Vec<Piece>) -> Body {
 struct Streaming {
     link: Link,
     pieces: VecDeque<Piece>,
+    late: Lateness,
     sent: u64,
     bytes: u64,
     /// A fault has cut it off.
@@ -443,7 +470,8 @@ impl Streaming {
         let now = Instant::now();
         let manner = self.link.manner(now);
         if let Some(late) = manner.late {
-            sleep(late.draw(&self.link.app.chance)).await;
+            let due = due + late.draw(&self.link.app.chance);
+            sleep_until(self.late.leaves(due, Duration::ZERO)).await;
         }
         if self.link.is_silenced(now) || manner.half_open {
             // Until the client goes.
@@ -456,6 +484,9 @@ impl Streaming {
         if let Some(gap) = manner.drip {
             sleep(gap).await;
             return self.drip();
+        }
+        if manner.reorder && self.sent.is_multiple_of(2) {
+            swap_first(&mut self.pieces);
         }
         let piece = self.pieces.pop_front()?;
         self.link.leaves(ahead.then_some(piece.due), Instant::now(), piece.mark);
@@ -487,6 +518,14 @@ impl Streaming {
     fn cut(&mut self) -> Option<io::Result<Bytes>> {
         self.has_ended = true;
         Some(Err(io::Error::other("cut off on purpose")))
+    }
+}
+
+/// Has the first piece leave after the second, each when one of them was due.
+fn swap_first(pieces: &mut VecDeque<Piece>) {
+    if let [first, second, ..] = pieces.make_contiguous() {
+        std::mem::swap(first, second);
+        std::mem::swap(&mut first.due, &mut second.due);
     }
 }
 
@@ -572,11 +611,38 @@ mod tests {
         out.text("second");
         for late in [300, 20] {
             let (_, item) = out.pop_due(start).unwrap();
-            out.put_off(start + Duration::from_millis(late), item);
+            out.put_off(start + Duration::from_millis(late), Duration::ZERO, item);
         }
         assert!(out.pop_due(start + Duration::from_millis(299)).is_none());
         let later = start + Duration::from_millis(300);
         let left = std::iter::from_fn(|| out.pop_due(later).map(|(_, item)| item.message));
         assert_eq!(left.collect::<Vec<_>>(), [Message::text("first"), Message::text("second")]);
+    }
+
+    #[test]
+    fn what_comes_late_is_late_once_and_a_byte_at_a_time_takes_its_time() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut late = Lateness::default();
+        let tokens = [0, 10, 20].map(|due| late.leaves(at(due + 3_000), Duration::ZERO));
+        assert_eq!(tokens, [at(3_000), at(3_010), at(3_020)]);
+        assert!(late.is_behind(at(3_019)) && !late.is_behind(at(3_020)));
+        let dripping = [0, 0].map(|due| late.leaves(at(due), Duration::from_millis(50)));
+        assert_eq!(dripping, [at(3_070), at(3_120)]);
+    }
+
+    #[test]
+    fn of_two_parts_of_an_answer_the_second_comes_first_at_the_time_of_the_first() {
+        let start = Instant::now();
+        let piece = |ms, bytes: &'static [u8]| Piece {
+            due: start + Duration::from_millis(ms),
+            bytes: Bytes::from_static(bytes),
+            mark: None,
+        };
+        let mut pieces = VecDeque::from([piece(1, b"a"), piece(2, b"b"), piece(3, b"c")]);
+        swap_first(&mut pieces);
+        let order: Vec<_> = pieces.iter().map(|it| (it.due - start, &it.bytes[..])).collect();
+        let ms = Duration::from_millis;
+        assert_eq!(order, [(ms(1), &b"b"[..]), (ms(2), b"a"), (ms(3), b"c")]);
     }
 }
