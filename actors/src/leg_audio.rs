@@ -11,7 +11,9 @@ use std::{
 use bytes::Bytes;
 use offhook_core::CallTime;
 use offhook_media::{AudioFormat, AudioRing, Denoise, Playout, PlayoutOptions, RingRead};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
+
+use crate::{News, NewsReader};
 
 /// How long the agent's side is kept for recorder and listeners; they read several times a second.
 const AGENT_RING: Duration = Duration::from_secs(4);
@@ -26,7 +28,8 @@ pub struct LegAudio {
     /// What those hear who have to understand the caller, where that is not the same.
     cleaned: Option<Mutex<Cleaned>>,
     ahead_us: AtomicU64,
-    speech_end: watch::Sender<u64>,
+    /// There is more of what the caller says.
+    heard: News,
     agent: Mutex<AudioRing>,
     playout: Mutex<Playout>,
     /// The transport has something to send or to clear before its next tick.
@@ -50,7 +53,7 @@ impl LegAudio {
             caller: Mutex::new(AudioRing::new(format, ring)),
             cleaned: denoise.then(|| Mutex::new(Cleaned::new(format, ring))),
             ahead_us: AtomicU64::new(0),
-            speech_end: watch::Sender::new(0),
+            heard: News::default(),
             agent: Mutex::new(AudioRing::new(format, AGENT_RING)),
             playout: Mutex::new(Playout::new(format, playout)),
             playout_changed: Notify::new(),
@@ -115,11 +118,11 @@ impl LegAudio {
     pub fn hear(&self, audio: Bytes) -> Duration {
         let mut ring = lock(&self.caller);
         let lost = ring.push(audio.clone());
-        let end = match &self.cleaned {
-            Some(cleaned) => lock(cleaned).push(self.format, &audio),
-            None => ring.end(),
-        };
-        self.speech_end.send_replace(end);
+        if let Some(cleaned) = &self.cleaned {
+            lock(cleaned).push(self.format, &audio);
+        }
+        drop(ring);
+        self.heard.tell();
         lost
     }
 
@@ -155,8 +158,8 @@ impl LegAudio {
     }
 
     /// A signal that changes whenever [`LegAudio::read_speech`] has more.
-    pub fn speech_watch(&self) -> watch::Receiver<u64> {
-        self.speech_end.subscribe()
+    pub fn speech_news(&self) -> NewsReader {
+        self.heard.reader()
     }
 
     /// Appends what the caller heard of the agent.
@@ -216,11 +219,10 @@ impl Cleaned {
         }
     }
 
-    /// Appends audio as it came. Returns the position behind what is ready of it.
-    fn push(&mut self, format: AudioFormat, audio: &[u8]) -> u64 {
+    /// Appends audio as it came.
+    fn push(&mut self, format: AudioFormat, audio: &[u8]) {
         let clean = self.denoise.process(&format.decode(audio));
         self.ring.push(format.encode(&clean));
-        self.ring.end()
     }
 }
 

@@ -96,7 +96,7 @@ impl CallContext {
 async fn listen(context: Arc<CallContext>) {
     let slot = &context.slots.vad;
     let format = context.audio.format();
-    let mut news = context.audio.speech_watch();
+    let mut news = context.audio.speech_news();
     let start = slot.cursor.load(Ordering::Acquire);
     let mut vad = Vad::new(format.sample_rate_hz, VadOptions::default());
     let listens_for_beep = context.spec.assistant.sound().listens_for_beep;
@@ -108,9 +108,7 @@ async fn listen(context: Arc<CallContext>) {
     loop {
         let read = context.audio.read_speech(cursor, STEP_MAX);
         if read.audio.is_empty() {
-            if news.changed().await.is_err() {
-                return;
-            }
+            news.changed().await;
             continue;
         }
         if read.skipped > 0 {

@@ -9,7 +9,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use offhook_chaos::scenario::{Bound, Outcome, Plan, Row, random, rows, runner};
+use offhook_chaos::scenario::{
+    Bound, Outcome, Plan, Row, random, rows, runner,
+    world::{self, Ran},
+};
 
 /// Runs of each row. `offhook chaos --runs` makes as many as anybody wants.
 const RUNS: u64 = 4;
@@ -85,5 +88,26 @@ fn a_seed_expands_to_the_same_plan_and_the_same_run_every_time() {
         assert_eq!(random::plan(seed), random::plan(seed));
         let [one, two] = [0, 1].map(|_| runner::run(&random::plan(seed), &rows::NO_WORD_LOST));
         assert_eq!((one.measured, one.broken), (two.measured, two.broken));
+    }
+}
+
+#[test]
+fn a_seed_repeats_a_run_to_the_millisecond() {
+    runner::expect_crashes();
+    // What waits and comes again in them: sessions, requests, actors, deliveries.
+    let names = ["stt_rate_capped_replay", "llm_5xx", "actor_wedged_transcriber", "webhook_down"];
+    let rows = names.map(|name| (rows::find(name).unwrap().plan)(3));
+    for plan in rows.into_iter().chain(random_plans(
+        std::env::var("FROM").ok().and_then(|it| it.parse().ok()).unwrap_or(1),
+        4,
+    )) {
+        let (first, second) = (world::run(&plan), world::run(&plan));
+        let differ = first.notes.iter().zip(&second.notes).find(|(one, two)| one != two);
+        assert_eq!(differ, None, "{plan}");
+        assert_eq!(first.notes.len(), second.notes.len(), "{plan}");
+        let words = |ran: &Ran| -> Vec<_> {
+            ran.calls.iter().flat_map(|call| call.words.clone()).collect()
+        };
+        assert_eq!(words(&first), words(&second), "{plan}");
     }
 }

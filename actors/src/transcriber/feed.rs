@@ -131,7 +131,7 @@ impl Feed {
         mut session: SttSession,
         mut hints: mpsc::Receiver<Hint>,
     ) -> Result<Never, ProviderError> {
-        let mut news = self.context.audio.speech_watch();
+        let mut news = self.context.audio.speech_news();
         loop {
             let pause = self.send_audio(&session).await?;
             let wake = pause.unwrap_or_else(|| Instant::now() + Duration::from_millis(500));
@@ -152,10 +152,7 @@ impl Feed {
                         ));
                     }
                 },
-                changed = news.changed(), if pause.is_none() => {
-                    // The ring's sender lives as long as the call.
-                    let _ = changed;
-                }
+                () = news.changed(), if pause.is_none() => {}
                 () = sleep_until(wake) => {}
             }
             self.keep_alive(&session).await?;

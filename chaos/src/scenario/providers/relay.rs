@@ -60,7 +60,7 @@ async fn carry<E>(
         let due = waiting.front().map_or_else(|| Instant::now() + FAR, |(due, _)| *due);
         tokio::select! {
             biased;
-            _ = changes.changed() => {}
+            () = changes.changed() => {}
             () = to.closed() => return,
             () = sleep_until(due), if !is_muted && !waiting.is_empty() => {
                 let Some((_, said)) = waiting.pop_front() else { continue };
@@ -107,10 +107,7 @@ pub async fn hear<I>(
         let input = tokio::select! {
             biased;
             () = to.closed() => return,
-            changed = changes.changed() => match changed {
-                Ok(()) => continue,
-                Err(_) => return,
-            },
+            () = changes.changed() => continue,
             input = from.recv(), if reads => input,
         };
         let Some(input) = input else { return };

@@ -7,10 +7,10 @@ use std::{
     time::Duration,
 };
 
-use offhook_actors::{HealthKey, ProviderHealth};
+use offhook_actors::{HealthKey, News, NewsReader, ProviderHealth};
 use offhook_core::{BreakerState, FailureClass};
 use offhook_providers::ProviderError;
-use tokio::{sync::watch, time::sleep};
+use tokio::time::sleep;
 
 use crate::scenario::{
     fault::{Trouble, Who},
@@ -30,7 +30,7 @@ struct Inner {
     call: usize,
     trace: Trace,
     state: Mutex<State>,
-    changed: watch::Sender<()>,
+    changed: News,
     open: AtomicUsize,
 }
 
@@ -64,7 +64,7 @@ impl Switch {
             call,
             trace,
             state: Mutex::default(),
-            changed: watch::Sender::new(()),
+            changed: News::default(),
             open: AtomicUsize::new(0),
         };
         Self { inner: Arc::new(inner) }
@@ -73,13 +73,13 @@ impl Switch {
     /// Brings it into trouble, or out of it.
     pub fn set(&self, trouble: Option<Trouble>) {
         self.state().trouble = trouble;
-        self.inner.changed.send_replace(());
+        self.inner.changed.tell();
     }
 
     /// Ends every session that is open now.
     pub fn drop_sessions(&self) {
         self.state().drops += 1;
-        self.inner.changed.send_replace(());
+        self.inner.changed.tell();
     }
 
     /// Does something when the provider has come so many words far.
@@ -160,8 +160,8 @@ impl Life {
     }
 
     /// Wakes whoever must look whether a session still works.
-    pub fn changes(&self) -> watch::Receiver<()> {
-        self.switch.inner.changed.subscribe()
+    pub fn changes(&self) -> NewsReader {
+        self.switch.inner.changed.reader()
     }
 
     /// The error that ends it now, if one does.
@@ -221,13 +221,13 @@ impl Life {
     /// It broke a rule of the provider, which closes it.
     pub fn close(&mut self) {
         self.breaks_rules = true;
-        self.switch.inner.changed.send_replace(());
+        self.switch.inner.changed.tell();
     }
 
     /// Nothing more is said in it: whoever listens may go.
     pub fn fall_silent(&mut self) {
         self.is_over = true;
-        self.switch.inner.changed.send_replace(());
+        self.switch.inner.changed.tell();
     }
 
     pub fn is_over(&self) -> bool {
