@@ -346,9 +346,10 @@ async fn relay(
             biased;
             _ = changes.changed() => {}
             () = sleep_until(due) => {
-                let Some((_, said)) = waiting.pop_front_if(|(due, _)| *due <= Instant::now()) else {
+                if waiting.front().is_none_or(|(due, _)| *due > Instant::now()) {
                     continue;
-                };
+                }
+                let Some((_, said)) = waiting.pop_front() else { continue };
                 if is_silent {
                     continue;
                 }
