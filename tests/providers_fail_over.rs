@@ -1,8 +1,6 @@
 //! A provider that is lost for good is replaced by the next one of its plan, and the caller notices
 //! nothing but another voice.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
-
 use std::{sync::Arc, time::Duration};
 
 use offhook_actors::{Roster, Staged};

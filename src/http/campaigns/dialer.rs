@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashSet,
+    iter,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -71,13 +72,22 @@ impl Dialer for CallDialer {
     ) -> BoxFuture<'static, Option<LineLimits>> {
         let app = self.app.clone();
         async move {
-            let own = Uuid::try_parse(&phone_number_id).ok()?;
-            let others = fallbacks.iter().filter_map(|id| Uuid::try_parse(id).ok());
-            let id = app.desk.breaker.first_of(own, others);
-            let found = StoredNumber::find(app.node.store(), [&*org], id).await.ok()??;
             let carriers = &app.node.settings().carriers;
-            let account = carrier_account(app.node.vault(), carriers, &found).await.ok()?;
-            Some(line_limits(carriers, Some(id), &found.view, &account))
+            let mut down = None;
+            for id in iter::once(&phone_number_id).chain(&fallbacks) {
+                let Ok(id) = Uuid::try_parse(id) else { continue };
+                let found = StoredNumber::find(app.node.store(), [&*org], id).await;
+                let Ok(Some(found)) = found else { continue };
+                let account = carrier_account(app.node.vault(), carriers, &found).await;
+                let Ok(account) = account else { continue };
+                let limits = line_limits(carriers, Some(id), &found.view, &account);
+                if !app.desk.breaker.is_down(&account.counted_as()) {
+                    return Some(limits);
+                }
+                down.get_or_insert(limits);
+            }
+            // A call finds out whether the first one is still down.
+            down
         }
         .boxed()
     }

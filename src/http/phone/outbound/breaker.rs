@@ -41,14 +41,6 @@ impl Breaker {
         well.into_iter().chain(down).collect()
     }
 
-    /// Which number is asked first for a call from `own` with these fallbacks.
-    pub fn first_of(&self, own: Uuid, mut fallbacks: impl Iterator<Item = Uuid>) -> Uuid {
-        match self.is_down(own) {
-            true => fallbacks.find(|id| !self.is_down(*id)).unwrap_or(own),
-            false => own,
-        }
-    }
-
     /// Takes what came of asking one.
     pub(super) fn note(&self, number: &Known, asked: &Result<(), CarrierError>) {
         let has_failed = asked.as_ref().is_err_and(|error| is_outage(error.class));
@@ -67,7 +59,8 @@ impl Breaker {
         failures.last = now;
     }
 
-    fn is_down(&self, account: &str) -> bool {
+    /// Whether calls have just failed at this account.
+    pub fn is_down(&self, account: &str) -> bool {
         let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         accounts.get(account).is_some_and(|failures| {
             failures.in_a_row >= FAILURES_MAX && failures.last.elapsed() < DOWN_FOR
