@@ -10,7 +10,7 @@ use std::time::Duration;
 use phones::{CUSTOMER, OUR_OTHER, OURS, Phones, heard, merged};
 use serde_json::{Value, json};
 use support::{Calls, Leg, OTHER_KEY, Options, eventually};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 fn path(resource: &str, document: &Value) -> String {
     format!("/{resource}/{}", document["id"].as_str().unwrap())
@@ -279,6 +279,22 @@ async fn a_number_that_takes_over_waits_for_its_own_carrier_s_rate() {
         assert!(pair[1] - pair[0] >= 700_000_000, "{at:?}");
     }
     assert!(at[3] - at[0] >= 2_700_000_000, "{at:?}");
+}
+
+#[tokio::test]
+async fn a_carrier_that_was_busy_is_asked_once_more_within_its_rate() {
+    let mut phones = Phones::start_at_rate("twilio", Options::default(), 1).await;
+    let assistant = phones.client().create("/assistant", &phones.assistant(json!({}))).await;
+    phones.number = phones.buy(OURS, json!({"assistantId": assistant["id"]})).await;
+    phones.introduce("", json!({"lines": [{"wait_ms": 100}, "hang_up"]})).await;
+    let fault = json!({"fault": "error", "carrier": "twilio", "status": 429, "requests": 1});
+    phones.fault(fault).await;
+    let began = Instant::now();
+    let call = phones.calls(json!({})).await;
+    let took = began.elapsed();
+    assert_eq!(phones.ended(&call).await["endedReason"], "customer-ended-call");
+    assert_eq!(phones.all_at_carrier().await.len(), 1);
+    assert!(took >= Duration::from_millis(950) && took < Duration::from_secs(5), "{took:?}");
 }
 
 #[tokio::test]

@@ -280,9 +280,14 @@ impl Campaigns {
         Ok(())
     }
 
-    /// Whether a campaign was paused or stopped since it was begun here.
-    pub fn is_halted(&self, id: Uuid) -> bool {
-        self.shared.open().get(&id).is_some_and(|open| open.is_halted)
+    /// Whether a campaign was paused or stopped since it was begun here, or may not call this number any
+    /// more.
+    pub fn has_given_up(&self, id: Uuid, number: &str) -> bool {
+        let open = self.shared.open();
+        let Some(campaign) = open.get(&id) else { return false };
+        let numbers = &self.shared.numbers;
+        let is_barred = |key| numbers.is_barred(&campaign.spec.org, key);
+        campaign.is_halted || number_key(number).is_some_and(is_barred)
     }
 
     /// Whether a campaign has an actor.

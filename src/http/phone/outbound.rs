@@ -127,7 +127,7 @@ pub async fn place(app: &App, call: PlaceCall) -> Result<Placed, PlaceError> {
         if wanted.request["campaignId"].is_null() {
             app.node.campaigns().note_single(&org, &wanted.to, intent);
         }
-        let asked = dial(app, &prepared.context, &wanted, number).await;
+        let asked = dial_in_turn(app, &prepared, &wanted, number).await;
         app.desk.breaker.note(number, &asked);
         match asked {
             Ok(()) => return Ok(launched(app, prepared, Dialled::Yes).await),
@@ -211,23 +211,24 @@ async fn next_line<'n>(
     wanted: &Wanted,
     usable: &mut impl Iterator<Item = &'n Known>,
 ) -> Option<&'n Known> {
-    let context = &prepared.context;
-    let campaign = wanted.request["campaignId"].as_str().and_then(parse_id);
     for number in usable {
         let limits = number.limits(app);
         match app.node.change_line(prepared, &limits, LINE_WAIT_MAX).await {
-            Ok(()) => {
-                // Much may have happened while the line was waited for.
-                let is_halted = campaign.is_some_and(|id| app.node.campaigns().is_halted(id));
-                let is_wanted = !is_halted && context.ending().is_none();
-                return is_wanted.then_some(number);
-            }
+            Ok(()) => return is_wanted(app, prepared, wanted).then_some(number),
             Err(error) => {
-                tracing::warn!(call = %context.spec.id, %error, "a number cannot take over a call");
+                let call = prepared.context.spec.id;
+                tracing::warn!(%call, %error, "a number cannot take over a call");
             }
         }
     }
     None
+}
+
+/// Whether somebody is still to be called: much may have happened while a line was waited for.
+fn is_wanted(app: &App, prepared: &Prepared, wanted: &Wanted) -> bool {
+    let campaign = wanted.request["campaignId"].as_str().and_then(parse_id);
+    let has_given_up = |id| app.node.campaigns().has_given_up(id, &wanted.to);
+    !campaign.is_some_and(has_given_up) && prepared.context.ending().is_none()
 }
 
 async fn prepare(
@@ -261,7 +262,31 @@ async fn prepare(
     begin::prepare(app, it).await
 }
 
-/// Asks the carrier to dial, once more where it was only busy.
+/// Asks the carrier to dial, once more where it was only busy. That counts towards its rate, too.
+async fn dial_in_turn(
+    app: &App,
+    prepared: &Prepared,
+    wanted: &Wanted,
+    number: &Known,
+) -> Result<(), CarrierError> {
+    let context = &prepared.context;
+    let asked = dial(app, context, wanted, number).await;
+    let Some(wait) = asked.as_ref().err().and_then(CarrierError::pause) else { return asked };
+    sleep(wait).await;
+    match app.node.change_line(prepared, &number.limits(app), LINE_WAIT_MAX).await {
+        Ok(()) if is_wanted(app, prepared, wanted) => {
+            tracing::info!(call = %context.spec.id, ?wait, "the carrier is asked once more");
+            dial(app, context, wanted, number).await
+        }
+        Ok(()) => asked,
+        Err(error) => {
+            tracing::warn!(call = %context.spec.id, %error, "the carrier is not asked once more");
+            asked
+        }
+    }
+}
+
+/// Asks the carrier to dial.
 async fn dial(
     app: &App,
     context: &CallContext,
@@ -280,14 +305,7 @@ async fn dial(
         record: wanted.record,
         recording_channels: wanted.recording_channels.clone(),
     };
-    let mut asked = line.client().place(&place, &line.media()).await;
-    if let Err(error) = &asked
-        && let Some(wait) = error.pause()
-    {
-        tracing::info!(call = %context.spec.id, %error, ?wait, "the carrier is asked once more");
-        sleep(wait).await;
-        asked = line.client().place(&place, &line.media()).await;
-    }
+    let asked = line.client().place(&place, &line.media()).await;
     begin::learn_id(app, context, &asked?).await;
     Ok(())
 }
@@ -310,7 +328,12 @@ pub async fn ask_again(app: &App, org: &str, id: Uuid, request: Value, since_ms:
     let Ok(wanted) = read(app, org, request).await else { return false };
     let number = wanted.numbers.iter().find(|number| number.view.number == line.number);
     let Some(number) = number else { return false };
-    match dial(app, &context, &wanted, number).await {
+    let mut asked = dial(app, &context, &wanted, number).await;
+    if let Some(wait) = asked.as_ref().err().and_then(CarrierError::pause) {
+        sleep(wait).await;
+        asked = dial(app, &context, &wanted, number).await;
+    }
+    match asked {
         Ok(()) => true,
         Err(error) => {
             tracing::warn!(call = %id, %error, "a carrier was asked again for a call");
