@@ -310,3 +310,15 @@ async fn a_destination_whose_extension_cannot_be_dialled_is_called_without_it() 
     let id = phones.rings(json!({"stays": true})).await;
     phones.heard(&id, "3 3").await;
 }
+
+#[tokio::test]
+async fn an_extension_is_dialled_where_telnyx_sends_a_caller_on() {
+    let fallback = json!({"type": "number", "number": OPERATOR, "message": "", "extension": "12"});
+    let phones = nobody_is_told("/nothing", json!({"fallbackDestination": fallback})).await;
+    phones.introduce(OPERATOR, json!({"lines": [{"say": "3 3"}], "speaks_first": true})).await;
+    let id = phones.rings(json!({"stays": true})).await;
+    phones.heard(&id, "3 3").await;
+    let all = phones.all_at_carrier().await;
+    let operator = all.iter().find(|call| call["to"] == OPERATOR).unwrap();
+    assert_eq!(operator["heard"]["keys"], "ww12", "{operator:#}");
+}

@@ -534,6 +534,17 @@ async fn an_operator_is_called_again_when_the_carrier_was_only_busy() {
 }
 
 #[tokio::test]
+async fn an_extension_is_dialled_where_telnyx_transfers_a_caller() {
+    let plan = json!({"mode": "blind-transfer"});
+    let to = merged(destination(plan), json!({"extension": "12"}));
+    let phones = Phones::answered_by("telnyx", transferring(json!({"destinations": [to]}))).await;
+    phones.introduce(OPERATOR, json!({"stays": true})).await;
+    asks(&phones).await;
+    let other = id_of(&operator(&phones).await);
+    phones.until_at_carrier(&other, "keys", |call| call["heard"]["keys"] == "ww12").await;
+}
+
+#[tokio::test]
 async fn what_no_call_can_do_is_refused_with_the_document() {
     let phones = Phones::start("twilio", Options::default()).await;
     let with =

@@ -320,6 +320,10 @@ impl Client {
         match self {
             Self::Twilio(client) => client.update(id, &with_twiml(&dial_verbs(sending)?)?).await,
             Self::Telnyx { client, .. } => {
+                let digits = match sending.to {
+                    Destination::Number { extension, .. } => digits_of(extension.as_deref())?,
+                    Destination::Sip { .. } => None,
+                };
                 let transfer = match sending.to {
                     Destination::Number { extension: Some(_), .. } => {
                         let problem = "an extension is not dialled after a transfer at Telnyx";
@@ -339,6 +343,7 @@ impl Client {
                     from: sending.caller_id,
                     timeout: Some(sending.ring),
                     target_state: state.as_deref(),
+                    digits: digits.as_deref(),
                     ..transfer
                 };
                 client.transfer(id, command_id, &transfer).await

@@ -196,6 +196,9 @@ async fn transfer(app: App, call: Arc<Call>, to: String, body: Value) {
         other.set_field("client_state", state);
     }
     dial(&app, &other, orders, limit).await;
+    if let Some(digits) = body["send_digits_on_answer"].as_str() {
+        other.line.with_handset(|handset| handset.heard.keys.push_str(digits));
+    }
     if !other.is_over() && !call.is_over() {
         bridge(&app, &call, &other).await;
     }

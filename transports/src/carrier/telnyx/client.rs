@@ -82,6 +82,8 @@ pub struct Transfer<'a> {
     pub target_state: Option<&'a str>,
     /// Of a SIP call, by name.
     pub headers: &'a [(String, String)],
+    /// Dialled once the other party answers; `w` is a pause of half a second.
+    pub digits: Option<&'a str>,
 }
 
 /// A call as Telnyx knows it.
@@ -247,6 +249,9 @@ impl Telnyx {
         if !transfer.headers.is_empty() {
             let header = |(name, value): &(String, String)| json!({"name": name, "value": value});
             body["custom_headers"] = transfer.headers.iter().map(header).collect();
+        }
+        if let Some(digits) = transfer.digits {
+            body["send_digits_on_answer"] = json!(digits);
         }
         self.command(call, "transfer", command_id, body).await
     }
