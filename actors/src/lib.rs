@@ -50,7 +50,7 @@ pub use leg::{Incoming, LegSlot, LegSocket, Outgoing};
 pub use leg_audio::LegAudio;
 pub use news::{News, NewsReader};
 pub use outbox::{Outbox, OutboxActor};
-pub use phone_line::{CallCount, PhoneLine, PhoneLineOptions, end_at_carrier, refusal_of};
+pub use phone_line::{CallCount, PhoneLine, PhoneLineOptions, end_at_carrier, insist, refusal_of};
 pub use port::{Port, Signal};
 pub use provider_health::{HealthKey, ProviderHealth};
 pub use revival::{CallKeys, Revival};

@@ -99,7 +99,11 @@ impl PhoneLine {
             is_answered,
             count_call,
         } = options;
-        let mut progress = Progress::new(client.carrier());
+        let carrier = client.carrier();
+        let mut progress = match ring {
+            Some(_) => Progress::new(carrier),
+            None => Progress::inbound(carrier),
+        };
         let now = Instant::now();
         if is_answered {
             let _ = progress.handle(Step::Answered);
@@ -203,6 +207,13 @@ impl PhoneLine {
             Some(Step::Ended(_)) if is_unknown => Some(Step::Dialling),
             step => step,
         })
+    }
+
+    /// Picks up a call that came in, where its carrier lets it ring until then; `false` when it is over.
+    pub(crate) async fn answer(&self) -> Result<bool, CarrierError> {
+        let Client::Telnyx { client, .. } = &self.client else { return Ok(true) };
+        let (id, command) = (self.require_id()?, command_id());
+        insist(|| client.answer(&id, &command)).await
     }
 
     /// Has the carrier connect the audio again; `false` when the call is over.
@@ -313,6 +324,28 @@ pub async fn end_at_carrier(client: &Client, id: &str) -> Result<(), CarrierErro
             done => return done,
         }
     }
+}
+
+/// Waits before a command to Telnyx is given again; a caller hears it ring meanwhile. Together with the
+/// requests they are less than the 60 s for which Telnyx knows a command again.
+const INSISTS_AFTER: [Duration; 3] =
+    [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(2)];
+
+/// Gives a command, again where it may have failed: Telnyx carries out what has the same id once.
+pub async fn insist<F>(mut command: impl FnMut() -> F) -> Result<bool, CarrierError>
+where
+    F: Future<Output = Result<bool, CarrierError>>,
+{
+    for wait in INSISTS_AFTER {
+        match command().await {
+            Err(error) if error.may_pass() => {
+                tracing::warn!(%error, ?wait, "a command is given again");
+                sleep(wait).await;
+            }
+            done => return done,
+        }
+    }
+    command().await
 }
 
 /// How long a carrier that can only press keys between two streams needs for them: Twilio's tones

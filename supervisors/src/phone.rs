@@ -58,6 +58,14 @@ pub fn count_calls(slots: &Slots, account: &CarrierAccount) -> CallCount {
     Box::new(move || slots.count_call(&account))
 }
 
+/// Whether a carrier picks a call up by itself that it asks us about; Telnyx is told to, and reports it.
+pub fn picks_up(carrier: Carrier) -> bool {
+    match carrier {
+        Carrier::Twilio | Carrier::Vonage => true,
+        Carrier::Telnyx => false,
+    }
+}
+
 /// The `transport` of a call's document: its carrier, and the audio where that is not the usual one.
 pub fn transport_of(number: &PhoneNumberView) -> Value {
     let mut transport = json!({"provider": number.provider.name(), "conversationType": "voice"});
@@ -120,13 +128,14 @@ pub(crate) async fn line_again(
     let document = record.as_value();
     let carrier_id = document["phoneCallProviderId"].as_str().map(str::to_owned);
     let is_inbound = document["type"] == "inboundPhoneCall";
+    let is_answered = was_connected || (is_inbound && picks_up(client.carrier()));
     let line = PhoneLine::new(PhoneLineOptions {
         client,
         addresses: Addresses::new(&base, &id.to_string()),
         format,
         number: view.number.clone(),
         ring: (!is_inbound).then_some(view.ring_timeout),
-        is_answered: was_connected || is_inbound,
+        is_answered,
         id: carrier_id.clone(),
         count_call: count_calls(node.slots(), &account),
     });
@@ -167,7 +176,7 @@ pub(crate) async fn hang_up_left(node: &Node, org: &str, record: &CallDocument, 
         end_at_carrier(&client, id).await.map_err(|error| error.to_string())
     };
     if let Err(problem) = over.await {
-        tracing::error!(call = ?record.id(), problem, "a call that cannot go on is not ended at its carrier");
+        tracing::error!(call = ?record.id(), problem, "a call that cannot go on is up at its carrier");
         metrics::counter!("offhook_hang_ups_failed_total").increment(1);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use offhook_core::{Answerer, EndedReason, Event, ServerEvent};
+use offhook_core::{Answerer, EndedReason, Event, FailureClass, ServerEvent};
 use offhook_transports::carrier::{Carrier, Change, Ending, Step};
 use tokio::time::sleep;
 
@@ -65,9 +65,35 @@ impl CallContext {
     pub fn seek_media(self: Arc<Self>) {
         let Some(line) = self.spec.line.clone() else { return };
         // The leg's own task sees to what was connected once.
-        if line.is_answered() && !self.leg.was_connected() {
-            tokio::spawn(seek(self, line));
+        if self.leg.was_connected() {
+            return;
         }
+        if line.is_answered() {
+            tokio::spawn(seek(self, line));
+        } else if line.ring.is_none() {
+            tokio::spawn(self.pick_up(true));
+        }
+    }
+
+    /// Picks up a call that came in, whose media the carrier's report of that connects. With
+    /// `may_be_up` somebody may have done so before.
+    pub async fn pick_up(self: Arc<Self>, may_be_up: bool) {
+        let Some(line) = self.spec.line.clone() else { return };
+        match line.answer().await {
+            Ok(true) => sleep(HANDSHAKE_DUE).await,
+            Ok(false) => return self.carrier_reports(Step::Ended(Ending::Completed)),
+            Err(error) if may_be_up && error.class == FailureClass::BadRequest => {}
+            // It is hung up on with that, should it be up all the same.
+            Err(error) => {
+                return self.end(EndedReason::TransportNeverConnected, Some(error.to_string()));
+            }
+        }
+        if self.leg.was_connected() || self.ending().is_some() {
+            return;
+        }
+        // The report is late, or went to a former process.
+        let _ = line.note(Step::Answered);
+        seek(self, line).await;
     }
 
     /// Takes the carrier's word on who answered. It counts once the other side is heard.

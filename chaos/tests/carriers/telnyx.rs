@@ -5,9 +5,7 @@ use offhook_media::AudioFormat;
 use offhook_transports::{
     carrier::{
         AnsweredBy, Carrier, Change, Progress,
-        telnyx::{
-            Answered, Detection, DialCall, Event, Telnyx, TelnyxStream, Transfer, Webhook, parse,
-        },
+        telnyx::{Detection, DialCall, Event, Telnyx, TelnyxStream, Transfer, Webhook, parse},
     },
     signature::telnyx::{PublicKey, SIGNATURE, TIMESTAMP, verify},
 };
@@ -65,7 +63,7 @@ async fn a_caller_and_an_agent_hear_each_other_though_frames_come_out_of_order()
         let id = rings(&customer, json!({"lines": [{"say": "5 6"}, {"keys": "4#"}]})).await;
         event(&customer, Event::Initiated { is_incoming: true }).await;
         let client = client(&customer);
-        assert!(client.answer(&id, "c1", &Answered::default()).await.unwrap());
+        assert!(client.answer(&id, "c1").await.unwrap());
         event(&customer, Event::Answered).await;
         assert!(client.start_stream(&id, "c2", &stream(&customer, format)).await.unwrap());
         assert!(client.start_stream(&id, "c2", &stream(&customer, format)).await.unwrap());
@@ -102,8 +100,8 @@ async fn a_stream_that_breaks_is_started_anew_on_the_same_call() {
     let id = rings(&customer, json!({"stays": true})).await;
     let client = client(&customer);
     let stream = stream(&customer, AudioFormat::mulaw());
-    let answered = Answered { client_state: None, stream: Some(stream.clone()) };
-    assert!(client.answer(&id, "c1", &answered).await.unwrap());
+    assert!(client.answer(&id, "c0").await.unwrap());
+    assert!(client.start_stream(&id, "c1", &stream).await.unwrap());
     customer.heard(&id, "1 2 3").await;
     customer.control("/fault", json!({"fault": "drop", "call": id})).await;
     event(&customer, Event::StreamFailed("connection_lost".into())).await;
@@ -186,7 +184,7 @@ async fn a_caller_is_transferred_and_the_two_hear_each_other() {
     customer.control("/people", json!({"number": "+14155550199", "stays": true})).await;
     let id = rings(&customer, json!({"stays": true})).await;
     let client = client(&customer);
-    assert!(client.answer(&id, "c1", &Answered::default()).await.unwrap());
+    assert!(client.answer(&id, "c1").await.unwrap());
     assert!(client.speak(&id, "c2", "9 10", ("female", "en-US")).await.unwrap());
     event(&customer, Event::SpeakEnded).await;
     let transfer = Transfer { to: "+14155550199", ..Transfer::default() };

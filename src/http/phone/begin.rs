@@ -88,12 +88,13 @@ pub async fn prepare(app: &App, it: Begin<'_>) -> Result<Option<Prepared>, Respo
         body: record.as_value().clone(),
     };
     app.node.store().put(stored).await.map_err(reply::store)?;
+    let is_answered = it.ring.is_none() && phone::picks_up(it.client.carrier());
     let line = Arc::new(PhoneLine::new(PhoneLineOptions {
         client: it.client,
         addresses: Addresses::new(&app.public_url, &it.id.to_string()),
         format: codec.format(),
         number: it.number.number.clone(),
-        is_answered: it.ring.is_none(),
+        is_answered,
         ring: it.ring,
         id: it.carrier_id,
         count_call: phone::count_calls(app.node.slots(), it.account),

@@ -7,12 +7,11 @@ use axum::{
     http::StatusCode,
     response::IntoResponse,
 };
-use offhook_actors::{CallContext, end_at_carrier};
-use offhook_core::EndedReason;
+use offhook_actors::{CallContext, end_at_carrier, insist};
 use offhook_transports::carrier::{
-    Carrier, CarrierError, Client, Destination, Ending, Step, attempt_of_state,
-    call_of_client_state, client_state, send_digits,
-    telnyx::{Answered, Event, Telnyx, Transfer, Webhook as Told, parse},
+    Carrier, CarrierError, Client, Destination, attempt_of_state, call_of_client_state,
+    client_state, send_digits,
+    telnyx::{Event, Telnyx, Transfer, Webhook as Told, parse},
 };
 use serde_json::json;
 use tokio::time::{sleep, timeout};
@@ -39,14 +38,12 @@ const VOICE: (&str, &str) = ("female", "en-US");
 /// Longest wait for the end of what is spoken: some 4,000 characters.
 const SPEECH_MAX: Duration = Duration::from_secs(300);
 
+/// Longest wait for the report that a call is up which was answered.
+const ANSWER_TOLD: Duration = Duration::from_secs(3);
+
 /// How long somebody may take to answer a caller who is sent on: as long as it rings, and for the
 /// carrier to say so.
 const BRIDGE_DUE: Duration = Duration::from_secs(65);
-
-/// Waits before a command is given again. A caller hears it ring meanwhile; together with the
-/// requests they are less than the 60 s for which Telnyx knows a command again.
-const INSISTS_AFTER: [Duration; 3] =
-    [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(2)];
 
 /// Something happened to a call.
 pub async fn event(State(app): State<App>, Path(id): Path<String>, webhook: Webhook) -> Reply {
@@ -99,6 +96,9 @@ pub async fn event(State(app): State<App>, Path(id): Path<String>, webhook: Webh
         | Event::StreamStopped
         | Event::StreamFailed(_)
         | Event::Other => {
+            if told.event == Event::Answered {
+                app.desk.speech_over(&answer_key(&told.call_control_id));
+            }
             if matches!(told.event, Event::HungUp(_) | Event::Bridged) {
                 app.desk.speech_over(&told.call_control_id);
             }
@@ -206,28 +206,15 @@ async fn take(app: App, known: Known, told: Told) {
     };
     let greeting = arrival::greet(&app, known, arrival).await;
     match greeting {
-        Greeting::Connect(call) => answer(&app, &client, &id, call).await,
+        Greeting::Connect(call) => match app.node.call(call) {
+            Some(context) => context.pick_up(false).await,
+            None => hang_up(&client, &id).await,
+        },
         Greeting::Say(words) => see_off(&app, &client, &id, &words, None).await,
         Greeting::Forward { destination, caller_id, message } => {
             let to = Some((destination, caller_id));
             see_off(&app, &client, &id, &message, to).await;
         }
-    }
-}
-
-/// Answers a call of ours.
-async fn answer(app: &App, client: &Client, id: &str, call: Uuid) {
-    let Some(context) = app.node.call(call) else { return hang_up(client, id).await };
-    let (Some(line), Client::Telnyx { client: telnyx, .. }) = (&context.spec.line, client) else {
-        return;
-    };
-    let answered = Answered { client_state: None, stream: Some(line.media().stream()) };
-    let command = format!("answer-{call}");
-    match insist(|| telnyx.answer(id, &command, &answered)).await {
-        Ok(true) => {}
-        Ok(false) => context.carrier_reports(Step::Ended(Ending::Completed)),
-        // It is hung up on with that, should it be up all the same.
-        Err(error) => context.end(EndedReason::TransportNeverConnected, Some(error.to_string())),
     }
 }
 
@@ -257,9 +244,13 @@ async fn see_off(
 
 /// Answers, and speaks.
 async fn say(app: &App, client: &Telnyx, id: &str, words: &str) -> Result<(), CarrierError> {
-    let (command, silent) = (new_id(), Answered::default());
-    let is_up = insist(|| client.answer(id, &command, &silent)).await?;
-    if !is_up || words.is_empty() {
+    let (up, command) = (app.desk.await_speech(&answer_key(id)), new_id());
+    if !insist(|| client.answer(id, &command)).await? {
+        return Ok(());
+    }
+    // A call that is not up yet is told nothing; one whose report is late is.
+    let _ = timeout(ANSWER_TOLD, up).await;
+    if words.is_empty() {
         return Ok(());
     }
     let (over, command) = (app.desk.await_speech(id), new_id());
@@ -285,12 +276,15 @@ async fn forward(
         target_state: Some(&state),
         ..Transfer::default()
     };
+    let digits = match to {
+        Destination::Number { extension, .. } => extension.as_deref().map(send_digits),
+        Destination::Sip { .. } => None,
+    };
+    // One that cannot be dialled is left out.
+    let digits = digits.and_then(Result::ok);
     let transfer = match to {
-        Destination::Number { number, extension } => {
-            if extension.is_some() {
-                tracing::warn!("an extension is not dialled after a transfer at Telnyx");
-            }
-            Transfer { to: number, ..transfer }
+        Destination::Number { number, .. } => {
+            Transfer { to: number, digits: digits.as_deref(), ..transfer }
         }
         Destination::Sip { uri, headers } => Transfer { to: uri, headers, ..transfer },
     };
@@ -313,29 +307,17 @@ async fn hang_up(client: &Client, id: &str) {
     }
 }
 
-/// Gives a command, again where it may have failed: Telnyx carries out what has the same id once.
-async fn insist<F>(mut command: impl FnMut() -> F) -> Result<bool, CarrierError>
-where
-    F: Future<Output = Result<bool, CarrierError>>,
-{
-    for wait in INSISTS_AFTER {
-        match command().await {
-            Err(error) if error.may_pass() => {
-                tracing::warn!(%error, ?wait, "a command is given again");
-                sleep(wait).await;
-            }
-            done => return done,
-        }
-    }
-    command().await
-}
-
 /// What Telnyx knows the leg by to which a caller was sent on whom nobody answers, before the id of
 /// the caller's.
 const FORWARDED: &str = "forwarded ";
 
 fn forwarded_by_state(state: &str) -> Option<String> {
     call_of_client_state(state)?.strip_prefix(FORWARDED).map(str::to_owned)
+}
+
+/// Who waits for the news that a call is up.
+fn answer_key(call: &str) -> String {
+    format!("answered {call}")
 }
 
 /// Who waits for the news that nobody takes a caller.

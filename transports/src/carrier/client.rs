@@ -325,11 +325,7 @@ impl Client {
                     Destination::Sip { .. } => None,
                 };
                 let transfer = match sending.to {
-                    Destination::Number { extension: Some(_), .. } => {
-                        let problem = "an extension is not dialled after a transfer at Telnyx";
-                        return Err(CarrierError::refused(FailureClass::BadRequest, problem));
-                    }
-                    Destination::Number { number, extension: None } => {
+                    Destination::Number { number, .. } => {
                         telnyx::Transfer { to: number, ..telnyx::Transfer::default() }
                     }
                     Destination::Sip { uri, headers } => {

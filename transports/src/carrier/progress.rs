@@ -61,11 +61,18 @@ pub struct Progress {
     carrier: Carrier,
     reached: Step,
     was_answered: bool,
+    /// Somebody calls us.
+    is_inbound: bool,
 }
 
 impl Progress {
     pub fn new(carrier: Carrier) -> Self {
-        Self { carrier, reached: Step::Dialling, was_answered: false }
+        Self { carrier, reached: Step::Dialling, was_answered: false, is_inbound: false }
+    }
+
+    /// That of a call that comes in: whoever hangs up before it is answered is its caller.
+    pub fn inbound(carrier: Carrier) -> Self {
+        Self { is_inbound: true, ..Self::new(carrier) }
     }
 
     /// Takes what the carrier reports. Only what leads further is a change: reports that come again,
@@ -81,6 +88,9 @@ impl Progress {
             Step::Answered => {
                 self.was_answered = true;
                 Some(Change::Answered)
+            }
+            Step::Ended(Ending::Completed | Ending::Canceled) if self.is_inbound => {
+                Some(Change::Ended(EndedReason::CustomerEndedCall))
             }
             Step::Ended(ending) => {
                 Some(Change::Ended(reason(self.carrier, ending, self.was_answered)))
@@ -136,6 +146,13 @@ mod tests {
     }
 
     const DONE: Step = Step::Ended(Ending::Completed);
+
+    #[test]
+    fn a_caller_who_hangs_up_before_the_answer_ended_the_call() {
+        let mut progress = Progress::inbound(Carrier::Telnyx);
+        let ended = progress.handle(Step::Ended(Ending::Canceled));
+        assert_eq!(ended, Some(Change::Ended(EndedReason::CustomerEndedCall)));
+    }
 
     #[test]
     fn a_call_rings_is_answered_and_ends_once_whatever_comes_again_or_late() {

@@ -4,7 +4,7 @@ mod client;
 mod webhook;
 
 pub use client::{
-    Answered, BASE_URL, Detection, DialCall, Telnyx, TelnyxApplication, TelnyxCall, TelnyxNumber,
+    BASE_URL, Detection, DialCall, Telnyx, TelnyxApplication, TelnyxCall, TelnyxNumber,
     TelnyxStream, Transfer,
 };
 pub use webhook::{Event, Webhook, parse};

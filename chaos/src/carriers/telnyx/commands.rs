@@ -65,7 +65,12 @@ pub async fn carry_out(
             call.answer();
             tell(app, call, "call.answered", json!({}));
             if body["stream_url"].is_string() {
-                start_stream(app, call, body)?;
+                let mut known = body.clone();
+                // As of every field that this command does not have.
+                for unknown in ["custom_parameters", "stream_bidirectional_sampling_rate"] {
+                    known[unknown] = Value::Null;
+                }
+                start_stream(app, call, &known)?;
             }
         }
         "reject" | "hangup" => {

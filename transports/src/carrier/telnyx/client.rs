@@ -64,13 +64,6 @@ pub enum Detection {
     Premium,
 }
 
-/// What a call begins with when it is answered.
-#[derive(Clone, Debug, Default)]
-pub struct Answered {
-    pub client_state: Option<String>,
-    pub stream: Option<TelnyxStream>,
-}
-
 /// Whom a call is connected with.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Transfer<'a> {
@@ -142,21 +135,11 @@ impl Telnyx {
         calls.iter().map(|call| call_of(&json!({"data": call}))).collect()
     }
 
-    /// Answers an incoming call; `false` when it is over, as with every command.
-    pub async fn answer(
-        &self,
-        call: &str,
-        command_id: &str,
-        answered: &Answered,
-    ) -> Result<bool, CarrierError> {
-        let mut body = json!({});
-        if let Some(state) = &answered.client_state {
-            body["client_state"] = json!(state);
-        }
-        if let Some(stream) = &answered.stream {
-            put_stream(&mut body, stream);
-        }
-        self.command(call, "answer", command_id, body).await
+    /// Answers an incoming call; `false` when it is over, as with every command. Its media is connected
+    /// by [`Self::start_stream`] once Telnyx says that it is up: `answer` knows neither parameters
+    /// of a stream nor its rate.
+    pub async fn answer(&self, call: &str, command_id: &str) -> Result<bool, CarrierError> {
+        self.command(call, "answer", command_id, json!({})).await
     }
 
     pub async fn reject(
