@@ -7,6 +7,7 @@ use offhook_core::{FailureClass, Message};
 use offhook_providers::ProviderError;
 use offhook_testkit::{
     fakes::{FakeLlm, Fault, Reply, Resuming, last_user},
+    tones,
     world::{Outcome, World},
 };
 use serde_json::{Value, json};
@@ -170,6 +171,62 @@ async fn a_tool_is_called_once_wherever_the_reply_that_calls_it_breaks_off() {
             assert_eq!(calls.count(), 1, "{words} words, {resuming:?}");
         }
     }
+}
+
+/// Looks something up, and says that it could not.
+fn looking_up(say: &'static str) -> FakeLlm {
+    FakeLlm::new(move |messages| {
+        let is_told = messages.iter().any(|it| matches!(it, Message::ToolResult { .. }));
+        match last_user(messages).contains("hours") {
+            true if is_told => Reply::Say("That did not work, I am afraid.".into()),
+            true => {
+                let (tool, arguments) = ("hours".into(), json!({"day": "today"}));
+                Reply::Call { say: say.into(), tool, arguments }
+            }
+            false => Reply::Say("pardon".into()),
+        }
+    })
+}
+
+fn with_tool() -> Value {
+    let tool = json!({"type": "function", "messages": [], "function": {"name": "hours"}});
+    json!({"firstMessage": GREETING, "fillerMessage": "", "model": {"tools": [tool]}})
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_call_that_takes_long_to_write_is_waited_for_and_made_once() {
+    for said in ["", "Let me look that up for you. "] {
+        let slow_writer = || {
+            let mut model = looking_up(said);
+            model.call_takes = Duration::from_secs(6);
+            model
+        };
+        let mut world = World::new(slow_writer()).await;
+        world.fallbacks.llm = vec![slow_writer()];
+        let placed = world.place(with_tool()).await;
+        let (lines, patience) = (vec![world.say(QUESTION)], Duration::from_secs(9));
+        let outcome = world.converse_patiently(placed, lines, patience).await;
+        let heard = format!("{GREETING} {said}That did not work, I am afraid.");
+        assert_eq!(outcome.words_heard(), heard);
+        assert_eq!(fallbacks(&outcome.record), 0);
+        assert_eq!(world.fallbacks.llm[0].sessions.opened(), 0, "nobody races it");
+        let messages = outcome.record["artifact"]["messages"].as_array().unwrap();
+        assert_eq!(messages.iter().filter(|it| it["role"] == "tool_calls").count(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_tools_are_offered_a_reply_that_falls_silent_is_gone_on_with_within_five_seconds() {
+    let world = world(Resuming::GoesOn, 1).await;
+    world.llm.break_next([Fault::HangAfter(7)]);
+    let placed = world.place(with_tool()).await;
+    let (lines, patience) = (vec![world.say(QUESTION)], Duration::from_secs(12));
+    let outcome = world.converse_patiently(placed, lines, patience).await;
+    check_whole(&outcome, "with tools");
+    let words = tones::words_of(&outcome.heard.agent, outcome.heard.sample_rate_hz);
+    let answer = &words[GREETING.split_whitespace().count()..];
+    let gaps = answer.windows(2).map(|two| two[1].at - two[0].at);
+    assert!(gaps.max() < Some(Duration::from_secs(5) + tones::WORD), "{answer:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -96,7 +96,7 @@ pub async fn ask(provider: &dyn Llm) -> Result<Timing, ProviderError> {
     loop {
         let event = within(FIRST_LIMIT, "token", reply.events.recv()).await?;
         match event {
-            Some(Ok(LlmEvent::Usage(_))) => {}
+            Some(Ok(LlmEvent::Usage(_) | LlmEvent::Unheard(_))) => {}
             // A model that thinks may have spent its tokens on that.
             Some(Ok(LlmEvent::Text(_) | LlmEvent::ToolCall(_) | LlmEvent::Finished(_))) => {
                 let first = Some(asked.elapsed() - connect);

@@ -25,7 +25,7 @@ pub(crate) async fn ask(
                 let room = chars_max.saturating_sub(answer.chars().count());
                 answer.extend(text.chars().take(room));
             }
-            LlmEvent::ToolCall(_) => {}
+            LlmEvent::ToolCall(_) | LlmEvent::Unheard(_) => {}
             LlmEvent::Usage(usage) => context.add_usage(candidate, usage),
             LlmEvent::Finished(_) => return Ok(answer),
         }

@@ -99,10 +99,22 @@ pub enum LlmEvent {
     Text(String),
     /// A whole tool call; its arguments have been parsed.
     ToolCall(ToolCall),
+    /// More came of what is not told piece by piece: the model is at it.
+    Unheard(Unheard),
     /// Tokens beyond those that were told before: a reply may tell them in parts.
     Usage(Usage),
     /// The last event of a stream that ended in order. A stream that closes without it was cut.
     Finished(Finish),
+}
+
+/// What a model writes that is not told as it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unheard {
+    /// A tool call, which is told when all of it is there. Some servers send it whole, and say
+    /// nothing until then.
+    Call,
+    /// Thoughts, which never are.
+    Thoughts,
 }
 
 /// A running reply. Dropping it cancels it at the provider.

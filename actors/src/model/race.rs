@@ -9,7 +9,7 @@ use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use offhook_core::{FailureClass, Loss, Stage, StageFailure, TurnId, hedge_after};
 use offhook_providers::{
     ProviderError,
-    llm::{LlmEvent, LlmRequest, LlmStream},
+    llm::{LlmEvent, LlmRequest, LlmStream, Unheard},
 };
 use tokio::{
     pin, select,
@@ -130,9 +130,11 @@ impl<'a> Race<'a> {
                 loop {
                     match stream.events.recv().await {
                         Some(Ok(LlmEvent::Usage(usage))) => context.add_usage(candidate, usage),
+                        Some(Ok(LlmEvent::Unheard(Unheard::Thoughts))) => {}
                         Some(Ok(
                             first @ (LlmEvent::Text(_)
                             | LlmEvent::ToolCall(_)
+                            | LlmEvent::Unheard(Unheard::Call)
                             | LlmEvent::Finished(_)),
                         )) => return Ok((first, stream)),
                         Some(Err(error)) => return Err(error),

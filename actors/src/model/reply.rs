@@ -11,7 +11,7 @@ use offhook_core::{
 };
 use offhook_providers::{
     ProviderError,
-    llm::{LlmEvent, LlmRequest},
+    llm::{LlmEvent, LlmRequest, Unheard},
 };
 use tokio::{sync::watch, time::timeout};
 
@@ -42,9 +42,11 @@ const RETRY_MAX: Duration = Duration::from_secs(2);
 
 /// Longest silence within a reply of words: models write ten times as fast as voices speak, and one
 /// that pauses for longer has stopped.
-///
-/// Where tools are offered it may be writing the arguments of a call, which are told as a whole.
 const SILENCE_MAX: Duration = Duration::from_millis(2_500);
+
+/// The same where tools are offered and the server has not shown that it says when it writes a
+/// call: it may be at one, to be told as a whole. No caller bears a longer silence.
+const SILENCE_MAX_WITH_TOOLS: Duration = Duration::from_secs(5);
 
 impl Reply {
     pub fn new(
@@ -121,9 +123,9 @@ impl Reply {
     /// Tells what a stream brings, to its end.
     async fn stream(&mut self, begun: Begun) -> Result<Finish, ProviderError> {
         let Begun { candidate, first, mut stream } = begun;
-        let limit = match self.request.tools.is_empty() {
+        let mut limit = match self.request.tools.is_empty() {
             true => SILENCE_MAX,
-            false => self.context.settings.calls.llm_first_token_timeout,
+            false => SILENCE_MAX_WITH_TOOLS,
         };
         let mut next = Some(first);
         loop {
@@ -149,6 +151,8 @@ impl Reply {
                     self.tell_text(text);
                     self.calls.push(self.ids.distinguish(call));
                 }
+                LlmEvent::Unheard(Unheard::Call) => limit = SILENCE_MAX,
+                LlmEvent::Unheard(Unheard::Thoughts) => {}
                 LlmEvent::Usage(usage) => self.context.add_usage(candidate, usage),
                 LlmEvent::Finished(finish) => {
                     self.context.count_model_request(candidate, "ok");

@@ -99,7 +99,9 @@ impl Bench {
         };
         let mut events = Vec::new();
         while let Some(event) = timeout(LIMIT, stream.events.recv()).await.unwrap() {
-            events.push(event);
+            if !matches!(event, Ok(LlmEvent::Unheard(_))) {
+                events.push(event);
+            }
         }
         events
     }
@@ -215,7 +217,13 @@ pub fn tool(name: &str, parameters: Value) -> ToolSpec {
 pub fn text_of(events: &[Result<LlmEvent, ProviderError>]) -> String {
     let text = |event: &Result<LlmEvent, ProviderError>| match event {
         Ok(LlmEvent::Text(text)) => Some(text.clone()),
-        Ok(LlmEvent::ToolCall(_) | LlmEvent::Usage(_) | LlmEvent::Finished(_)) | Err(_) => None,
+        Ok(
+            LlmEvent::ToolCall(_)
+            | LlmEvent::Unheard(_)
+            | LlmEvent::Usage(_)
+            | LlmEvent::Finished(_),
+        )
+        | Err(_) => None,
     };
     events.iter().filter_map(text).collect()
 }

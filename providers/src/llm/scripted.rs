@@ -120,7 +120,7 @@ async fn stream_events(
     for event in events {
         let is_token = match event {
             LlmEvent::Text(_) | LlmEvent::ToolCall(_) => true,
-            LlmEvent::Usage(_) | LlmEvent::Finished(_) => false,
+            LlmEvent::Unheard(_) | LlmEvent::Usage(_) | LlmEvent::Finished(_) => false,
         };
         if is_token {
             tokio::select! {

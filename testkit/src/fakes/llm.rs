@@ -10,13 +10,13 @@ use std::{
 use offhook_core::{FailureClass, Finish, Message, ToolCall};
 use offhook_providers::{
     ProviderError,
-    llm::{Llm, LlmCapabilities, LlmEvent, LlmRequest, LlmStream},
+    llm::{Llm, LlmCapabilities, LlmEvent, LlmRequest, LlmStream, Unheard},
     stt::Opening,
 };
 use serde_json::Value;
 use tokio::{
     sync::{Notify, mpsc},
-    time::sleep,
+    time::{Instant, sleep},
 };
 
 use super::Sessions;
@@ -28,6 +28,8 @@ pub struct FakeLlm {
     /// From a request to its first token.
     pub first_token: Duration,
     pub between_tokens: Duration,
+    /// How long it writes a tool call, which is told as a whole.
+    pub call_takes: Duration,
     /// What it makes of the beginning of a reply that broke off.
     pub resuming: Resuming,
     drop_all: Arc<Notify>,
@@ -83,6 +85,9 @@ pub enum Reply {
 /// One line of a simple script: when the caller's last words contain the first, say the second.
 pub type Line = (&'static str, &'static str);
 
+/// Between two pieces of a tool call.
+const PIECE_OF_CALL: Duration = Duration::from_millis(100);
+
 /// Messages between a reply and its reader.
 const CHANNEL: usize = 64;
 
@@ -92,6 +97,7 @@ impl FakeLlm {
             sessions: Sessions::default(),
             first_token: Duration::from_millis(120),
             between_tokens: Duration::from_millis(15),
+            call_takes: Duration::ZERO,
             resuming: Resuming::GoesOn,
             drop_all: Arc::default(),
             faults: Arc::default(),
@@ -244,6 +250,13 @@ impl FakeLlm {
             Some((_, true)) => return die(output).await,
             Some((_, false)) => return output.closed().await,
             None => {}
+        }
+        let until = Instant::now() + self.call_takes;
+        while call.is_some() && Instant::now() < until {
+            if output.send(Ok(LlmEvent::Unheard(Unheard::Call))).await.is_err() {
+                return;
+            }
+            sleep(PIECE_OF_CALL).await;
         }
         if let Some(call) = call
             && output.send(Ok(LlmEvent::ToolCall(call))).await.is_err()

@@ -8,7 +8,7 @@ use super::ERRORS;
 use crate::{
     ProviderError,
     llm::{
-        LlmEvent, Usage,
+        LlmEvent, Unheard, Usage,
         calls::{CallDraft, begin},
         stream::Assemble,
     },
@@ -115,9 +115,9 @@ impl Reply {
                     Some(_) | None => String::new(),
                 };
                 let call = CallDraft { index: Some(index), id: Some(id), name, arguments };
-                begin(&mut self.calls, call, ERRORS).map(|_| Vec::new())
+                begin(&mut self.calls, call, ERRORS).map(|_| at_it(Unheard::Call))
             }
-            Block::Other => Ok(Vec::new()),
+            Block::Other => Ok(at_it(Unheard::Thoughts)),
         }
     }
 
@@ -131,11 +131,15 @@ impl Reply {
                     call.arguments.push_str(&partial_json);
                     call.check_length(ERRORS)?;
                 }
-                Ok(Vec::new())
+                Ok(at_it(Unheard::Call))
             }
-            Delta::Other => Ok(Vec::new()),
+            Delta::Other => Ok(at_it(Unheard::Thoughts)),
         }
     }
+}
+
+fn at_it(what: Unheard) -> Vec<LlmEvent> {
+    vec![LlmEvent::Unheard(what)]
 }
 
 fn spoken(text: String) -> Vec<LlmEvent> {

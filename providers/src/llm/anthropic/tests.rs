@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     ProviderError,
-    llm::{LlmEvent, Usage},
+    llm::{LlmEvent, Unheard, Usage},
     net::testing::{Asked, HttpServer, Server, failure, net, next, within},
 };
 
@@ -144,7 +144,14 @@ async fn reply(events: Vec<Value>) -> LlmStream {
     stream
 }
 
-async fn events(mut stream: LlmStream) -> Vec<LlmEvent> {
+/// What is told of a reply.
+async fn events(stream: LlmStream) -> Vec<LlmEvent> {
+    let mut events = all_events(stream).await;
+    events.retain(|event| !matches!(event, LlmEvent::Unheard(_)));
+    events
+}
+
+async fn all_events(mut stream: LlmStream) -> Vec<LlmEvent> {
     let mut events = Vec::new();
     while let Some(event) = within(stream.events.recv()).await {
         events.push(event.unwrap());
@@ -530,4 +537,22 @@ fn a_key_is_needed_unless_the_endpoint_is_one_s_own() {
     let refused = build(&document, &Access::default(), &net()).err().unwrap();
     assert!(refused.to_string().contains("ANTHROPIC_API_KEY"), "{refused}");
     assert!(build(&document, &Server::nowhere(), &net()).is_ok());
+}
+
+#[tokio::test]
+async fn a_model_that_thinks_or_writes_a_call_shows_that_it_is_at_it() {
+    let stream = reply(vec![
+        block(0, json!({"type": "thinking", "thinking": "", "signature": ""})),
+        delta(0, json!({"type": "thinking_delta", "thinking": "Hm."})),
+        block(1, json!({"type": "text", "text": "Let me see."})),
+        block(2, json!({"type": "tool_use", "id": "a", "name": "weather", "input": {}})),
+        delta(2, json!({"type": "input_json_delta", "partial_json": "{}"})),
+        stop("tool_use"),
+        json!({"type": "message_stop"}),
+    ])
+    .await;
+    let (thoughts, call) = (LlmEvent::Unheard(Unheard::Thoughts), LlmEvent::Unheard(Unheard::Call));
+    let told = all_events(stream).await;
+    let text = LlmEvent::Text("Let me see.".into());
+    assert_eq!(told[..5], [thoughts.clone(), thoughts, text, call.clone(), call]);
 }

@@ -11,7 +11,7 @@ use super::{thoughts::Thoughts, usage::WireUsage};
 use crate::{
     ProviderError,
     llm::{
-        LlmEvent, Usage,
+        LlmEvent, Unheard, Usage,
         calls::{CallDraft, begin},
         errors::Errors,
         stream::Assemble,
@@ -105,6 +105,8 @@ impl Reply {
         // One choice is all that is ever asked for.
         if let Some(choice) = chunk.choices.into_iter().flatten().next() {
             let delta = choice.delta.unwrap_or_default();
+            let is_call = delta.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
+            let is_thought = delta.has_thoughts();
             let content = delta.content.as_ref().map(text_of);
             let spoken = content.map(|content| self.thoughts.strip(&content));
             // A refusal is said to the caller like any other answer.
@@ -118,6 +120,10 @@ impl Reply {
                 self.finish = Some(finish);
                 events.extend(self.thoughts.finish().map(LlmEvent::Text));
                 events.extend(self.take_calls(finish)?);
+            } else if is_call {
+                events.push(LlmEvent::Unheard(Unheard::Call));
+            } else if is_thought && events.is_empty() {
+                events.push(LlmEvent::Unheard(Unheard::Thoughts));
             }
         }
         Ok(events)
@@ -224,6 +230,19 @@ struct Delta {
     content: Option<Value>,
     refusal: Option<String>,
     tool_calls: Option<Vec<CallPart>>,
+    /// Thoughts, at DeepSeek and those who follow it.
+    reasoning_content: Option<Value>,
+    /// The same at Groq and OpenRouter.
+    reasoning: Option<Value>,
+}
+
+impl Delta {
+    /// Whether there is anything in it that may be a thought, be it marked as one within the text.
+    fn has_thoughts(&self) -> bool {
+        let is_there = |value: &Value| !value.is_null() && *value != "";
+        let places = [&self.content, &self.reasoning_content, &self.reasoning];
+        places.into_iter().flatten().any(is_there)
+    }
 }
 
 #[derive(Deserialize)]

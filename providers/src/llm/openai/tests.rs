@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     ProviderError,
-    llm::{LlmEvent, Usage},
+    llm::{LlmEvent, Unheard, Usage},
     net::testing::{Asked, HttpServer, Server, failure, net, next, within},
 };
 
@@ -87,7 +87,14 @@ where
     stream
 }
 
-async fn events(mut stream: LlmStream) -> Vec<LlmEvent> {
+/// What is told of a reply.
+async fn events(stream: LlmStream) -> Vec<LlmEvent> {
+    let mut events = all_events(stream).await;
+    events.retain(|event| !matches!(event, LlmEvent::Unheard(_)));
+    events
+}
+
+async fn all_events(mut stream: LlmStream) -> Vec<LlmEvent> {
     let mut events = Vec::new();
     while let Some(event) = within(stream.events.recv()).await {
         events.push(event.unwrap());

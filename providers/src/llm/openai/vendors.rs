@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use crate::{
     Access, ProviderError,
     llm::{
-        ALL, LlmEvent, LlmRequest, LlmStream, Usage, anyscale, build, cerebras, custom_llm,
-        deep_seek, deepinfra, groq, inflection_ai, llama_cpp, minimax, mistral, ollama, openrouter,
-        together_ai, vllm, xai,
+        ALL, LlmEvent, LlmRequest, LlmStream, Unheard, Usage, anyscale, build, cerebras,
+        custom_llm, deep_seek, deepinfra, groq, inflection_ai, llama_cpp, minimax, mistral, ollama,
+        openrouter, together_ai, vllm, xai,
     },
     net::testing::{Server, failure, net, within},
 };
@@ -388,7 +388,14 @@ async fn thoughts_in_the_text_are_not_told() {
     while let Some(event) = within(stream.events.recv()).await {
         told.push(event.unwrap());
     }
-    assert_eq!(told, [LlmEvent::Text("Yes.".into()), LlmEvent::Finished(Finish::Stop)]);
+    assert_eq!(
+        told,
+        [
+            LlmEvent::Unheard(Unheard::Thoughts),
+            LlmEvent::Text("Yes.".into()),
+            LlmEvent::Finished(Finish::Stop),
+        ]
+    );
 }
 
 #[test]

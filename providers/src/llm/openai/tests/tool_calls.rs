@@ -204,3 +204,32 @@ async fn each_tool_call_is_followed_by_its_result_wherever_that_is() {
                           "description": "Tells the weather"});
     assert_eq!(body["tools"], json!([{"type": "function", "function": function}]));
 }
+
+#[tokio::test]
+async fn a_model_that_thinks_or_writes_a_call_shows_that_it_is_at_it() {
+    let stream = reply(|mut asked| async move {
+        asked.event(chunk(json!({"role": "assistant", "content": ""}))).await;
+        asked.event(chunk(json!({"reasoning_content": "They want to know"}))).await;
+        asked.event(chunk(json!({"content": "Let me see."}))).await;
+        let function = json!({"name": "weather", "arguments": "{"});
+        let call = json!({"index": 0, "id": "a", "function": function});
+        asked.event(chunk(json!({"tool_calls": [call]}))).await;
+        let more = json!({"index": 0, "function": {"arguments": "}"}});
+        asked.event(chunk(json!({"tool_calls": [more]}))).await;
+        asked.event(finished("tool_calls")).await;
+        asked.stream("data: [DONE]\n\n").await;
+        asked.end_stream().await;
+    })
+    .await;
+    assert_eq!(
+        all_events(stream).await,
+        [
+            LlmEvent::Unheard(Unheard::Thoughts),
+            LlmEvent::Text("Let me see.".into()),
+            LlmEvent::Unheard(Unheard::Call),
+            LlmEvent::Unheard(Unheard::Call),
+            LlmEvent::ToolCall(called("a", json!({}))),
+            LlmEvent::Finished(Finish::Stop),
+        ]
+    );
+}
